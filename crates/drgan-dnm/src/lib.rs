@@ -1,0 +1,1 @@
+//! Discriminators of DR-GAN with their Distribution Normalization Module.

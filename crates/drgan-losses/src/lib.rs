@@ -1,0 +1,1 @@
+//! Objectives of DR-GAN as plain functions of tensors.

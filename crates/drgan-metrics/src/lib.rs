@@ -1,0 +1,1 @@
+//! Measures of text-to-image models: KID, R-precision, obedience to captions, pair distance.

@@ -1,0 +1,1 @@
+//! Generator of DR-GAN with its Semantic Disentangling Module.

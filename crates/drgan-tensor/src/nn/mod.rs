@@ -1,0 +1,12 @@
+//! Layers that several model crates share. Parameter names are PyTorch's, so that state dicts load as they are.
+mod batch_norm;
+mod blocks;
+mod conv;
+mod linear;
+mod spectral_norm;
+
+pub use batch_norm::BatchNorm;
+pub use blocks::{ResidualBlock, UpBlock};
+pub use conv::Conv2d;
+pub use linear::{ConditionNet, Expand, Linear};
+pub use spectral_norm::SpectralConv2d;

@@ -1,0 +1,67 @@
+use crate::ops::{self, Conv2dSpec};
+use crate::{Ctx, Result};
+use candle_core::{Tensor, Var};
+use candle_nn::{Init, VarBuilder};
+
+/// A convolution divided by its weight's largest singular value, found by one power iteration a training pass.
+///
+/// Names, as the released code's: `weight_bar` `(O, C, k, k)`, `bias` `(O,)`, `weight_u` `(O,)`, `weight_v`
+/// `(C k k,)`. The gradient of sigma = u^T W v flows through W alone. Evaluation and frozen passes use u and v as
+/// they stand (docs/divergences.md, spectral norm).
+#[derive(Clone, Debug)]
+pub struct SpectralConv2d {
+    weight_bar: Tensor,
+    bias: Tensor,
+    u: Tensor,
+    v: Tensor,
+    spec: Conv2dSpec,
+}
+
+impl SpectralConv2d {
+    /// Square kernel.
+    ///
+    /// # Errors
+    /// A parameter is missing or of another shape.
+    pub fn new(
+        (c_in, c_out): (usize, usize),
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+        vb: VarBuilder<'_>,
+    ) -> Result<Self> {
+        Ok(Self {
+            weight_bar: vb.get_with_hints((c_out, c_in, kernel, kernel), "weight_bar", super::conv::INIT)?,
+            bias: vb.get_with_hints(c_out, "bias", Init::Const(0.))?,
+            u: vb.get_with_hints(c_out, "weight_u", Init::Randn { mean: 0., stdev: 1. })?,
+            v: vb.get_with_hints(c_in * kernel * kernel, "weight_v", Init::Randn { mean: 0., stdev: 1. })?,
+            spec: Conv2dSpec::new(stride, padding),
+        })
+    }
+
+    /// The convolution of `x` `(B, C, H, W)` with `weight_bar / sigma`.
+    ///
+    /// # Errors
+    /// `x` does not fit.
+    pub fn forward(&self, x: &Tensor, ctx: &Ctx) -> Result<Tensor> {
+        let o = self.weight_bar.dim(0)?;
+        let w = self.weight_bar.reshape((o, ()))?; // (O, C k k)
+        let (u, v) = if ctx.mode.remembers() && self.u.is_variable() {
+            let w = w.detach();
+            let v = normalize(&w.t()?.matmul(&self.u.detach().unsqueeze(1)?)?.squeeze(1)?)?;
+            let u = normalize(&w.matmul(&v.unsqueeze(1)?)?.squeeze(1)?)?;
+            Var::from_tensor(&self.u)?.set(&u)?;
+            Var::from_tensor(&self.v)?.set(&v)?;
+            (u, v)
+        } else {
+            (self.u.detach(), self.v.detach())
+        };
+        let sigma = (w.matmul(&v.unsqueeze(1)?)?.squeeze(1)? * u)?.sum_all()?;
+        let weight = self.weight_bar.broadcast_div(&sigma)?;
+        Ok(ops::conv2d(x, &weight, Some(&self.bias), self.spec)?)
+    }
+}
+
+/// `x / (|x| + 1e-12)`.
+fn normalize(x: &Tensor) -> Result<Tensor> {
+    Ok(x.broadcast_div(&(x.sqr()?.sum_all()?.sqrt()? + 1e-12)?)?)
+}

@@ -1,0 +1,221 @@
+use crate::{Error, Result};
+use candle_core::{DType, Device, Shape, Tensor, Var};
+use candle_nn::{Init, VarBuilder, var_builder::SimpleBackend};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Normal, Uniform};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Is a stored value learnt, or merely remembered?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Touched by the optimizer.
+    Param,
+    /// Batch-norm running statistics, spectral-norm vectors.
+    Buffer,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    vars: BTreeMap<String, (Kind, Var)>,
+    seed: u64,
+}
+
+/// Named, ordered, seeded parameters: one store a network, so that one network's optimizer cannot see another.
+#[derive(Clone, Debug, Default)]
+pub struct ParamStore(Arc<Mutex<Inner>>);
+
+impl ParamStore {
+    /// A store whose initial values depend on `seed` and each parameter's name only, not on
+    /// construction order, thread or device.
+    pub fn seeded(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(Inner { seed, ..Default::default() })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The seed of the initial values.
+    pub fn seed(&self) -> u64 {
+        self.lock().seed
+    }
+
+    /// The builder that modules take; creating a parameter registers it here.
+    pub fn builder(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
+        VarBuilder::from_backend(Box::new(self.clone()), dtype, device.clone())
+    }
+
+    /// Name and variable, sorted by name.
+    pub fn vars(&self, kind: Kind) -> Vec<(String, Var)> {
+        self.all().into_iter().filter(|(_, k, _)| *k == kind).map(|(n, _, v)| (n, v)).collect()
+    }
+
+    /// Everything, sorted by name.
+    pub fn all(&self) -> Vec<(String, Kind, Var)> {
+        self.lock().vars.iter().map(|(n, (k, v))| (n.clone(), *k, v.clone())).collect()
+    }
+
+    /// Number of learnable scalars.
+    pub fn num_params(&self) -> usize {
+        self.vars(Kind::Param).iter().map(|(_, v)| v.elem_count()).sum()
+    }
+
+    /// Graph-free views by name. They share storage: a later optimizer step shows through.
+    pub fn views(&self) -> HashMap<String, Tensor> {
+        self.all().into_iter().map(|(n, _, v)| (n, v.as_detached_tensor())).collect()
+    }
+
+    /// A builder over [`ParamStore::views`]: a module built from it computes with the current
+    /// weights but takes no part in backpropagation, as `D` should while `G` learns.
+    pub fn frozen(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
+        VarBuilder::from_tensors(self.views(), dtype, device)
+    }
+
+    /// Overwrites every value from `tensors`, which must hold exactly this store's names and shapes.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] with the names missing, left over, or of another shape; nothing is changed then.
+    pub fn assign(&self, tensors: &HashMap<String, Tensor>) -> Result<()> {
+        let all = self.all();
+        let fits = |n: &String, v: &Var| tensors.get(n).is_some_and(|t| t.shape() == v.shape());
+        let missing: Vec<_> = all.iter().filter(|(n, _, v)| !fits(n, v)).map(|(n, ..)| n.clone()).collect();
+        let known: HashMap<_, _> = all.iter().map(|(n, _, v)| (n.as_str(), v)).collect();
+        let mut unexpected: Vec<_> =
+            tensors.keys().filter(|n| !known.contains_key(n.as_str())).cloned().collect();
+        if !missing.is_empty() || !unexpected.is_empty() {
+            unexpected.sort();
+            return Err(Error::Weights { missing, unexpected });
+        }
+        for (name, _, var) in &all {
+            var.set(&tensors[name].to_dtype(var.dtype())?.contiguous()?)?;
+        }
+        Ok(())
+    }
+}
+
+/// FNV-1a, 64 bits: a stable hash of a name, the same in every version and on every machine.
+pub fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The random source of the parameter `name` under `seed`.
+pub(crate) fn name_rng(seed: u64, name: &str) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed ^ fnv1a(name.as_bytes()))
+}
+
+fn kind_of(name: &str) -> Kind {
+    match name.rsplit('.').next() {
+        Some("running_mean" | "running_var" | "weight_u" | "weight_v") => Kind::Buffer,
+        _ => Kind::Param,
+    }
+}
+
+impl SimpleBackend for ParamStore {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        init: Init,
+        dtype: DType,
+        dev: &Device,
+    ) -> candle_core::Result<Tensor> {
+        let mut inner = self.lock();
+        if let Some((_, var)) = inner.vars.get(name) {
+            if var.shape() != &shape {
+                candle_core::bail!(
+                    "`{name}` was created with shape {:?}, now asked for as {shape:?}",
+                    var.shape()
+                )
+            }
+            return Ok(var.as_tensor().clone());
+        }
+        let mut rng = name_rng(inner.seed, name);
+        let n = shape.elem_count();
+        let mut normal = |mean: f64, std: f64| -> candle_core::Result<Vec<f32>> {
+            let d = Normal::new(mean, std).map_err(candle_core::Error::wrap)?;
+            Ok((0..n).map(|_| d.sample(&mut rng) as f32).collect())
+        };
+        let values = match init {
+            Init::Const(c) => vec![c as f32; n],
+            Init::Randn { mean, stdev } => normal(mean, stdev)?,
+            Init::Kaiming { fan, non_linearity, .. } => {
+                normal(0., non_linearity.gain() / (fan.for_shape(&shape) as f64).sqrt())?
+            }
+            Init::Uniform { lo, up } => {
+                let d = Uniform::new(lo, up).map_err(candle_core::Error::wrap)?;
+                (0..n).map(|_| d.sample(&mut rng) as f32).collect()
+            }
+        };
+        let var = Var::from_tensor(&Tensor::from_vec(values, shape, dev)?.to_dtype(dtype)?)?;
+        let tensor = var.as_tensor().clone();
+        inner.vars.insert(name.to_owned(), (kind_of(name), var));
+        Ok(tensor)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        candle_core::bail!("`{name}`: a new parameter needs a shape")
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.lock().vars.contains_key(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{BatchNorm, Linear};
+    use crate::testing::{Tol, assert_close};
+
+    #[test]
+    fn same_seed_same_weights_whatever_the_order() -> Result<()> {
+        let dev = Device::Cpu;
+        let (a, b) = (ParamStore::seeded(7), ParamStore::seeded(7));
+        let va = a.builder(DType::F32, &dev);
+        let vb = b.builder(DType::F32, &dev);
+        Linear::new(3, 4, va.pp("one"))?;
+        Linear::new(3, 4, va.pp("two"))?;
+        Linear::new(3, 4, vb.pp("two"))?;
+        Linear::new(3, 4, vb.pp("one"))?;
+        for ((n, x), (m, y)) in a.vars(Kind::Param).iter().zip(&b.vars(Kind::Param)) {
+            assert_eq!(n, m);
+            assert_close(n, x, y, Tol::EXACT)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn batch_norm_statistics_are_buffers_and_assignment_is_strict() -> Result<()> {
+        let dev = Device::Cpu;
+        let a = ParamStore::seeded(1);
+        BatchNorm::new(5, a.builder(DType::F32, &dev).pp("bn"))?;
+        assert_eq!((a.vars(Kind::Buffer).len(), a.num_params()), (2, 10));
+        let mut tensors = a.views();
+        tensors.insert("stray".into(), Tensor::zeros(1, DType::F32, &dev)?);
+        tensors.insert("bn.bias".into(), Tensor::zeros(4, DType::F32, &dev)?);
+        match a.assign(&tensors) {
+            Err(Error::Weights { missing, unexpected }) => {
+                assert_eq!((missing, unexpected), (vec!["bn.bias".to_owned()], vec!["stray".to_owned()]));
+            }
+            other => panic!("{other:?}"),
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_frozen_twin_follows_updates_and_gets_no_gradient() -> Result<()> {
+        let dev = Device::Cpu;
+        let store = ParamStore::seeded(5);
+        let live = Linear::new(2, 1, store.builder(DType::F32, &dev))?;
+        let twin = Linear::new(2, 1, store.frozen(DType::F32, &dev))?;
+        let x = Var::ones((1, 2), DType::F32, &dev)?;
+        let (_, w) = store.vars(Kind::Param).swap_remove(1);
+        w.set(&Tensor::new(&[[2f32, 3.]], &dev)?)?;
+        assert_close("follows", &twin.forward(&x)?, &live.forward(&x)?, Tol::EXACT)?;
+        let grads = twin.forward(&x)?.sum_all()?.backward()?;
+        assert!(grads.get(&w).is_none() && grads.get(&x).is_some());
+        Ok(())
+    }
+}

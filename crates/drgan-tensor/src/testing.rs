@@ -1,0 +1,139 @@
+//! Numerical comparison for tests: both tolerances, worst offender named.
+use crate::Result;
+use candle_core::{DType, Tensor};
+
+/// `|a - b| <= atol + rtol * |b|`, as in NumPy.
+#[derive(Clone, Copy, Debug)]
+pub struct Tol {
+    /// Relative part.
+    pub rtol: f64,
+    /// Absolute part.
+    pub atol: f64,
+}
+
+impl Tol {
+    /// Bit for bit.
+    pub const EXACT: Self = Self { rtol: 0., atol: 0. };
+    /// One layer in f32 against a reference framework.
+    pub const LAYER: Self = Self { rtol: 1e-4, atol: 1e-5 };
+    /// A whole network in f32.
+    pub const NETWORK: Self = Self { rtol: 1e-3, atol: 1e-4 };
+}
+
+/// Panics with the worst element's index, both values and the tolerance that failed.
+#[track_caller]
+pub fn assert_close(what: &str, got: &Tensor, want: &Tensor, tol: Tol) -> Result<()> {
+    assert_eq!(got.dims(), want.dims(), "{what}: shapes differ");
+    let flat = |t: &Tensor| t.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>();
+    let (g, w) = (flat(got)?, flat(want)?);
+    let excess = |i: usize| (g[i] - w[i]).abs() - (tol.atol + tol.rtol * w[i].abs());
+    if let Some(nan) = g.iter().position(|v| v.is_nan()) {
+        panic!("{what}: NaN at flat index {nan}");
+    }
+    if let Some(worst) = (0..g.len()).max_by(|&a, &b| excess(a).total_cmp(&excess(b))) {
+        assert!(
+            excess(worst) <= 0.,
+            "{what}: flat index {worst}: got {}, want {} ({tol:?})",
+            g[worst],
+            w[worst]
+        );
+    }
+    Ok(())
+}
+
+/// Central-difference check of `d f / d x` at every element; `f` must return a scalar.
+#[track_caller]
+pub fn assert_grad(what: &str, x: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>, tol: Tol) -> Result<()> {
+    let x = x.to_dtype(DType::F64)?;
+    let var = candle_core::Var::from_tensor(&x)?;
+    let grads = f(var.as_tensor())?.backward()?;
+    let analytic = grads.get(&var).unwrap_or_else(|| panic!("{what}: no gradient reaches the input")).clone();
+    let (base, eps) = (x.flatten_all()?.to_vec1::<f64>()?, 1e-5);
+    let at = |i: usize, d: f64| -> Result<f64> {
+        let mut v = base.clone();
+        v[i] += d;
+        Ok(f(&Tensor::from_vec(v, x.dims(), x.device())?)?.to_scalar::<f64>()?)
+    };
+    let numeric =
+        (0..base.len()).map(|i| Ok((at(i, eps)? - at(i, -eps)?) / (2. * eps))).collect::<Result<Vec<_>>>()?;
+    assert_close(what, &analytic, &Tensor::from_vec(numeric, x.dims(), x.device())?, tol)
+}
+
+/// The golden files' rule for weights: values that depend on a salt and each parameter's name only.
+///
+/// `u(name)[i]` is the top 24 bits of SplitMix64's mix of `FNV-1a(salt/name) + (i + 1) 0x9E3779B97F4A7C15`, scaled
+/// to `[-1, 1)`; what the value is then depends on the parameter's rank and the end of its name.
+#[derive(Clone, Debug)]
+pub struct Fill {
+    salt: String,
+    prefix: String,
+}
+
+impl Fill {
+    /// `prefix` is put before every name that a module asks for.
+    pub fn new(salt: &str, prefix: &str) -> Self {
+        Self { salt: salt.to_owned(), prefix: prefix.to_owned() }
+    }
+
+    /// A builder whose parameters follow the rule.
+    pub fn builder(&self) -> candle_nn::VarBuilder<'static> {
+        candle_nn::VarBuilder::from_backend(Box::new(self.clone()), DType::F32, candle_core::Device::Cpu)
+    }
+
+    /// The values of the parameter `name` of shape `dims`.
+    pub fn values(&self, name: &str, dims: &[usize]) -> Vec<f32> {
+        let seed = crate::params::fnv1a(format!("{}/{}{name}", self.salt, self.prefix).as_bytes());
+        let unit = |i: usize| {
+            let mut z = seed.wrapping_add((i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            ((z ^ (z >> 31)) >> 40) as f64 / f64::from(1 << 23) - 1.
+        };
+        let u: Vec<f64> = (0..dims.iter().product()).map(unit).collect();
+        let scaled = |f: &dyn Fn(f64) -> f64| u.iter().map(|v| f(*v) as f32).collect();
+        match dims {
+            [_, rest @ ..] if !rest.is_empty() => {
+                let gain = (3. / rest.iter().product::<usize>() as f64).sqrt();
+                scaled(&|v| v * gain)
+            }
+            _ if name.ends_with("running_var") => scaled(&|v| 1. + 0.25 * v),
+            _ if name.ends_with("running_mean") => scaled(&|v| 0.1 * v),
+            _ if name.ends_with("_u") || name.ends_with("_v") => {
+                let norm = u.iter().map(|v| v * v).sum::<f64>().sqrt();
+                scaled(&|v| v / norm)
+            }
+            _ if name.ends_with("weight") => scaled(&|v| 1. + 0.1 * v),
+            _ => scaled(&|v| 0.05 * v),
+        }
+    }
+}
+
+impl candle_nn::var_builder::SimpleBackend for Fill {
+    fn get(
+        &self,
+        shape: candle_core::Shape,
+        name: &str,
+        _: candle_nn::Init,
+        dtype: DType,
+        dev: &candle_core::Device,
+    ) -> candle_core::Result<Tensor> {
+        let values = self.values(name, shape.dims());
+        Tensor::from_vec(values, shape, dev)?.to_dtype(dtype)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &candle_core::Device) -> candle_core::Result<Tensor> {
+        candle_core::bail!("`{name}`: the fill rule needs a shape")
+    }
+
+    fn contains_tensor(&self, _: &str) -> bool {
+        true
+    }
+}
+
+/// A golden file's tensors by name, on the CPU.
+///
+/// # Errors
+/// The file is missing or not safetensors.
+pub fn golden(path: impl AsRef<std::path::Path>) -> Result<std::collections::HashMap<String, Tensor>> {
+    Ok(candle_core::safetensors::load(path, &candle_core::Device::Cpu)?)
+}

@@ -1,0 +1,1 @@
+//! Trains, samples and evaluates DR-GAN; the drgan binary.
