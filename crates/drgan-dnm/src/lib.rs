@@ -1,1 +1,18 @@
 //! Discriminators of DR-GAN with their Distribution Normalization Module.
+//!
+//! A [`StageDiscriminator`] reads pictures of one side and says how real they are, alone ([`Unconditional`]) and
+//! beside a sentence ([`Conditional`]); its VAE ([`LatentNet`], [`Decoder`]) brings the features' distribution
+//! to a normal one and rebuilds the picture from it. Nothing here computes a loss.
+mod config;
+mod decoder;
+mod discriminator;
+mod encoder;
+mod heads;
+mod latent;
+
+pub use config::DiscriminatorConfig;
+pub use decoder::Decoder;
+pub use discriminator::StageDiscriminator;
+pub use encoder::Encoder;
+pub use heads::{Conditional, Unconditional};
+pub use latent::LatentNet;

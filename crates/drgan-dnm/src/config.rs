@@ -1,0 +1,54 @@
+use drgan_tensor::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Sizes of a [`StageDiscriminator`](crate::StageDiscriminator).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiscriminatorConfig {
+    /// Side of the pictures it reads: a power of two, 16 at least.
+    pub side: usize,
+    /// Side of the picture its VAE rebuilds, S: a power of two, 16 at least; the generator's base.
+    pub base: usize,
+    /// Channels of its first layer at side 64; its features have `8 ndf`.
+    pub ndf: usize,
+    /// Length of a sentence, D.
+    pub text_dim: usize,
+    /// Length of the normalised latent, and of the sentence's code beside it.
+    pub latent: usize,
+}
+
+impl Default for DiscriminatorConfig {
+    fn default() -> Self {
+        Self { side: 64, base: 64, ndf: 32, text_dim: 256, latent: 100 }
+    }
+}
+
+impl DiscriminatorConfig {
+    /// Channels of the features v.
+    pub fn features(&self) -> usize {
+        8 * self.ndf
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`Error::Config`](drgan_tensor::Error::Config) with the first field out of range.
+    pub fn validate(&self) -> Result<()> {
+        for (field, side) in [("discriminator.side", self.side), ("discriminator.base", self.base)] {
+            if !side.is_power_of_two() || side < 16 {
+                let reason = format!("{side}; must be a power of two from 16 on, e.g. 64");
+                return Err(Error::Config { field, reason });
+            }
+        }
+        for (field, value) in [
+            ("discriminator.ndf", self.ndf),
+            ("discriminator.text_dim", self.text_dim),
+            ("discriminator.latent", self.latent),
+        ] {
+            if value == 0 {
+                return Err(Error::Config { field, reason: "0; must be at least 1".to_owned() });
+            }
+        }
+        Ok(())
+    }
+}

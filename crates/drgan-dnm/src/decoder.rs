@@ -1,0 +1,48 @@
+use crate::DiscriminatorConfig;
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+use drgan_tensor::nn::{Conv2d, Expand, UpBlock};
+use drgan_tensor::{Ctx, Result};
+
+/// D^E, the decoding half of the VAE: the sentence's code and the latent to a picture.
+///
+/// `[c_s, z*] -> Linear -> BN -> GLU -> (ndf S / 4, 4, 4) -> log2(S / 4) up-blocks -> conv1x1 -> tanh`.
+/// Names: `h_net1.fc`, `h_net1.upsample1`, ..., `img_code_s1.0`.
+///
+/// # Paper
+/// Section III, distribution normalization. The order (text, image) is the released code's; that one ends in a
+/// LeakyReLU, whose range is not a picture's (docs/divergences.md, decoder).
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    expand: Expand,
+    upsample: Vec<UpBlock>,
+    image: Conv2d,
+}
+
+impl Decoder {
+    /// # Errors
+    /// A parameter is missing or of another shape.
+    pub fn new(cfg: &DiscriminatorConfig, vb: VarBuilder<'_>) -> Result<Self> {
+        let wide = cfg.ndf * cfg.base / 4;
+        let doublings = (cfg.base / 4).ilog2() as usize;
+        let net = vb.pp("h_net1");
+        Ok(Self {
+            expand: Expand::new(2 * cfg.latent, wide, net.clone())?,
+            upsample: (0..doublings)
+                .map(|k| UpBlock::new(wide >> k, wide >> (k + 1), net.pp(format!("upsample{}", k + 1))))
+                .collect::<Result<_>>()?,
+            image: Conv2d::pointwise(cfg.ndf, 3, vb.pp("img_code_s1.0"))?,
+        })
+    }
+
+    /// # Shapes
+    /// `text`, c_s, and `latent`, z*, `(B, latent)`; the result, x*, `(B, 3, S, S)` in `[-1, 1]`.
+    ///
+    /// # Errors
+    /// Shapes that do not fit; outside evaluation, a batch of one.
+    pub fn forward(&self, text: &Tensor, latent: &Tensor, ctx: &Ctx) -> Result<Tensor> {
+        let x = self.expand.forward(&Tensor::cat(&[text, latent], 1)?, ctx)?; // (B, ndf S / 4, 4, 4)
+        let x = self.upsample.iter().try_fold(x, |x, up| up.forward(&x, ctx))?; // (B, ndf, S, S)
+        Ok(self.image.forward(&x)?.tanh()?)
+    }
+}

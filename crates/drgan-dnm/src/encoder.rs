@@ -1,0 +1,75 @@
+use crate::DiscriminatorConfig;
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+use drgan_tensor::nn::SpectralConv2d;
+use drgan_tensor::ops::{self, Activation};
+use drgan_tensor::{Ctx, Result, expect_shape};
+
+/// Of the leaky rectifiers.
+pub(crate) const SLOPE: f64 = 0.2;
+
+/// E^D: spectrally normalised 4x4 convolutions of stride 2, LeakyReLU(0.2) behind each, down to `(B, 8 ndf, 4, 4)`.
+///
+/// | side | channels, in `ndf` | names |
+/// | --- | --- | --- |
+/// | 16 | 4, 8 | `img_code_s16.0`, `.2` |
+/// | 32 | 2, 4, 8 | `img_code_s16.0`, `.2`, `.4` |
+/// | 64 | 1, 2, 4, 8 | `img_code_s16.0`, `.2`, `.4`, `.6` |
+/// | 128 | 1, 2, 4, 8, 16, then 3x3 to 8 | and `img_code_s32.0`, `img_code_s32_1.0` |
+/// | 256 | 1, 2, 4, 8, 16, 32, then 3x3 to 16, to 8 | and `img_code_s32.0`, `img_code_s64.0`, `img_code_s64_1.0`, `_2.0` |
+///
+/// each followed by `.module`, and so on for larger sides. The form of sides from 64 on is the released code's.
+#[derive(Clone, Debug)]
+pub struct Encoder {
+    layers: Vec<SpectralConv2d>,
+    side: usize,
+}
+
+impl Encoder {
+    /// # Errors
+    /// A parameter is missing or of another shape.
+    pub fn new(cfg: &DiscriminatorConfig, vb: VarBuilder<'_>) -> Result<Self> {
+        let strided = (cfg.side / 4).ilog2() as usize;
+        let chain = strided.min(4); // layers of the chain that ends in 8 ndf
+        let extra = strided - chain; // doublings beyond it, each taken back by a 3x3 layer
+        let at = |name: String| vb.pp(name).pp("module");
+        let mut layers = Vec::with_capacity(strided + extra);
+        let mut channels = 3;
+        for k in 0..chain {
+            let out = cfg.ndf << (4 - chain + k);
+            layers.push(SpectralConv2d::new(
+                (channels, out),
+                4,
+                2,
+                1,
+                at(format!("img_code_s16.{}", 2 * k)),
+            )?);
+            channels = out;
+        }
+        for j in 1..=extra {
+            let name = format!("img_code_s{}.0", 16 << j);
+            layers.push(SpectralConv2d::new((channels, 2 * channels), 4, 2, 1, at(name))?);
+            channels *= 2;
+        }
+        for j in 1..=extra {
+            let name = format!("img_code_s{}_{j}.0", 16 << extra);
+            layers.push(SpectralConv2d::new((channels, channels / 2), 3, 1, 1, at(name))?);
+            channels /= 2;
+        }
+        Ok(Self { layers, side: cfg.side })
+    }
+
+    /// # Shapes
+    /// `images` `(B, 3, side, side)`; the result, v, `(B, 8 ndf, 4, 4)`.
+    ///
+    /// # Errors
+    /// Another shape.
+    pub fn forward(&self, images: &Tensor, ctx: &Ctx) -> Result<Tensor> {
+        let side = self.side;
+        let want = [None, Some(3), Some(side), Some(side)];
+        expect_shape("Discriminator: images", images, &want, &format!("(B, 3, {side}, {side})"))?;
+        self.layers.iter().try_fold(images.clone(), |x, layer| {
+            Ok(ops::activate(&layer.forward(&x, ctx)?, Activation::LeakyRelu(SLOPE))?)
+        })
+    }
+}

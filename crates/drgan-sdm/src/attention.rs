@@ -1,0 +1,71 @@
+use candle_core::{DType, Tensor};
+use candle_nn::VarBuilder;
+use drgan_tensor::nn::Conv2d;
+use drgan_tensor::{Error, Result, expect_shape};
+
+/// Word attention (WAM): every pixel of a feature map reads the words it looks like.
+///
+/// `w' = W projected to C channels (1x1, no bias)`, `theta_jt = softmax over words of <h_j, w'_t>`,
+/// `Q'_j = sum_t theta_jt w'_t`. Name: `conv_context`.
+///
+/// # Paper
+/// Section III (the word attention of AttnGAN). Padding words are left out for each caption on its own: the released
+/// code tiles its mask wrongly (docs/divergences.md, attention mask).
+#[derive(Clone, Debug)]
+pub struct WordAttention {
+    conv_context: Conv2d,
+    channels: usize,
+    text_dim: usize,
+}
+
+/// What a padding word's score is lowered by: `exp` of it is 0 in every float type, its sum with a score is finite.
+const EXCLUDED: f64 = -1e9;
+
+impl WordAttention {
+    /// Words of `text_dim` channels, maps of `channels`.
+    ///
+    /// # Errors
+    /// A parameter is missing or of another shape.
+    pub fn new(text_dim: usize, channels: usize, vb: VarBuilder<'_>) -> Result<Self> {
+        Ok(Self {
+            conv_context: Conv2d::pointwise(text_dim, channels, vb.pp("conv_context"))?,
+            channels,
+            text_dim,
+        })
+    }
+
+    /// The words each pixel attends to, and how much: `(Q', theta)`.
+    ///
+    /// A caption of padding only reads nothing: its Q' is 0.
+    ///
+    /// # Shapes
+    /// `h` `(B, C, H, W)`, `words` `(B, D, T)`, `mask` `(B, T)` u8 with 1 at padding; Q' as `h`, theta `(B, T, H, W)`,
+    /// summing to 1 over words.
+    ///
+    /// # Errors
+    /// Another shape; no words at all (T = 0).
+    pub fn attend(&self, h: &Tensor, words: &Tensor, mask: &Tensor) -> Result<(Tensor, Tensor)> {
+        let c = self.channels;
+        expect_shape("WordAttention: h", h, &[None, Some(c), None, None], &format!("(B, C = {c}, H, W)"))?;
+        let (b, _, height, width) = h.dims4()?;
+        let expected = format!("(B = {b}, D = {}, T >= 1)", self.text_dim);
+        expect_shape("WordAttention: words", words, &[Some(b), Some(self.text_dim), None], &expected)?;
+        let t = words.dim(2)?;
+        if t == 0 {
+            let what = "WordAttention: words";
+            return Err(Error::Shape { what, expected, got: words.dims().to_vec() });
+        }
+        expect_shape("WordAttention: mask", mask, &[Some(b), Some(t)], &format!("(B = {b}, T = {t})"))?;
+
+        let padding = mask.to_dtype(DType::F32)?.to_dtype(h.dtype())?.unsqueeze(1)?; // (B, 1, T)
+        let w = self.conv_context.forward(&words.unsqueeze(3)?)?.squeeze(3)?; // (B, C, T)
+        let w = w.broadcast_mul(&padding.affine(-1., 1.)?)?;
+        let pixels = h.flatten_from(2)?.transpose(1, 2)?; // (B, HW, C)
+        let scores = pixels.matmul(&w)?.broadcast_add(&(padding * EXCLUDED)?)?; // (B, HW, T)
+        // The largest score is a constant: the softmax does not change with it, so neither does its gradient.
+        let scores = scores.broadcast_sub(&scores.detach().max_keepdim(2)?)?.exp()?;
+        let theta = scores.broadcast_div(&scores.sum_keepdim(2)?)?.transpose(1, 2)?; // (B, T, HW)
+        let context = w.contiguous()?.matmul(&theta)?.reshape((b, c, height, width))?;
+        Ok((context, theta.reshape((b, t, height, width))?))
+    }
+}

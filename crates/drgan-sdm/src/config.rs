@@ -1,0 +1,150 @@
+use drgan_tensor::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Sizes of a [`StageGenerator`](crate::StageGenerator).
+///
+/// Stage `i` paints pictures of side `base 2^i`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GeneratorConfig {
+    /// Side of the first picture, S: a power of two, 16 at least.
+    pub base: usize,
+    /// Number of stages, 1 at least; the paper has 3.
+    pub stages: usize,
+    /// Channels of every stage's feature map H, even (the real image path starts with half of them).
+    pub ngf: usize,
+    /// Channels of word and sentence features, D.
+    pub text_dim: usize,
+    /// Length of the noise z.
+    pub nz: usize,
+    /// Length of the condition c.
+    pub nc: usize,
+    /// Residual blocks R in front of the context's mask, and again after the masks: 2 for CUB, 3 for COCO.
+    pub residual_blocks: usize,
+    /// How conditioning augmentation starts; see [`init_condition`](crate::init_condition).
+    pub condition_init: ConditionInit,
+}
+
+impl Default for GeneratorConfig {
+    fn default() -> Self {
+        Self {
+            base: 64,
+            stages: 3,
+            ngf: 64,
+            text_dim: 256,
+            nz: 100,
+            nc: 100,
+            residual_blocks: 2,
+            condition_init: ConditionInit::default(),
+        }
+    }
+}
+
+impl GeneratorConfig {
+    /// Side of the pictures of `stage`.
+    pub fn side(&self, stage: usize) -> usize {
+        self.base << stage
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`Error::Config`](drgan_tensor::Error::Config) with the first field out of range.
+    pub fn validate(&self) -> Result<()> {
+        check_stages(self.base, self.stages, ["generator.base", "generator.stages"])?;
+        check_channels("generator.ngf", self.ngf)?;
+        for (field, value) in [
+            ("generator.text_dim", self.text_dim),
+            ("generator.nz", self.nz),
+            ("generator.nc", self.nc),
+            ("generator.residual_blocks", self.residual_blocks),
+        ] {
+            if value == 0 {
+                return Err(Error::Config { field, reason: "0; must be at least 1".to_owned() });
+            }
+        }
+        let ConditionInit { weight_scale, logvar_bias } = self.condition_init;
+        if !(weight_scale.is_finite() && weight_scale > 0.) {
+            let reason = format!("{weight_scale}; must be a positive number");
+            return Err(Error::Config { field: "generator.condition_init.weight_scale", reason });
+        }
+        if !logvar_bias.is_finite() {
+            let reason = format!("{logvar_bias}; must be a number");
+            return Err(Error::Config { field: "generator.condition_init.logvar_bias", reason });
+        }
+        Ok(())
+    }
+
+    /// The real image path whose features compare with this generator's.
+    pub fn real_image(&self) -> RealImageConfig {
+        RealImageConfig { base: self.base, stages: self.stages, ngf: self.ngf }
+    }
+}
+
+/// The start of conditioning augmentation's linear map.
+///
+/// The neutral default is the usual start. On small data sets it lets the KL term win: sigma stays near 1 while mu is
+/// small, c is noise and the text is never learnt. A `weight_scale` of 4 and a `logvar_bias` of -4 make c follow
+/// the sentence from the first step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConditionInit {
+    /// Factor on the weight, positive.
+    pub weight_scale: f64,
+    /// Bias of logvar, in front of its gate (which starts at 1/2).
+    pub logvar_bias: f64,
+}
+
+impl Default for ConditionInit {
+    fn default() -> Self {
+        Self { weight_scale: 1., logvar_bias: 0. }
+    }
+}
+
+/// Sizes of a [`RealImagePath`](crate::RealImagePath); the same as its generator's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RealImageConfig {
+    /// Side of the first picture, S: a power of two, 16 at least.
+    pub base: usize,
+    /// Number of the generator's stages; there is an encoder for each but the first.
+    pub stages: usize,
+    /// Channels of H*, even.
+    pub ngf: usize,
+}
+
+impl Default for RealImageConfig {
+    fn default() -> Self {
+        GeneratorConfig::default().real_image()
+    }
+}
+
+impl RealImageConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`Error::Config`](drgan_tensor::Error::Config) with the first field out of range.
+    pub fn validate(&self) -> Result<()> {
+        check_stages(self.base, self.stages, ["real_image.base", "real_image.stages"])?;
+        check_channels("real_image.ngf", self.ngf)
+    }
+}
+
+fn check_stages(base: usize, stages: usize, [base_field, stages_field]: [&'static str; 2]) -> Result<()> {
+    if !base.is_power_of_two() || base < 16 {
+        let reason = format!("{base}; must be a power of two from 16 on, e.g. 64");
+        return Err(Error::Config { field: base_field, reason });
+    }
+    if !(1..=8).contains(&stages) {
+        let reason = format!("{stages}; must be in 1..=8, the paper has 3");
+        return Err(Error::Config { field: stages_field, reason });
+    }
+    Ok(())
+}
+
+fn check_channels(field: &'static str, ngf: usize) -> Result<()> {
+    if ngf == 0 || ngf % 2 == 1 {
+        return Err(Error::Config { field, reason: format!("{ngf}; must be even and at least 2") });
+    }
+    Ok(())
+}

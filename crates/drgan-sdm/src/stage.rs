@@ -1,0 +1,141 @@
+use crate::{Disentangle, GeneratorConfig, WordAttention};
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+use drgan_tensor::nn::{Conv2d, Expand, ResidualBlock, UpBlock};
+use drgan_tensor::{Ctx, Disentangled, Result, TextFeatures, expect_shape};
+
+/// Stage 0: condition and noise to the first feature map.
+///
+/// `[c, z] -> Linear -> BN -> GLU -> (ngf S / 4, 4, 4) -> log2(S / 4) up-blocks`, each halving the channels.
+/// Names: `fc.0`, `fc.1`, `upsample1`, `upsample2`, ....
+#[derive(Clone, Debug)]
+pub struct FirstStage {
+    expand: Expand,
+    upsample: Vec<UpBlock>,
+}
+
+impl FirstStage {
+    /// # Errors
+    /// A parameter is missing or of another shape.
+    pub fn new(cfg: &GeneratorConfig, vb: VarBuilder<'_>) -> Result<Self> {
+        let wide = cfg.ngf * cfg.base / 4;
+        let doublings = (cfg.base / 4).ilog2() as usize;
+        Ok(Self {
+            expand: Expand::new(cfg.nc + cfg.nz, wide, vb.clone())?,
+            upsample: (0..doublings)
+                .map(|k| UpBlock::new(wide >> k, wide >> (k + 1), vb.pp(format!("upsample{}", k + 1))))
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    /// # Shapes
+    /// `c` `(B, nc)`, `z` `(B, nz)`; the result, H0, `(B, ngf, S, S)`.
+    ///
+    /// # Errors
+    /// Shapes that do not fit; in training, a batch of one.
+    pub fn forward(&self, c: &Tensor, z: &Tensor, ctx: &Ctx) -> Result<Tensor> {
+        let x = self.expand.forward(&Tensor::cat(&[c, z], 1)?, ctx)?; // (B, ngf S / 4, 4, 4)
+        self.upsample.iter().try_fold(x, |x, up| up.forward(&x, ctx))
+    }
+}
+
+/// Stage 1 and on: attention, disentangling, and twice the side.
+///
+/// `Q = residual0(attention(H, W))`; key and non-key parts of H and Q; `H' = up(residual([H+, Q+]))`.
+/// Names: `att`, `residual0` (the context's blocks), `reduct_demension` (H's mask), `reduct_demension2` (Q's mask),
+/// `residual`, `upsample`; the spelling is the released code's.
+#[derive(Clone, Debug)]
+pub struct NextStage {
+    attention: WordAttention,
+    context: Vec<ResidualBlock>,
+    image_mask: Disentangle,
+    context_mask: Disentangle,
+    residual: Vec<ResidualBlock>,
+    upsample: UpBlock,
+}
+
+/// What [`NextStage::forward`] gives.
+#[derive(Clone, Debug)]
+pub(crate) struct NextFeatures {
+    /// H', `(B, ngf, 2 H, 2 W)`.
+    pub(crate) features: Tensor,
+    /// `(B, T, H, W)`.
+    pub(crate) attention: Tensor,
+    /// Each map `(B, ngf, H, W)`.
+    pub(crate) disentangled: Disentangled,
+}
+
+impl NextStage {
+    /// # Errors
+    /// A parameter is missing or of another shape.
+    pub fn new(cfg: &GeneratorConfig, vb: VarBuilder<'_>) -> Result<Self> {
+        let c = cfg.ngf;
+        Ok(Self {
+            attention: WordAttention::new(cfg.text_dim, c, vb.pp("att"))?,
+            context: ResidualBlock::chain(cfg.residual_blocks, c, vb.pp("residual0"))?,
+            image_mask: Disentangle::new(c, vb.pp("reduct_demension"))?,
+            context_mask: Disentangle::new(c, vb.pp("reduct_demension2"))?,
+            residual: ResidualBlock::chain(cfg.residual_blocks, 2 * c, vb.pp("residual"))?,
+            upsample: UpBlock::new(2 * c, c, vb.pp("upsample"))?,
+        })
+    }
+
+    /// From H of the stage before: H' `(B, ngf, 2 H, 2 W)`, attention `(B, T, H, W)`, both divisions.
+    ///
+    /// # Shapes
+    /// `h` `(B, ngf, H, W)`.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub(crate) fn forward(&self, h: &Tensor, text: &TextFeatures, ctx: &Ctx) -> Result<NextFeatures> {
+        let (context, attention) = self.attention.attend(h, &text.words, &text.mask)?;
+        let context = self.context.iter().try_fold(context, |x, block| block.forward(&x, ctx))?; // Q
+        let image = self.image_mask.split(h)?;
+        let context = self.context_mask.split(&context)?;
+        let joint = Tensor::cat(&[&image.key, &context.key], 1)?; // (B, 2 ngf, H, W)
+        let joint = self.residual.iter().try_fold(joint, |x, block| block.forward(&x, ctx))?;
+        Ok(NextFeatures {
+            features: self.upsample.forward(&joint, ctx)?,
+            attention,
+            disentangled: Disentangled {
+                key_image: image.key,
+                non_key_image: image.non_key,
+                key_context: context.key,
+                non_key_context: context.non_key,
+                mask_image: image.mask,
+                mask_context: context.mask,
+            },
+        })
+    }
+}
+
+/// Features to a picture: `tanh(conv3x3(h))`, no bias. Name: `img.0`.
+///
+/// # Paper
+/// Section III; the released code has three convolutions here (docs/divergences.md, image heads).
+#[derive(Clone, Debug)]
+pub struct ImageHead {
+    conv: Conv2d,
+    channels: usize,
+}
+
+impl ImageHead {
+    /// For maps of `channels`.
+    ///
+    /// # Errors
+    /// A parameter is missing or of another shape.
+    pub fn new(channels: usize, vb: VarBuilder<'_>) -> Result<Self> {
+        Ok(Self { conv: Conv2d::same3x3(channels, 3, vb.pp("img.0"))?, channels })
+    }
+
+    /// # Shapes
+    /// `h` `(B, C, H, W)`; the result `(B, 3, H, W)` in `[-1, 1]`.
+    ///
+    /// # Errors
+    /// Another number of channels.
+    pub fn forward(&self, h: &Tensor) -> Result<Tensor> {
+        let c = self.channels;
+        expect_shape("ImageHead: h", h, &[None, Some(c), None, None], &format!("(B, C = {c}, H, W)"))?;
+        Ok(self.conv.forward(h)?.tanh()?)
+    }
+}
