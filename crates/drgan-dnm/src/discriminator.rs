@@ -85,8 +85,8 @@ impl StageDiscriminator {
         expect_shape("Discriminator: sentence", sentence, &[Some(b), Some(d)], &documented)?;
         if b == 1 && ctx.mode.batch_statistics() {
             return Err(Error::Shape {
-                what: "Discriminator: images",
-                expected: "(B >= 2, 3, side, side) in training: batch norm needs two values a channel"
+                what: "Discriminator: features",
+                expected: "(B >= 2, 8 ndf, 4, 4) in training: batch norm needs two values a channel"
                     .to_owned(),
                 got: features.dims().to_vec(),
             });

@@ -1,4 +1,4 @@
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::Conv2d;
 use drgan_tensor::{Error, Result, expect_shape};
@@ -57,7 +57,7 @@ impl WordAttention {
         }
         expect_shape("WordAttention: mask", mask, &[Some(b), Some(t)], &format!("(B = {b}, T = {t})"))?;
 
-        let padding = mask.to_dtype(DType::F32)?.to_dtype(h.dtype())?.unsqueeze(1)?; // (B, 1, T)
+        let padding = mask.to_dtype(h.dtype())?.unsqueeze(1)?; // (B, 1, T)
         let w = self.conv_context.forward(&words.unsqueeze(3)?)?.squeeze(3)?; // (B, C, T)
         let w = w.broadcast_mul(&padding.affine(-1., 1.)?)?;
         let pixels = h.flatten_from(2)?.transpose(1, 2)?; // (B, HW, C)
