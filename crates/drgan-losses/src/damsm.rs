@@ -1,0 +1,192 @@
+//! Deep Attentional Multimodal Similarity: word and sentence matching of AttnGAN (SPEC, Objectives).
+use candle_core::{D, Tensor};
+use candle_nn::ops::{log_softmax, softmax};
+use drgan_tensor::{Error, ImageFeatures, Result, TextFeatures, expect_shape};
+
+/// Smoothing factors of the attention, of the words' pooling and of the batch's softmax.
+#[derive(Clone, Copy, Debug)]
+pub struct Gammas {
+    /// Attention over regions.
+    pub attention: f64,
+    /// Log-sum-exp over words.
+    pub words: f64,
+    /// Softmax over the batch.
+    pub batch: f64,
+}
+
+impl Default for Gammas {
+    /// 4, 5, 10.
+    fn default() -> Self {
+        Self { attention: 4., words: 5., batch: 10. }
+    }
+}
+
+/// Cross-entropies of one kind of similarity; both scalars.
+#[derive(Clone, Debug)]
+pub struct MatchingLoss {
+    /// Each image finds its caption (`w_loss0`, `s_loss0`).
+    pub image_to_text: Tensor,
+    /// Each caption finds its image (`w_loss1`, `s_loss1`).
+    pub text_to_image: Tensor,
+}
+
+/// Scores of every image with every caption; both `(B_images, B_captions)`.
+#[derive(Clone, Debug)]
+pub struct Similarity {
+    /// Cosine of code and sentence, in `[-1, 1]`.
+    pub sentence: Tensor,
+    /// `R(Q, D) = ln sum_t exp(gamma2 cos(word_t, context_t))`.
+    pub words: Tensor,
+}
+
+// Added to squared norms: no cosine divides by less than 1e-8, and a zero vector has a finite gradient.
+const NORM_EPS: f64 = 1e-8;
+// Elements of one (captions, T, images, R) temporary before the captions are taken in chunks.
+const CHUNK: usize = 1 << 24;
+
+fn bad(what: &'static str, expected: impl Into<String>, got: Vec<usize>) -> Error {
+    Error::Shape { what, expected: expected.into(), got }
+}
+
+/// Word scores `(B_images, B_captions)` and, where asked, attention `(B, T, R)` of the matching pairs.
+fn word_scores(
+    regions: &Tensor,
+    words: &Tensor,
+    lens: &[usize],
+    g: Gammas,
+    maps: bool,
+) -> Result<(Tensor, Vec<Tensor>)> {
+    expect_shape("damsm: regions", regions, &[None; 4], "(B, D, h, w)")?;
+    let (bi, d, h, w) = regions.dims4()?;
+    expect_shape("damsm: words", words, &[None, Some(d), None], "(B, D, T), D as in regions")?;
+    let (bc, _, t) = words.dims3()?;
+    let r = h * w;
+    if bi * bc * r * d == 0 {
+        return Err(bad(
+            "damsm: regions and words",
+            "(B, D, h, w) and (B, D, T), none empty",
+            vec![bi, bc, r, d],
+        ));
+    }
+    if lens.len() != bc || lens.iter().any(|n| !(1..=t).contains(n)) {
+        return Err(bad("damsm: lens", format!("{bc} lengths in 1..={t}"), lens.to_vec()));
+    }
+    let (dtype, dev) = (regions.dtype(), regions.device());
+    let ctx = regions.reshape((bi, d, r))?;
+    let ctx_t = ctx.transpose(1, 2)?.contiguous()?;
+    // |sum_r a_r c_r|^2 = a^T G a with the Gram matrix G, so that no (pairs, T, D) map is made.
+    let gram = ctx_t.matmul(&ctx.contiguous()?)?;
+    let flat = ctx_t.reshape((bi * r, d))?.t()?.contiguous()?;
+    let words = words.transpose(1, 2)?.contiguous()?;
+    let step = (CHUNK / (t * bi * r)).max(1);
+    let (mut rows, mut attention) = (Vec::new(), Vec::new());
+    for start in (0..bc).step_by(step) {
+        let n = step.min(bc - start);
+        let keep =
+            lens[start..start + n].iter().flat_map(|&len| (0..t).map(move |i| f64::from(u8::from(i < len))));
+        let keep = Tensor::from_iter(keep, dev)?.to_dtype(dtype)?.reshape((n, t))?;
+        let hide = ((&keep - 1.)? * 1e30)?.reshape((n, t, 1, 1))?;
+        let q = words.narrow(0, start, n)?.contiguous()?;
+        let scores = q.reshape((n * t, d))?.matmul(&flat)?.reshape((n, t, bi, r))?;
+        let over_words = softmax(&scores.broadcast_add(&hide)?, 1)?;
+        let attn = softmax(&(over_words * g.attention)?, D::Minus1)?;
+        let dot = (&attn * &scores)?.sum(D::Minus1)?;
+        let by_image = attn.permute((2, 0, 1, 3))?.contiguous()?.reshape((bi, n * t, r))?;
+        let ctx_sq = (by_image.matmul(&gram)? * &by_image)?.sum(D::Minus1)?;
+        let ctx_sq = ctx_sq.reshape((bi, n, t))?.permute((1, 2, 0))?;
+        let ctx_norm = (ctx_sq.contiguous()? + NORM_EPS)?.sqrt()?;
+        let q_norm = (q.sqr()?.sum(D::Minus1)? + NORM_EPS)?.sqrt()?.unsqueeze(2)?;
+        let cosine = dot.div(&ctx_norm)?.broadcast_div(&q_norm)?;
+        let pooled = (cosine * g.words)?.exp()?.broadcast_mul(&keep.unsqueeze(2)?)?.sum(1)?.log()?;
+        rows.push(pooled);
+        for i in (0..n).filter(|_| maps) {
+            let len = lens[start + i];
+            let own = attn.detach().narrow(0, i, 1)?.narrow(1, 0, len)?.narrow(2, start + i, 1)?;
+            attention.push(own.contiguous()?.reshape((len, h, w))?);
+        }
+    }
+    Ok((Tensor::cat(&rows, 0)?.t()?.contiguous()?, attention))
+}
+
+fn unit(x: &Tensor) -> Result<Tensor> {
+    Ok(x.broadcast_div(&(x.sqr()?.sum_keepdim(1)? + NORM_EPS)?.sqrt()?)?)
+}
+
+fn sentence_scores(code: &Tensor, sentence: &Tensor) -> Result<Tensor> {
+    expect_shape("damsm: code", code, &[None, None], "(B, D)")?;
+    expect_shape("damsm: sentence", sentence, &[None, Some(code.dim(1)?)], "(B, D), D as in code")?;
+    if code.elem_count() * sentence.elem_count() == 0 {
+        return Err(bad("damsm: code and sentence", "(B, D), not empty", code.dims().to_vec()));
+    }
+    Ok(unit(code)?.matmul(&unit(sentence)?.t()?.contiguous()?)?)
+}
+
+/// Cross-entropy of the diagonal, by rows and by columns; other pairs of one class are no negatives.
+fn matching(scores: &Tensor, class_ids: Option<&[i64]>, gamma: f64) -> Result<MatchingLoss> {
+    let (b, captions) = scores.dims2()?;
+    if b != captions || class_ids.is_some_and(|ids| ids.len() != b) {
+        let got = vec![b, captions, class_ids.map_or(b, <[i64]>::len)];
+        return Err(bad("damsm: batch", "as many images, captions and class ids", got));
+    }
+    let table = |f: &dyn Fn(usize, usize) -> bool, v: f64| -> Result<Tensor> {
+        let values = (0..b * b).map(|k| if f(k / b, k % b) { v } else { 0. });
+        Ok(Tensor::from_iter(values, scores.device())?.reshape((b, b))?.to_dtype(scores.dtype())?)
+    };
+    let mut logits = (scores * gamma)?;
+    if let Some(ids) = class_ids {
+        logits = (logits + table(&|i, j| i != j && ids[i] == ids[j], -1e9)?)?;
+    }
+    let own = table(&|i, j| i == j, -1. / b as f64)?;
+    let pick = |dim: usize| -> Result<Tensor> { Ok((log_softmax(&logits, dim)? * &own)?.sum_all()?) };
+    Ok(MatchingLoss { image_to_text: pick(1)?, text_to_image: pick(0)? })
+}
+
+/// Word-level matching: softmax of word-region products over words, then over regions with `gamma1`; cosines of words
+/// and their contexts pooled with `gamma2`; cross-entropy over the batch with `gamma3`.
+///
+/// Also gives each matching pair's attention over regions, `(len_i, h, w)`, as constants.
+///
+/// # Shapes
+/// `regions` `(B, D, h, w)`, `words` `(B, D, T)`, `lens` B values in `1..=T`, `class_ids` B values: other pairs of one
+/// class are left out of the negatives.
+///
+/// # Errors
+/// The shapes do not fit, or are empty.
+pub fn words_loss(
+    regions: &Tensor,
+    words: &Tensor,
+    lens: &[usize],
+    class_ids: Option<&[i64]>,
+    gammas: Gammas,
+) -> Result<(MatchingLoss, Vec<Tensor>)> {
+    if regions.dims().first() != words.dims().first() {
+        return Err(bad("words_loss: words", "(B, D, T), B as in regions", words.dims().to_vec()));
+    }
+    let (scores, attention) = word_scores(regions, words, lens, gammas, true)?;
+    Ok((matching(&scores, class_ids, gammas.batch)?, attention))
+}
+
+/// Sentence-level matching: cross-entropy over the batch of `gamma3 cos(code, sentence)`.
+///
+/// # Shapes
+/// `code` and `sentence` `(B, D)`; `class_ids` as in [`words_loss`].
+///
+/// # Errors
+/// The shapes do not fit, or are empty.
+pub fn sentence_loss(
+    code: &Tensor,
+    sentence: &Tensor,
+    class_ids: Option<&[i64]>,
+    gammas: Gammas,
+) -> Result<MatchingLoss> {
+    matching(&sentence_scores(code, sentence)?, class_ids, gammas.batch)
+}
+
+/// Scores of every image with every caption, e.g. for R-precision; the two numbers may differ.
+///
+/// # Errors
+/// The shapes do not fit, or are empty.
+pub fn similarity(image: &ImageFeatures, text: &TextFeatures, gammas: Gammas) -> Result<Similarity> {
+    let (words, _) = word_scores(&image.regions, &text.words, &text.lens, gammas, false)?;
+    Ok(Similarity { sentence: sentence_scores(&image.code, &text.sentence)?, words })
+}

@@ -1,0 +1,16 @@
+use drgan_tensor::{Gaussian, Result, expect_shape};
+
+/// `-1/2 mean(1 + logvar - mu^2 - e^logvar)` over batch and dimensions (SPEC, Objectives); at least 0.
+///
+/// # Shapes
+/// Both halves `(B, D)`.
+///
+/// # Errors
+/// The halves' shapes differ.
+pub fn kl(g: &Gaussian) -> Result<candle_core::Tensor> {
+    expect_shape("kl: mu", &g.mu, &[None, None], "(B, D)")?;
+    let (b, d) = g.mu.dims2()?;
+    expect_shape("kl: logvar", &g.logvar, &[Some(b), Some(d)], "(B, D), as mu")?;
+    let inner = ((&g.logvar + 1.)? - g.mu.sqr()?)?.sub(&g.logvar.exp()?)?;
+    Ok((inner.mean_all()? * -0.5)?)
+}
