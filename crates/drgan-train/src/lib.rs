@@ -1,1 +1,8 @@
 //! Trains, samples and evaluates DR-GAN; the drgan binary.
+pub mod adam;
+pub mod checkpoint;
+pub mod ema;
+
+pub use adam::{Adam, AdamConfig};
+pub use checkpoint::Checkpoint;
+pub use ema::Ema;
