@@ -2,7 +2,11 @@
 pub mod adam;
 pub mod checkpoint;
 pub mod ema;
+pub mod events;
+pub mod interrupt;
+pub mod sinks;
 
 pub use adam::{Adam, AdamConfig};
 pub use checkpoint::Checkpoint;
 pub use ema::Ema;
+pub use interrupt::Interrupt;
