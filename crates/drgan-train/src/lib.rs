@@ -1,1 +1,14 @@
 //! Trains, samples and evaluates DR-GAN; the drgan binary.
+pub mod adam;
+pub mod checkpoint;
+pub mod ema;
+pub mod events;
+pub mod interrupt;
+pub mod run_dir;
+pub mod sinks;
+
+pub use adam::{Adam, AdamConfig};
+pub use checkpoint::Checkpoint;
+pub use ema::Ema;
+pub use interrupt::Interrupt;
+pub use run_dir::RunDir;

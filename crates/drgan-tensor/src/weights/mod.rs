@@ -1,1 +1,2 @@
 //! Weight files.
+pub mod safetensors;

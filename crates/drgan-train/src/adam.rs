@@ -1,0 +1,403 @@
+//! The optimizer, with state that can be saved.
+use candle_core::{
+    CpuStorage, DType, Device, InplaceOp2, Layout, Storage, Tensor, Var, WithDType, backprop::GradStore,
+};
+use drgan_tensor::{Error, Kind, ParamStore, Result};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Elements a task of the thread pool updates; fixed, so that sums do not depend on the number of threads.
+const CHUNK: usize = 1 << 15;
+
+/// Hyperparameters of [`Adam`]; the defaults are the paper's (section 4.1, SPEC 'Training').
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamConfig {
+    /// Learning rate, above 0.
+    pub lr: f64,
+    /// Decay of the first and second moment, each in [0, 1).
+    pub betas: (f64, f64),
+    /// Added to the root of the second moment.
+    pub eps: f64,
+}
+
+impl Default for AdamConfig {
+    fn default() -> Self {
+        Self { lr: 2e-4, betas: (0.5, 0.999), eps: 1e-8 }
+    }
+}
+
+#[derive(Debug)]
+enum Moments {
+    F32(Vec<f32>, Vec<f32>),
+    F64(Vec<f64>, Vec<f64>),
+}
+
+/// The numbers of one step that all elements share.
+#[derive(Clone, Copy, Debug)]
+struct Coefficients {
+    b1: f64,
+    b2: f64,
+    lr: f64,
+    root_c2: f64,
+    eps: f64,
+    grad_scale: f64,
+}
+
+impl Coefficients {
+    fn apply<T: WithDType>(&self, p: &mut [T], g: &[T], m: &mut [T], v: &mut [T]) {
+        let Self { b1, b2, lr, root_c2, eps, grad_scale } = *self;
+        let chunks = p.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
+        chunks.zip(m.par_chunks_mut(CHUNK)).zip(v.par_chunks_mut(CHUNK)).for_each(|(((p, g), m), v)| {
+            for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+                let g = g.to_f64() * grad_scale;
+                let m1 = b1 * m.to_f64() + (1. - b1) * g;
+                let v1 = b2 * v.to_f64() + (1. - b2) * g * g;
+                *p = T::from_f64(p.to_f64() - lr * m1 / (v1.sqrt() / root_c2 + eps));
+                *m = T::from_f64(m1);
+                *v = T::from_f64(v1);
+            }
+        });
+    }
+}
+
+/// One tensor's update; candle lends the parameter mutably, the moments ride along.
+struct Update<'a> {
+    k: Coefficients,
+    moments: Mutex<&'a mut Moments>,
+}
+
+/// The contiguous elements that a layout selects.
+pub(crate) fn span(layout: &Layout) -> candle_core::Result<std::ops::Range<usize>> {
+    match layout.contiguous_offsets() {
+        Some((from, to)) => Ok(from..to),
+        None => candle_core::bail!("a fused update needs contiguous tensors, got {layout:?}"),
+    }
+}
+
+impl InplaceOp2 for Update<'_> {
+    fn name(&self) -> &'static str {
+        "adam"
+    }
+
+    fn cpu_fwd(
+        &self,
+        p: &mut CpuStorage,
+        lp: &Layout,
+        g: &CpuStorage,
+        lg: &Layout,
+    ) -> candle_core::Result<()> {
+        let (sp, sg) = (span(lp)?, span(lg)?);
+        let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
+        match (p, g, &mut **moments) {
+            (CpuStorage::F32(p), CpuStorage::F32(g), Moments::F32(m, v)) => {
+                self.k.apply(&mut p[sp], &g[sg], m, v);
+            }
+            (CpuStorage::F64(p), CpuStorage::F64(g), Moments::F64(m, v)) => {
+                self.k.apply(&mut p[sp], &g[sg], m, v);
+            }
+            _ => candle_core::bail!("adam: parameter, gradient and moments must share one type, f32 or f64"),
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Slot {
+    name: String,
+    var: Var,
+    moments: Moments,
+}
+
+/// Adam (Kingma and Ba, 2015) whose state can be saved, which candle's own (0.11.1) cannot.
+///
+/// `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`,
+/// `p = p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)`, one pass a tensor.
+#[derive(Debug)]
+pub struct Adam {
+    cfg: AdamConfig,
+    step: u64,
+    slots: Vec<Slot>,
+}
+
+impl Adam {
+    /// Optimizes exactly the store's parameters, never its buffers.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a hyperparameter out of range; a parameter that is neither f32 nor f64.
+    pub fn new(store: &ParamStore, cfg: AdamConfig) -> Result<Self> {
+        let refuse = |field, reason: &str| Err(Error::Config { field, reason: reason.to_owned() });
+        if !(cfg.lr > 0. && cfg.lr.is_finite()) {
+            return refuse("lr", "must be a finite number above 0");
+        }
+        if ![cfg.betas.0, cfg.betas.1].iter().all(|b| (0. ..1.).contains(b)) {
+            return refuse("betas", "each must be in [0, 1)");
+        }
+        if !(cfg.eps >= 0. && cfg.eps.is_finite()) {
+            return refuse("eps", "must be a finite number of at least 0");
+        }
+        let slot = |(name, var): (String, Var)| {
+            let n = var.elem_count();
+            let moments = match var.dtype() {
+                DType::F32 => Moments::F32(vec![0.; n], vec![0.; n]),
+                DType::F64 => Moments::F64(vec![0.; n], vec![0.; n]),
+                other => candle_core::bail!("adam: `{name}` is {other:?}, only f32 and f64 can be optimized"),
+            };
+            Ok(Slot { name, var, moments })
+        };
+        let slots = store.vars(Kind::Param).into_iter().map(slot).collect::<candle_core::Result<_>>()?;
+        Ok(Self { cfg, step: 0, slots })
+    }
+
+    /// Updates made so far.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// One update with learning rate `lr * lr_scale`. Parameters without a gradient are left alone.
+    ///
+    /// # Errors
+    /// A gradient whose type is not its parameter's.
+    pub fn step(&mut self, grads: &GradStore, lr_scale: f64) -> Result<()> {
+        self.update(grads, lr_scale, 1.)
+    }
+
+    /// [`Adam::step`] with all gradients scaled by `min(1, max_norm / norm)`, `norm` that of all of them
+    /// together; returns `norm`.
+    ///
+    /// # Errors
+    /// As [`Adam::step`].
+    pub fn step_clipped(&mut self, grads: &GradStore, max_norm: f64, lr_scale: f64) -> Result<f64> {
+        let norm = self.grad_norm(grads)?;
+        self.update(grads, lr_scale, if norm > max_norm { max_norm / norm } else { 1. })?;
+        Ok(norm)
+    }
+
+    /// Euclidean norm of all gradients together; NaN or infinite when one of them is.
+    ///
+    /// # Errors
+    /// Whatever the device reports.
+    pub fn grad_norm(&self, grads: &GradStore) -> Result<f64> {
+        let mut sum = 0.;
+        for s in &self.slots {
+            if let Some(g) = grads.get(&s.var) {
+                sum += sum_of_squares(g)?;
+            }
+        }
+        Ok(sum.sqrt())
+    }
+
+    fn update(&mut self, grads: &GradStore, lr_scale: f64, grad_scale: f64) -> Result<()> {
+        self.step += 1;
+        let (b1, b2) = self.cfg.betas;
+        let t = self.step as f64;
+        let k = Coefficients {
+            b1,
+            b2,
+            lr: self.cfg.lr * lr_scale / (1. - b1.powf(t)),
+            root_c2: (1. - b2.powf(t)).sqrt(),
+            eps: self.cfg.eps,
+            grad_scale,
+        };
+        for s in &mut self.slots {
+            let Some(g) = grads.get(&s.var) else { continue };
+            let g = g.detach().contiguous()?;
+            let op = Update { k, moments: Mutex::new(&mut s.moments) };
+            if s.var.device().is_cpu() {
+                s.var.inplace_op2(&g, &op)?;
+            } else {
+                // The moments live on the host: the parameter visits them.
+                let host = s.var.as_detached_tensor().to_device(&Device::Cpu)?.contiguous()?;
+                host.inplace_op2(&g.to_device(&Device::Cpu)?, &op)?;
+                s.var.set(&host.to_device(s.var.device())?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything a resumed run needs: `m.NAME`, `v.NAME` and `step`, on the host.
+    ///
+    /// # Errors
+    /// Whatever candle reports.
+    pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        let mut out = BTreeMap::new();
+        for s in &self.slots {
+            let (m, v) = match &s.moments {
+                Moments::F32(m, v) => (host(m, &s.var)?, host(v, &s.var)?),
+                Moments::F64(m, v) => (host(m, &s.var)?, host(v, &s.var)?),
+            };
+            out.insert(format!("m.{}", s.name), m);
+            out.insert(format!("v.{}", s.name), v);
+        }
+        out.insert("step".into(), Tensor::new(self.step as i64, &Device::Cpu)?);
+        Ok(out)
+    }
+
+    /// The reverse of [`Adam::state`].
+    ///
+    /// # Errors
+    /// [`Error::Weights`] with the names missing, left over or of another shape; nothing is changed then.
+    pub fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let want: BTreeMap<_, _> = self.state()?.into_iter().map(|(n, t)| (n, t.shape().clone())).collect();
+        let fits = |n: &String| state.get(n).is_some_and(|t| *t.shape() == want[n]);
+        let missing: Vec<_> = want.keys().filter(|n| !fits(n)).cloned().collect();
+        let unexpected: Vec<_> = state.keys().filter(|n| !want.contains_key(*n)).cloned().collect();
+        if !missing.is_empty() || !unexpected.is_empty() {
+            return Err(Error::Weights { missing, unexpected });
+        }
+        let step = state["step"].to_dtype(DType::I64)?.to_scalar::<i64>()?;
+        let mut loaded = Vec::with_capacity(self.slots.len());
+        for s in &self.slots {
+            let (m, v) = (&state[&format!("m.{}", s.name)], &state[&format!("v.{}", s.name)]);
+            loaded.push(match s.moments {
+                Moments::F32(..) => Moments::F32(flat(m)?, flat(v)?),
+                Moments::F64(..) => Moments::F64(flat(m)?, flat(v)?),
+            });
+        }
+        self.step = step.unsigned_abs();
+        self.slots.iter_mut().zip(loaded).for_each(|(s, l)| s.moments = l);
+        Ok(())
+    }
+}
+
+fn host<T: WithDType>(values: &[T], var: &Var) -> Result<Tensor> {
+    Ok(Tensor::from_slice(values, var.shape(), &Device::Cpu)?)
+}
+
+fn flat<T: WithDType>(t: &Tensor) -> Result<Vec<T>> {
+    Ok(t.to_dtype(T::DTYPE)?.flatten_all()?.to_vec1()?)
+}
+
+fn sum_of_squares(g: &Tensor) -> Result<f64> {
+    let g = g.detach().to_device(&Device::Cpu)?.contiguous()?;
+    let (storage, layout) = g.storage_and_layout();
+    let span = span(layout)?;
+    fn sum<T: WithDType>(x: &[T]) -> f64 {
+        let chunk = |c: &[T]| c.iter().map(|x| x.to_f64() * x.to_f64()).sum::<f64>();
+        x.par_chunks(CHUNK).map(chunk).collect::<Vec<_>>().iter().sum()
+    }
+    match &*storage {
+        Storage::Cpu(CpuStorage::F32(x)) => Ok(sum(&x[span])),
+        Storage::Cpu(CpuStorage::F64(x)) => Ok(sum(&x[span])),
+        _ => Err(candle_core::Error::Msg("grad_norm: gradients must be f32 or f64".into()).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use drgan_tensor::nn::{BatchNorm, Linear};
+    use drgan_tensor::testing::{Tol, assert_close};
+
+    fn net(dtype: DType) -> Result<(ParamStore, Linear, Tensor)> {
+        let store = ParamStore::seeded(3);
+        let lin = Linear::new(4, 1, store.builder(dtype, &Device::Cpu))?;
+        BatchNorm::new(3, store.builder(dtype, &Device::Cpu).pp("unused"))?;
+        let x = Tensor::arange(-3f32, 5., &Device::Cpu)?.reshape((2, 4))?.to_dtype(dtype)?;
+        Ok((store, lin, x))
+    }
+
+    fn grads(lin: &Linear, x: &Tensor) -> Result<GradStore> {
+        Ok((lin.forward(x)? - 1.)?.sqr()?.mean_all()?.backward()?)
+    }
+
+    fn values(store: &ParamStore) -> Result<Vec<Vec<f64>>> {
+        store.vars(Kind::Param).iter().map(|(_, v)| flat(v.as_tensor())).collect()
+    }
+
+    #[test]
+    fn the_first_step_is_the_learning_rate_against_the_sign() -> Result<()> {
+        let (store, lin, x) = net(DType::F64)?;
+        let (g, before) = (grads(&lin, &x)?, values(&store)?);
+        Adam::new(&store, AdamConfig { lr: 0.01, ..Default::default() })?.step(&g, 0.5)?;
+        for (((name, var), old), new) in store.vars(Kind::Param).iter().zip(before).zip(values(&store)?) {
+            let Some(g) = g.get(var) else {
+                assert!(name.starts_with("unused") && old == new, "{name}");
+                continue;
+            };
+            for ((g, a), b) in flat::<f64>(g)?.iter().zip(old).zip(new) {
+                assert!((b - a + 0.005 * g.signum()).abs() < 1e-8, "{name}: {a} -> {b}, gradient {g}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn twenty_steps_follow_the_plain_formula() -> Result<()> {
+        let (store, lin, x) = net(DType::F64)?;
+        let cfg = AdamConfig { lr: 0.03, ..Default::default() };
+        let mut opt = Adam::new(&store, cfg)?;
+        let (_, w) = store.vars(Kind::Param).into_iter().find(|(n, _)| n == "weight").unwrap();
+        let mut p = w.as_detached_tensor().copy()?;
+        let (mut m, mut v) = (p.zeros_like()?, p.zeros_like()?);
+        for t in 1..=20 {
+            let all = grads(&lin, &x)?;
+            let g = all.get(&w).unwrap().detach();
+            m = ((m * 0.5)? + (&g * 0.5)?)?;
+            v = ((v * 0.999)? + (g.sqr()? * (1. - 0.999))?)?;
+            let mh = (&m / (1. - 0.5f64.powi(t)))?;
+            let vh = (&v / (1. - 0.999f64.powi(t)))?;
+            p = (p - ((mh / (vh.sqrt()? + 1e-8)?)? * 0.03)?)?;
+            opt.step(&all, 1.)?;
+            let worst = (w.as_detached_tensor() - &p)?.abs()?.max_all()?.to_scalar::<f64>()?;
+            assert!(worst < 1e-12, "step {t}: {worst}");
+        }
+        Ok(())
+    }
+
+    fn run(resume_at: Option<usize>) -> Result<Tensor> {
+        let (store, lin, x) = net(DType::F32)?;
+        let mut opt = Adam::new(&store, AdamConfig::default())?;
+        for i in 0..6 {
+            if resume_at == Some(i) {
+                let state = opt.state()?;
+                opt = Adam::new(&store, AdamConfig::default())?;
+                opt.restore(&state)?;
+                assert_eq!(opt.steps(), i as u64);
+            }
+            opt.step(&grads(&lin, &x)?, 1.)?;
+        }
+        Ok(store.views()["weight"].clone())
+    }
+
+    #[test]
+    fn stopping_and_resuming_changes_nothing() -> Result<()> {
+        assert_close("weights", &run(Some(3))?, &run(None)?, Tol::EXACT)
+    }
+
+    #[test]
+    fn clipping_scales_all_gradients_to_the_norm() -> Result<()> {
+        let (store, lin, x) = net(DType::F64)?;
+        let g = grads(&lin, &x)?;
+        let mut opt = Adam::new(&store, AdamConfig::default())?;
+        let norm = opt.step_clipped(&g, 0.25, 1.)?;
+        let mut want = 0.;
+        for (n, v) in store.vars(Kind::Param) {
+            let Some(g) = g.get(&v) else { continue };
+            want += flat::<f64>(g)?.iter().map(|x| x * x).sum::<f64>();
+            let (g, m) = (flat::<f64>(g)?, flat::<f64>(&opt.state()?[&format!("m.{n}")])?);
+            g.iter().zip(m).for_each(|(g, m)| assert!((m - 0.5 * g * 0.25 / norm).abs() < 1e-12));
+        }
+        assert!(norm > 0.25 && (norm - want.sqrt()).abs() < 1e-12);
+        Ok(())
+    }
+
+    #[test]
+    fn another_networks_state_is_refused() -> Result<()> {
+        let (store, ..) = net(DType::F32)?;
+        let mut opt = Adam::new(&store, AdamConfig::default())?;
+        let mut state = opt.state()?;
+        state.remove("m.weight");
+        state.insert("stray".into(), Tensor::new(1f32, &Device::Cpu)?);
+        match opt.restore(&state) {
+            Err(Error::Weights { missing, unexpected }) => {
+                assert_eq!((missing, unexpected), (vec!["m.weight".to_owned()], vec!["stray".to_owned()]));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(Adam::new(&store, AdamConfig { lr: -1., ..Default::default() }).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,338 @@
+//! One file that holds a whole training run: networks, optimizers, positions, configuration.
+use candle_core::{Device, Tensor};
+use drgan_tensor::weights::safetensors as file;
+use drgan_tensor::{Error, Result};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Of the layout below; a reader refuses another.
+pub const FORMAT_VERSION: &str = "1";
+/// Checkpoints kept unless asked otherwise.
+pub const KEEP: usize = 3;
+
+const VERSION_KEY: &str = "format_version";
+const CRC_KEY: &str = "crc32c";
+const LATEST: &str = "latest";
+
+/// Named tensors (`g.`, `g_avg.`, `d0.`, `adam_g.m.`, ... are prefixes by agreement) and text.
+#[derive(Clone, Debug, Default)]
+pub struct Checkpoint {
+    /// By prefixed name, types kept.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// Step, seed, positions, the configuration as TOML, ...; `format_version` and `crc32c` are ours.
+    pub meta: BTreeMap<String, String>,
+}
+
+/// A damaged checkpoint was passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The damaged file.
+    pub bad: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
+    /// The one read in its place.
+    pub used: PathBuf,
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "checkpoint {} is damaged ({}); going on from {}",
+            self.bad.display(),
+            self.reason,
+            self.used.display()
+        )
+    }
+}
+
+impl Checkpoint {
+    /// Puts tensors under `prefix.`.
+    pub fn insert_all(&mut self, prefix: &str, tensors: impl IntoIterator<Item = (String, Tensor)>) {
+        self.tensors.extend(tensors.into_iter().map(|(n, t)| (format!("{prefix}.{n}"), t)));
+    }
+
+    /// The tensors under `prefix.`, without it.
+    pub fn section(&self, prefix: &str) -> BTreeMap<String, Tensor> {
+        let cut = |(n, t): (&String, &Tensor)| {
+            Some((n.strip_prefix(prefix)?.strip_prefix('.')?.to_owned(), t.clone()))
+        };
+        self.tensors.iter().filter_map(cut).collect()
+    }
+
+    /// A metadata value.
+    ///
+    /// # Errors
+    /// [`Error::File`] that names the key when it is missing or cannot be parsed; `path` is only named.
+    pub fn meta<T: std::str::FromStr>(&self, key: &str, path: &Path) -> Result<T> {
+        let text = self.meta.get(key).ok_or_else(|| Error::file(path, format!("`{key}` is missing")))?;
+        text.parse().map_err(|_| Error::file(path, format!("`{key}` is unreadable: {text}")))
+    }
+
+    /// The file's bytes; equal contents give equal bytes.
+    ///
+    /// # Errors
+    /// Whatever candle reports.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut meta = self.meta.clone();
+        meta.insert(VERSION_KEY.into(), FORMAT_VERSION.into());
+        meta.remove(CRC_KEY);
+        let crc = checksum(&self.tensors, &meta)?;
+        meta.insert(CRC_KEY.into(), format!("{crc:08x}"));
+        file::to_bytes(&self.tensors, &meta)
+    }
+
+    /// Writes `dir/step-000123.safetensors` and then `dir/latest`, each beside and renamed.
+    ///
+    /// # Errors
+    /// [`Error::File`]; earlier checkpoints are untouched and no partial file is left.
+    pub fn save(&self, dir: &Path, step: u64) -> Result<PathBuf> {
+        self.save_through(dir, step, |f| f)
+    }
+
+    fn save_through<W: Write>(
+        &self,
+        dir: &Path,
+        step: u64,
+        wrap: impl FnOnce(std::fs::File) -> W,
+    ) -> Result<PathBuf> {
+        std::fs::create_dir_all(dir).map_err(|e| Error::file(dir, format!("cannot be created: {e}")))?;
+        let name = format!("step-{step:06}.safetensors");
+        let path = dir.join(&name);
+        file::write_atomic_through(&path, &self.to_bytes()?, wrap)?;
+        file::write_atomic(&dir.join(LATEST), format!("{name}\n").as_bytes())?;
+        Ok(path)
+    }
+
+    /// Reads and verifies one file.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be read, is cut short, fails its checksum or has another format version.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+        let (tensors, mut meta) = file::from_bytes(&bytes, path, &Device::Cpu)?;
+        let Some(want) = meta.remove(CRC_KEY) else {
+            return Err(Error::file(path, "has no checksum: not a checkpoint of a training run"));
+        };
+        if format!("{:08x}", checksum(&tensors, &meta)?) != want {
+            return Err(Error::file(path, "its checksum does not match: the file is damaged"));
+        }
+        match meta.remove(VERSION_KEY) {
+            Some(v) if v == FORMAT_VERSION => Ok(Self { tensors, meta }),
+            v => Err(Error::file(
+                path,
+                format!("has format version {}, this program reads {FORMAT_VERSION}", v.unwrap_or_default()),
+            )),
+        }
+    }
+
+    /// The newest good checkpoint: what `latest` names, else the others from the highest step down.
+    ///
+    /// # Errors
+    /// [`Error::File`] when none can be read; the first failure is told.
+    pub fn load_latest(dir: &Path) -> Result<(Self, Option<Warning>)> {
+        let mut candidates: Vec<_> = list(dir)?.into_iter().rev().map(|(_, p)| p).collect();
+        if let Ok(name) = std::fs::read_to_string(dir.join(LATEST)) {
+            let named = dir.join(name.trim());
+            candidates.retain(|p| *p != named);
+            candidates.insert(0, named);
+        }
+        let mut bad: Option<(PathBuf, Error)> = None;
+        for used in candidates {
+            match Self::load(&used) {
+                Ok(c) => {
+                    let warning = bad.map(|(bad, e)| Warning { bad, reason: reason_of(e), used });
+                    return Ok((c, warning));
+                }
+                Err(e) => bad = bad.or(Some((used, e))),
+            }
+        }
+        Err(match bad {
+            Some((path, e)) => Error::file(&path, format!("{}; no other checkpoint is usable", reason_of(e))),
+            None => Error::file(dir, "holds no checkpoint (step-*.safetensors)"),
+        })
+    }
+}
+
+fn reason_of(e: Error) -> String {
+    match e {
+        Error::File { reason, .. } => reason,
+        other => other.to_string(),
+    }
+}
+
+/// Over every tensor's name, type, shape and bytes, and the metadata, in order.
+fn checksum(tensors: &BTreeMap<String, Tensor>, meta: &BTreeMap<String, String>) -> Result<u32> {
+    let mut crc = 0;
+    for (name, t) in tensors {
+        crc = crc32c::crc32c_append(crc, format!("{name}\0{:?}{:?}\0", t.dtype(), t.dims()).as_bytes());
+        crc = crc32c::crc32c_append(crc, &safetensors::View::data(&t));
+    }
+    for (k, v) in meta {
+        crc = crc32c::crc32c_append(crc, format!("{k}\0{v}\0").as_bytes());
+    }
+    Ok(crc)
+}
+
+/// The folder's checkpoints, ascending by step.
+///
+/// # Errors
+/// [`Error::File`] when the folder cannot be listed.
+pub fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let entries = std::fs::read_dir(dir).map_err(|e| Error::file(dir, format!("cannot be listed: {e}")))?;
+    let step = |p: &Path| -> Option<u64> {
+        p.file_name()?.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
+    };
+    let mut found: Vec<_> = entries.flatten().filter_map(|e| Some((step(&e.path())?, e.path()))).collect();
+    found.sort();
+    Ok(found)
+}
+
+/// Removes all but the `keep` (at least one) newest checkpoints.
+///
+/// # Errors
+/// [`Error::File`] for one that cannot be removed.
+pub fn prune(dir: &Path, keep: usize) -> Result<()> {
+    let found = list(dir)?;
+    let extra = found.len().saturating_sub(keep.max(1));
+    for (_, path) in &found[..extra] {
+        std::fs::remove_file(path).map_err(|e| Error::file(path, format!("cannot be removed: {e}")))?;
+    }
+    Ok(())
+}
+
+/// Dotted keys whose values differ between two TOML documents, or that only one of them has.
+///
+/// # Errors
+/// [`Error::Config`] when one is not TOML.
+pub fn diff_config(saved: &str, wanted: &str) -> Result<Vec<String>> {
+    let flat = |field, text: &str| -> Result<BTreeMap<String, String>> {
+        let table: toml::Table =
+            text.parse().map_err(|e| Error::Config { field, reason: format!("not TOML: {e}") })?;
+        let mut out = BTreeMap::new();
+        flatten("", &toml::Value::Table(table), &mut out);
+        Ok(out)
+    };
+    let (a, b) = (flat("saved configuration", saved)?, flat("wanted configuration", wanted)?);
+    let keys: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
+    Ok(keys.into_iter().filter(|k| a.get(*k) != b.get(*k)).cloned().collect())
+}
+
+fn flatten(prefix: &str, value: &toml::Value, out: &mut BTreeMap<String, String>) {
+    match value {
+        toml::Value::Table(t) => t.iter().for_each(|(k, v)| {
+            let key = if prefix.is_empty() { k.clone() } else { format!("{prefix}.{k}") };
+            flatten(&key, v, out);
+        }),
+        v => drop(out.insert(prefix.to_owned(), v.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(x: f32) -> Checkpoint {
+        let mut c = Checkpoint::default();
+        let t = Tensor::new(&[[x, 2., 3.]], &Device::Cpu).unwrap();
+        c.insert_all("g", [("a.weight".to_owned(), t.clone()), ("b".to_owned(), t)]);
+        c.insert_all("g_avg", [("b".to_owned(), Tensor::new(5i64, &Device::Cpu).unwrap())]);
+        c.meta.extend((0..8).map(|i| (format!("key{i}"), format!("{x}"))));
+        c
+    }
+
+    fn first(c: &Checkpoint) -> f32 {
+        c.tensors["g.b"].to_vec2::<f32>().unwrap()[0][0]
+    }
+
+    #[test]
+    fn what_was_saved_comes_back_in_the_same_bytes() -> Result<()> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = sample(1.).save(dir.path(), 123)?;
+        assert!(path.ends_with("step-000123.safetensors"));
+        let back = Checkpoint::load(&path)?;
+        assert_eq!(back.meta, sample(1.).meta);
+        assert_eq!(back.to_bytes()?, std::fs::read(&path).unwrap());
+        assert_eq!(back.section("g").into_keys().collect::<Vec<_>>(), ["a.weight", "b"]);
+        assert_eq!(back.meta::<f32>("key0", &path)?, 1.);
+        assert!(back.meta::<f32>("nokey", &path).unwrap_err().to_string().contains("nokey"));
+        Ok(())
+    }
+
+    #[test]
+    fn truncation_and_any_flipped_bit_are_noticed() -> Result<()> {
+        let dir = tempfile::tempdir().unwrap();
+        sample(1.).save(dir.path(), 1)?;
+        let newest = sample(2.).save(dir.path(), 2)?;
+        let bytes = std::fs::read(&newest).unwrap();
+        for len in [0, 1, 7, 8, 9, 100, bytes.len() / 2, bytes.len() - 1] {
+            std::fs::write(&newest, &bytes[..len]).unwrap();
+            let (c, warning) = Checkpoint::load_latest(dir.path())?;
+            let w = warning.unwrap();
+            assert!(
+                first(&c) == 1. && w.bad == newest && w.used.ends_with("step-000001.safetensors"),
+                "{len}"
+            );
+        }
+        for i in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[i] ^= 4;
+            std::fs::write(&newest, &damaged).unwrap();
+            assert!(Checkpoint::load(&newest).is_err(), "byte {i}");
+        }
+        std::fs::write(&newest, &bytes).unwrap();
+        let (c, warning) = Checkpoint::load_latest(dir.path())?;
+        assert!(first(&c) == 2. && warning.is_none());
+        Ok(())
+    }
+
+    struct Full(std::fs::File, usize);
+    impl Write for Full {
+        fn write(&mut self, b: &[u8]) -> std::io::Result<usize> {
+            if self.1 == 0 {
+                return Err(std::io::ErrorKind::StorageFull.into());
+            }
+            let n = self.0.write(&b[..b.len().min(self.1)])?;
+            self.1 -= n;
+            Ok(n)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            self.0.flush()
+        }
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_earlier_checkpoint_and_nothing_else() -> Result<()> {
+        let dir = tempfile::tempdir().unwrap();
+        sample(1.).save(dir.path(), 1)?;
+        for room in [0, 10, 300] {
+            let e = sample(2.).save_through(dir.path(), 2, |f| Full(f, room)).unwrap_err();
+            assert!(e.to_string().contains("step-000002.safetensors"), "{e}");
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+            assert_eq!(first(&Checkpoint::load_latest(dir.path())?.0), 1.);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn pruning_keeps_the_newest_and_an_empty_folder_is_named() -> Result<()> {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Checkpoint::load_latest(dir.path()).unwrap_err().to_string().contains("no checkpoint"));
+        for step in [5, 1, 9, 7] {
+            sample(1.).save(dir.path(), step)?;
+        }
+        prune(dir.path(), 2)?;
+        assert_eq!(list(dir.path())?.iter().map(|x| x.0).collect::<Vec<_>>(), [7, 9]);
+        Ok(())
+    }
+
+    #[test]
+    fn differing_configuration_keys_are_named() -> Result<()> {
+        let a = "seed = 1\n[model.g]\nngf = 32\nr = 1\n";
+        let b = "seed = 1\n[model.g]\nngf = 24\nr = 1\n[data]\nsize = 64\n";
+        assert_eq!(diff_config(a, b)?, ["data.size", "model.g.ngf"]);
+        assert!(diff_config(a, a)?.is_empty() && diff_config("=", a).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! The average of a network that pictures are drawn with.
+use crate::adam::span;
+use candle_core::{CpuStorage, InplaceOp2, Layout, Var, WithDType};
+use drgan_tensor::{Error, ParamStore, Result};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// `a = d a + (1 - d) x`, in place.
+struct Blend(f64);
+
+impl Blend {
+    fn apply<T: WithDType>(&self, a: &mut [T], x: &[T]) {
+        let d = self.0;
+        a.par_iter_mut().with_min_len(1 << 15).zip(x).for_each(|(a, x)| {
+            *a = T::from_f64(d * a.to_f64() + (1. - d) * x.to_f64());
+        });
+    }
+}
+
+impl InplaceOp2 for Blend {
+    fn name(&self) -> &'static str {
+        "ema"
+    }
+
+    fn cpu_fwd(
+        &self,
+        a: &mut CpuStorage,
+        la: &Layout,
+        x: &CpuStorage,
+        lx: &Layout,
+    ) -> candle_core::Result<()> {
+        let (sa, sx) = (span(la)?, span(lx)?);
+        match (a, x) {
+            (CpuStorage::F32(a), CpuStorage::F32(x)) => self.apply(&mut a[sa], &x[sx]),
+            (CpuStorage::F64(a), CpuStorage::F64(x)) => self.apply(&mut a[sa], &x[sx]),
+            _ => candle_core::bail!("ema: both networks must share one type, f32 or f64"),
+        }
+        Ok(())
+    }
+}
+
+/// Exponential moving average of a network's parameters and buffers, in a second store of the same names.
+#[derive(Debug)]
+pub struct Ema {
+    decay: f64,
+    /// The average's value, then the network's.
+    pairs: Vec<(Var, Var)>,
+}
+
+impl Ema {
+    /// Pairs the stores by name and makes the average a copy of `live`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when `decay` is not in [0, 1); [`Error::Weights`] when names or shapes differ.
+    pub fn new(live: &ParamStore, average: &ParamStore, decay: f64) -> Result<Self> {
+        if !(0. ..1.).contains(&decay) {
+            return Err(Error::Config { field: "ema", reason: format!("{decay} is not in [0, 1)") });
+        }
+        average.assign(&live.views())?;
+        let mut source: BTreeMap<_, _> = live.all().into_iter().map(|(n, _, v)| (n, v)).collect();
+        let pair = |(n, _, a): (String, _, Var)| source.remove(&n).map(|x| (a, x));
+        Ok(Self { decay, pairs: average.all().into_iter().filter_map(pair).collect() })
+    }
+
+    /// The decay after `step` updates: `min(decay, (1 + step) / (10 + step))`, which forgets the start sooner.
+    pub fn decay_at(&self, step: u64) -> f64 {
+        self.decay.min((1. + step as f64) / (10. + step as f64))
+    }
+
+    /// Moves the average towards the network as it is now.
+    ///
+    /// # Errors
+    /// Networks of different types.
+    pub fn update(&self, step: u64) -> Result<()> {
+        let d = self.decay_at(step);
+        for (a, x) in &self.pairs {
+            if a.device().is_cpu() {
+                a.inplace_op2(x, &Blend(d))?;
+            } else {
+                let (a0, x0) = (a.as_detached_tensor(), x.as_detached_tensor());
+                a.set(&((a0 * d)? + (x0 * (1. - d))?)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{DType, Device, Tensor};
+    use drgan_tensor::nn::BatchNorm;
+
+    fn store(seed: u64) -> Result<ParamStore> {
+        let s = ParamStore::seeded(seed);
+        BatchNorm::new(2, s.builder(DType::F64, &Device::Cpu).pp("bn"))?;
+        Ok(s)
+    }
+
+    #[test]
+    fn parameters_and_buffers_follow_the_closed_form() -> Result<()> {
+        let (live, avg) = (store(1)?, store(2)?);
+        let ema = Ema::new(&live, &avg, 0.9)?;
+        for (_, _, v) in live.all() {
+            v.set(&Tensor::new(&[4f64, -1.], &Device::Cpu)?)?;
+        }
+        let before = avg.views()["bn.running_var"].to_vec1::<f64>()?;
+        assert_eq!(before, [1., 1.]);
+        ema.update(0)?;
+        ema.update(1_000_000)?;
+        // 1 -> 0.1 + 0.9 * 4 = 3.7 -> 0.9 * 3.7 + 0.4 = 3.73; 1 -> 0.1 - 0.9 = -0.8 -> -0.82.
+        for name in ["bn.weight", "bn.running_var"] {
+            let got = avg.views()[name].to_vec1::<f64>()?;
+            assert!((got[0] - 3.73).abs() < 1e-12 && (got[1] + 0.82).abs() < 1e-12, "{name}: {got:?}");
+        }
+        assert_eq!(live.views()["bn.weight"].to_vec1::<f64>()?, [4., -1.]);
+        Ok(())
+    }
+
+    #[test]
+    fn another_network_or_decay_is_refused() -> Result<()> {
+        let live = store(1)?;
+        assert!(Ema::new(&live, &ParamStore::seeded(1), 0.9).is_err());
+        assert!(Ema::new(&live, &store(1)?, 1.).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! The folder of one run: `config.toml`, `checkpoints/`, `samples/`, `log.jsonl`, `tokenizer.json`.
+use drgan_tensor::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// A run's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunDir(PathBuf);
+
+impl RunDir {
+    /// Makes `out`, or the first free `runs/PRESET-sSEED-NNN`.
+    ///
+    /// # Errors
+    /// [`Error::File`] when `out` is not empty or cannot be made.
+    pub fn create(out: Option<&Path>, preset: &str, seed: u64) -> Result<Self> {
+        let dir = match out {
+            Some(p) => p.to_owned(),
+            None => (1..)
+                .map(|i| Path::new("runs").join(format!("{preset}-s{seed}-{i:03}")))
+                .find(|p| !p.exists())
+                .unwrap_or_default(),
+        };
+        if std::fs::read_dir(&dir).is_ok_and(|mut d| d.next().is_some()) {
+            return Err(Error::file(&dir, "is not empty; use --resume to go on, or another --out"));
+        }
+        for sub in ["checkpoints", "samples"] {
+            let p = dir.join(sub);
+            std::fs::create_dir_all(&p).map_err(|e| Error::file(&p, format!("cannot be created: {e}")))?;
+        }
+        Ok(Self(dir))
+    }
+
+    /// An existing run.
+    ///
+    /// # Errors
+    /// [`Error::File`] that says what is missing and which runs lie beside it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let this = Self(path.to_owned());
+        if this.config().is_file() {
+            return Ok(this);
+        }
+        let near = runs(path.parent().unwrap_or(path));
+        Err(Error::file(path, format!("is no run: config.toml is missing; runs nearby: {near:?}")))
+    }
+
+    /// The run under `root` whose configuration is newest.
+    ///
+    /// # Errors
+    /// [`Error::File`] when there is none.
+    pub fn latest(root: &Path) -> Result<Self> {
+        let newest = runs(root)
+            .into_iter()
+            .max_by_key(|p| std::fs::metadata(p.join("config.toml")).and_then(|m| m.modified()).ok());
+        newest.map(Self).ok_or_else(|| Error::file(root, "holds no run; train one or name one with --run"))
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+    /// `config.toml`.
+    pub fn config(&self) -> PathBuf {
+        self.0.join("config.toml")
+    }
+    /// `checkpoints/`.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.0.join("checkpoints")
+    }
+    /// `samples/`.
+    pub fn samples(&self) -> PathBuf {
+        self.0.join("samples")
+    }
+    /// `log.jsonl`.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("log.jsonl")
+    }
+    /// `tokenizer.json`.
+    pub fn tokenizer(&self) -> PathBuf {
+        self.0.join("tokenizer.json")
+    }
+}
+
+fn runs(root: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten().map(|e| e.path());
+    let mut found: Vec<_> = entries.filter(|p| p.join("config.toml").is_file()).collect();
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_made_found_and_never_overwritten() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(RunDir::latest(root.path()).is_err());
+        let a = RunDir::create(Some(&root.path().join("a")), "p", 1).unwrap();
+        assert!(RunDir::create(Some(a.path()), "p", 1).unwrap_err().to_string().contains("--resume"));
+        assert!(RunDir::open(a.path()).unwrap_err().to_string().contains("config.toml"));
+        std::fs::write(a.config(), "").unwrap();
+        assert_eq!(RunDir::open(a.path()).unwrap(), a);
+        assert_eq!(RunDir::latest(root.path()).unwrap(), a);
+        let e = RunDir::open(&root.path().join("b")).unwrap_err().to_string();
+        assert!(e.contains("/a"), "{e}");
+    }
+}
