@@ -1,6 +1,7 @@
 //! Trains, samples and evaluates DR-GAN; the drgan binary.
 pub mod adam;
 pub mod checkpoint;
+pub mod data;
 pub mod ema;
 pub mod events;
 pub mod interrupt;
