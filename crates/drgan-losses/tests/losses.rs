@@ -1,4 +1,5 @@
 //! Golden files, finite differences, closed forms and extremes.
+#![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
 use candle_core::{DType, Device, Tensor, Var};
 use drgan_losses::{adversarial, dal, damsm, dnm, kl, reconstruction, sdl};
 use drgan_tensor::testing::{Tol, assert_close, assert_grad, golden};

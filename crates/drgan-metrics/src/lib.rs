@@ -1,1 +1,6 @@
-//! Measures of text-to-image models: KID, R-precision, obedience to captions, pair distance.
+//! Measures of text-to-image models: features in, a number out.
+mod kernel_distance;
+mod pair_distance;
+
+pub use kernel_distance::kernel_distance;
+pub use pair_distance::pair_distance;

@@ -1,0 +1,28 @@
+use candle_core::{DType, Tensor};
+use drgan_tensor::{Error, Result, expect_shape};
+
+/// Mean L2 distance between the features of samples of different groups (captions). Over the real pictures' own it
+/// shows collapse; the caller takes that ratio.
+///
+/// # Shapes
+/// `features` `(N, d)`, `groups` N values.
+///
+/// # Errors
+/// Another number of groups, or no two samples of different groups.
+pub fn pair_distance(features: &Tensor, groups: &[usize]) -> Result<f64> {
+    const WHAT: &str = "pair_distance: features";
+    expect_shape(WHAT, features, &[Some(groups.len()), None], "(N, d), N as many as groups")?;
+    let rows = features.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+    let (mut sum, mut pairs) = (0., 0u64);
+    for i in 0..rows.len() {
+        for j in (i + 1..rows.len()).filter(|&j| groups[i] != groups[j]) {
+            sum += rows[i].iter().zip(&rows[j]).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+            pairs += 1;
+        }
+    }
+    if pairs == 0 {
+        let expected = "(N, d) with at least two groups".to_owned();
+        return Err(Error::Shape { what: WHAT, expected, got: features.dims().to_vec() });
+    }
+    Ok(sum / pairs as f64)
+}
