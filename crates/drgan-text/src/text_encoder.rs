@@ -36,7 +36,7 @@ impl TextEncoderConfig {
         if self.embedding == 0 {
             return refuse("text.embedding", "expected 1 or more, got 0".into());
         }
-        if self.words_dim == 0 || self.words_dim % 2 != 0 {
+        if self.words_dim == 0 || !self.words_dim.is_multiple_of(2) {
             return refuse(
                 "text.words_dim",
                 format!("expected an even number above 0, got {}", self.words_dim),
