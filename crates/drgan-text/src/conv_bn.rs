@@ -1,0 +1,85 @@
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+use drgan_tensor::Result;
+use drgan_tensor::ops::{self, Activation, Conv2dSpec, Padding};
+
+/// Batch-norm epsilon of both backbones.
+pub(crate) const EPS: f64 = 1e-3;
+
+/// A frozen convolution with the normalisation behind it folded in, and its activation.
+///
+/// With `k = weight / sqrt(running_var + eps)`: `W' = k W`, `b' = bias - k running_mean`.
+#[derive(Clone, Debug)]
+pub(crate) struct ConvBn {
+    weight: Tensor,
+    bias: Tensor,
+    /// For a depth-wise convolution, whose kernel takes no bias.
+    ones: Option<Tensor>,
+    act: Activation,
+}
+
+impl ConvBn {
+    /// `shape` `(O, C, kh, kw)`, looked up as `weight` under `conv`; the statistics under `bn`.
+    pub(crate) fn new(
+        shape: (usize, usize, usize, usize),
+        act: Activation,
+        conv: &VarBuilder<'_>,
+        bn: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        let o = shape.0;
+        let get = |name| bn.get(o, name);
+        let k = (get("weight")? / (get("running_var")? + EPS)?.sqrt()?)?;
+        let bias = (get("bias")? - (get("running_mean")? * &k)?)?;
+        let weight = conv.get(shape, "weight")?.broadcast_mul(&k.reshape((o, 1, 1, 1))?)?;
+        // Constants, whatever the builder gave: gradients pass to the image only.
+        Ok(Self { weight: weight.detach(), bias: bias.detach(), ones: None, act })
+    }
+
+    /// The same for a depth-wise convolution of `channels`.
+    pub(crate) fn depthwise(
+        (channels, kernel): (usize, usize),
+        act: Activation,
+        conv: &VarBuilder<'_>,
+        bn: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        let plain = Self::new((channels, 1, kernel, kernel), act, conv, bn)?;
+        let ones = Some(plain.bias.ones_like()?);
+        Ok(Self { ones, ..plain })
+    }
+
+    pub(crate) fn forward(&self, x: &Tensor, stride: usize, padding: Padding) -> Result<Tensor> {
+        let spec = Conv2dSpec { stride, padding };
+        Ok(match &self.ones {
+            Some(ones) => {
+                let y = ops::depthwise_conv2d(x, &self.weight, spec)?;
+                ops::scale_shift(&y, ones, &self.bias, self.act)?
+            }
+            None => ops::activate(&ops::conv2d(x, &self.weight, Some(&self.bias), spec)?, self.act)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+    use drgan_tensor::nn::BatchNorm;
+    use drgan_tensor::testing::{Fill, Tol, assert_close};
+    use drgan_tensor::{Ctx, Mode};
+
+    #[test]
+    fn folding_changes_nothing() -> Result<()> {
+        let vb = Fill::new("fold", "").builder();
+        let mut ctx = Ctx::new(Mode::Eval, 1);
+        let x = ctx.randn((2, 4, 5, 7), &Device::Cpu)?;
+        let (act, pad) = (Activation::Relu6, Padding::symmetric(1, 1));
+        let bn = BatchNorm::with_eps(4, EPS, vb.pp("bn"))?;
+        let spec = Conv2dSpec { stride: 2, padding: pad };
+        let plain = ops::conv2d(&x, &vb.pp("c").get((4, 4, 3, 3), "weight")?, None, spec)?;
+        let folded = ConvBn::new((4, 4, 3, 3), act, &vb.pp("c"), &vb.pp("bn"))?.forward(&x, 2, pad)?;
+        assert_close("conv", &folded, &bn.forward(&plain, act, &ctx)?, Tol::LAYER)?;
+        let plain = ops::depthwise_conv2d(&x, &vb.pp("d").get((4, 1, 3, 3), "weight")?, spec)?;
+        let folded = ConvBn::depthwise((4, 3), act, &vb.pp("d"), &vb.pp("bn"))?.forward(&x, 2, pad)?;
+        assert_close("depthwise", &folded, &bn.forward(&plain, act, &ctx)?, Tol::LAYER)
+    }
+}
