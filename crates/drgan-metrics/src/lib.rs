@@ -1,4 +1,4 @@
-//! Measures of text-to-image models: features in, a number out.
+#![doc = include_str!("../README.md")]
 mod foreground;
 mod kernel_distance;
 pub mod obedience;
