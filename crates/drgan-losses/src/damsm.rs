@@ -2,9 +2,11 @@
 use candle_core::{D, Tensor};
 use candle_nn::ops::{log_softmax, softmax};
 use drgan_tensor::{Error, ImageFeatures, Result, TextFeatures, expect_shape};
+use serde::{Deserialize, Serialize};
 
 /// Smoothing factors of the attention, of the words' pooling and of the batch's softmax.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Gammas {
     /// Attention over regions.
     pub attention: f64,
@@ -48,13 +50,15 @@ fn bad(what: &'static str, expected: impl Into<String>, got: Vec<usize>) -> Erro
     Error::Shape { what, expected: expected.into(), got }
 }
 
-/// Word scores `(B_images, B_captions)` and, where asked, attention `(B, T, R)` of the matching pairs.
+/// Word scores `(B_images, B_captions)` and, where asked, attention `(len, h, w)` of the matching pairs. `chunk`: most
+/// elements of one `(captions, T, images, R)` temporary; at least one caption is taken.
 fn word_scores(
     regions: &Tensor,
     words: &Tensor,
     lens: &[usize],
     g: Gammas,
     maps: bool,
+    chunk: usize,
 ) -> Result<(Tensor, Vec<Tensor>)> {
     expect_shape("damsm: regions", regions, &[None; 4], "(B, D, h, w)")?;
     let (bi, d, h, w) = regions.dims4()?;
@@ -78,7 +82,7 @@ fn word_scores(
     let gram = ctx_t.matmul(&ctx.contiguous()?)?;
     let flat = ctx_t.reshape((bi * r, d))?.t()?.contiguous()?;
     let words = words.transpose(1, 2)?.contiguous()?;
-    let step = (CHUNK / (t * bi * r)).max(1);
+    let step = (chunk / (t * bi * r)).max(1);
     let (mut rows, mut attention) = (Vec::new(), Vec::new());
     for start in (0..bc).step_by(step) {
         let n = step.min(bc - start);
@@ -162,7 +166,7 @@ pub fn words_loss(
     if regions.dims().first() != words.dims().first() {
         return Err(bad("words_loss: words", "(B, D, T), B as in regions", words.dims().to_vec()));
     }
-    let (scores, attention) = word_scores(regions, words, lens, gammas, true)?;
+    let (scores, attention) = word_scores(regions, words, lens, gammas, true, CHUNK)?;
     Ok((matching(&scores, class_ids, gammas.batch)?, attention))
 }
 
@@ -182,11 +186,69 @@ pub fn sentence_loss(
     matching(&sentence_scores(code, sentence)?, class_ids, gammas.batch)
 }
 
+/// Words' and sentences' losses in both directions, summed: what DAMSM is trained by, and what the generator's last
+/// stage is held to. The attention maps of [`words_loss`] are not made.
+///
+/// # Shapes
+/// A batch of matching images and captions; `class_ids` as in [`words_loss`].
+///
+/// # Errors
+/// The shapes do not fit, or are empty.
+pub fn loss(
+    image: &ImageFeatures,
+    text: &TextFeatures,
+    class_ids: Option<&[i64]>,
+    gammas: Gammas,
+) -> Result<Tensor> {
+    let scores = similarity(image, text, gammas)?;
+    let words = matching(&scores.words, class_ids, gammas.batch)?;
+    let sentence = matching(&scores.sentence, class_ids, gammas.batch)?;
+    let images = (words.image_to_text + sentence.image_to_text)?;
+    Ok((images + (words.text_to_image + sentence.text_to_image)?)?)
+}
+
 /// Scores of every image with every caption, e.g. for R-precision; the two numbers may differ.
 ///
 /// # Errors
 /// The shapes do not fit, or are empty.
 pub fn similarity(image: &ImageFeatures, text: &TextFeatures, gammas: Gammas) -> Result<Similarity> {
-    let (words, _) = word_scores(&image.regions, &text.words, &text.lens, gammas, false)?;
+    let (words, _) = word_scores(&image.regions, &text.words, &text.lens, gammas, false, CHUNK)?;
     Ok(Similarity { sentence: sentence_scores(&image.code, &text.sentence)?, words })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+    use drgan_tensor::testing::{Tol, assert_close};
+
+    fn wave(dims: &[usize], phase: f64) -> Var {
+        let n: usize = dims.iter().product();
+        let v: Vec<f64> = (0..n).map(|i| (i as f64 * 1.7 + phase).sin()).collect();
+        Var::from_tensor(&Tensor::from_vec(v, dims, &Device::Cpu).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn chunks_do_not_show() {
+        let (regions, words) = (wave(&[5, 4, 2, 3], 0.), wave(&[5, 4, 7], 1.));
+        let lens = [7, 1, 3, 7, 2];
+        let run =
+            |chunk: usize| word_scores(&regions, &words, &lens, Gammas::default(), true, chunk).unwrap();
+        let tol = Tol { rtol: 1e-12, atol: 1e-12 };
+        let (whole, maps) = run(CHUNK);
+        let grads = whole.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        // One caption has 7 * 5 * 6 = 210 elements: chunks of one, of two with a rest, and of four with a rest.
+        for chunk in [0, 430, 900] {
+            let (scores, parts) = run(chunk);
+            assert_close("scores", &scores, &whole, tol).unwrap();
+            assert_eq!(parts.len(), maps.len());
+            for (part, map) in parts.iter().zip(&maps) {
+                assert_close("attention", part, map, tol).unwrap();
+            }
+            let g = scores.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            for v in [&regions, &words] {
+                assert_close("gradient", g.get(v).unwrap(), grads.get(v).unwrap(), tol).unwrap();
+            }
+        }
+    }
 }

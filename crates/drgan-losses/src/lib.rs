@@ -1,6 +1,4 @@
-//! Objectives of DR-GAN as plain functions of tensors: no parameters, no networks, f32 and f64.
-//!
-//! One family a module. Every loss is a scalar; which arguments are constants of it is said there.
+#![doc = include_str!("../README.md")]
 pub mod adversarial;
 pub mod damsm;
 mod kl;

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 use drgan_losses::{adversarial, dal, damsm, dnm, kl, reconstruction, sdl};
 use drgan_tensor::testing::{Tol, assert_close, assert_grad, golden};
-use drgan_tensor::{Gaussian, Result};
+use drgan_tensor::{Gaussian, ImageFeatures, Result, TextFeatures};
 use std::collections::HashMap;
 
 const GRAD: Tol = Tol { rtol: 1e-3, atol: 1e-6 };
@@ -181,6 +181,99 @@ fn finite_differences() {
     assert_grad("words", &words, |q| w(&x, q), FD).unwrap();
     let s = |x: &Tensor| Ok(damsm::sentence_loss(x, &x.sqr()?, None, gm)?.text_to_image);
     assert_grad("sentence", &flat, s, FD).unwrap();
+}
+
+/// Features of `b` pairs; word counts 4, 2, 4, 2, ...
+fn features(b: usize) -> (ImageFeatures, TextFeatures) {
+    let image = ImageFeatures { regions: wave(&[b, 5, 3, 2], 0.), code: wave(&[b, 5], 0.4) };
+    let (words, sentence) = (wave(&[b, 5, 4], 1.), wave(&[b, 5], 2.));
+    let lens: Vec<usize> = (0..b).map(|i| 4 - i % 2 * 2).collect();
+    let mask = lens.iter().flat_map(|&n| (0..4).map(move |t| u8::from(t >= n)));
+    let mask = Tensor::from_iter(mask, &Device::Cpu).unwrap().reshape((b, 4)).unwrap();
+    (image, TextFeatures { words, sentence, mask, lens })
+}
+
+#[test]
+fn similarity_of_other_numbers() {
+    let gm = damsm::Gammas::default();
+    let (image, text) = (features(3).0, features(2).1);
+    let all = damsm::similarity(&image, &text, gm).unwrap();
+    assert_eq!((all.words.dims(), all.sentence.dims()), (&[3, 2][..], &[3, 2][..]));
+    let (codes, sentences) = (image.code.to_vec2::<f64>().unwrap(), text.sentence.to_vec2::<f64>().unwrap());
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let words = text.words.to_vec3::<f64>().unwrap();
+    let regions = image.regions.flatten_from(2).unwrap().to_vec3::<f64>().unwrap();
+    for (i, j) in (0..3).flat_map(|i| (0..2).map(move |j| (i, j))) {
+        let cosine = dot(&codes[i], &sentences[j])
+            / (dot(&codes[i], &codes[i]) * dot(&sentences[j], &sentences[j])).sqrt();
+        let got = all.sentence.to_vec2::<f64>().unwrap()[i][j];
+        assert!((got - cosine).abs() < 1e-6, "sentence {i} {j}: {got}, want {cosine}");
+        // The formulas, pair by pair: s[t][r], softmax over words, then over regions, then the context's cosine.
+        let len = text.lens[j];
+        let column = |m: &[Vec<f64>], k: usize| m.iter().map(|row| row[k]).collect::<Vec<_>>();
+        let s: Vec<Vec<f64>> = (0..len)
+            .map(|t| (0..6).map(|r| dot(&column(&words[j], t), &column(&regions[i], r))).collect())
+            .collect();
+        let total: f64 = (0..len)
+            .map(|t| {
+                let share = |r: usize| s[t][r].exp() / (0..len).map(|u| s[u][r].exp()).sum::<f64>();
+                let e: Vec<f64> = (0..6).map(|r| (gm.attention * share(r)).exp()).collect();
+                let a: Vec<f64> = e.iter().map(|v| v / e.iter().sum::<f64>()).collect();
+                let context: Vec<f64> = regions[i].iter().map(|channel| dot(channel, &a)).collect();
+                let word = column(&words[j], t);
+                let norm = (dot(&context, &context) * dot(&word, &word)).sqrt();
+                (gm.words * dot(&context, &word) / norm).exp()
+            })
+            .sum();
+        let got = all.words.to_vec2::<f64>().unwrap()[i][j];
+        assert!((got - total.ln()).abs() < 1e-6, "words {i} {j}: {got}, want {}", total.ln());
+    }
+}
+
+#[test]
+fn loss_is_the_sum_of_its_parts() {
+    let gm = damsm::Gammas { attention: 2., words: 3., batch: 7. };
+    let (image, text) = features(4);
+    for ids in [None, Some(&[1i64, 2, 1, 3][..])] {
+        let (w, _) = damsm::words_loss(&image.regions, &text.words, &text.lens, ids, gm).unwrap();
+        let s = damsm::sentence_loss(&image.code, &text.sentence, ids, gm).unwrap();
+        let parts = [w.image_to_text, w.text_to_image, s.image_to_text, s.text_to_image];
+        let want: f64 = parts.iter().map(scalar).sum();
+        let got = scalar(&damsm::loss(&image, &text, ids, gm).unwrap());
+        assert!(want > 0.1 && (got - want).abs() < 1e-12, "{got}, want {want}");
+    }
+    let err = damsm::loss(&features(3).0, &text, None, gm).unwrap_err().to_string();
+    assert!(err.contains("damsm: batch"), "{err}");
+    assert!(damsm::loss(&image, &text, Some(&[1, 2]), gm).is_err());
+    let with = |regions: &Tensor, code: &Tensor, words: &Tensor, sentence: &Tensor| {
+        let image = ImageFeatures { regions: regions.clone(), code: code.clone() };
+        let text = TextFeatures { words: words.clone(), sentence: sentence.clone(), ..text.clone() };
+        damsm::loss(&image, &text, Some(&[1, 2, 1, 3]), gm)
+    };
+    let (r, c, w, s) = (&image.regions, &image.code, &text.words, &text.sentence);
+    assert_grad("loss: regions", r, |x| with(x, c, w, s), FD).unwrap();
+    assert_grad("loss: code", c, |x| with(r, x, w, s), FD).unwrap();
+    assert_grad("loss: words", w, |x| with(r, c, x, s), FD).unwrap();
+    assert_grad("loss: sentence", s, |x| with(r, c, w, x), FD).unwrap();
+}
+
+#[test]
+fn dnm_finite_differences() {
+    let (x, target) = (wave(&[2, 3, 3, 3], 0.), wave(&[2, 3, 3, 3], 2.));
+    let (mu, logvar) = (wave(&[2, 4], 0.2), wave(&[2, 4], 0.9));
+    let g = Gaussian { mu: mu.clone(), logvar: logvar.clone() };
+    let at = |mu: &Tensor, logvar: &Tensor| Gaussian { mu: mu.clone(), logvar: logvar.clone() };
+    assert_grad("recon_fake", &x, |v| dnm(v, &target, &g, &x, &target, &g), FD).unwrap();
+    assert_grad("recon_real", &x, |v| dnm(&x, &target, &g, v, &target, &g), FD).unwrap();
+    assert_grad("mu fake", &mu, |v| dnm(&x, &target, &at(v, &logvar), &x, &target, &g), FD).unwrap();
+    assert_grad("mu real", &mu, |v| dnm(&x, &target, &g, &x, &target, &at(v, &logvar)), FD).unwrap();
+    assert_grad("logvar fake", &logvar, |v| dnm(&x, &target, &at(&mu, v), &x, &target, &g), FD).unwrap();
+    assert_grad("logvar real", &logvar, |v| dnm(&x, &target, &g, &x, &target, &at(&mu, v)), FD).unwrap();
+    // The targets are constants.
+    let fake = Var::from_tensor(&target).unwrap();
+    let recon = Var::from_tensor(&x).unwrap();
+    let grads = dnm(&recon, &fake, &g, &recon, &fake, &g).unwrap().backward().unwrap();
+    assert!(grads.get(&fake).is_none() && grads.get(&recon).is_some());
 }
 
 #[test]
