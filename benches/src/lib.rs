@@ -3,6 +3,7 @@
 //! Names are `MODULE/WHAT/DEVICE/PASS/SIZE`, e.g. `sdm/stage/cpu/forward/B4`; throughput counts images.
 use candle_core::{DType, Device, Result, Tensor, Var};
 use criterion::{BenchmarkId, Criterion, Throughput};
+use drgan_tensor::TextFeatures;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -21,11 +22,11 @@ pub fn values(shape: &[usize]) -> Result<Tensor> {
 ///
 /// # Panics
 /// If `f` fails: a benchmark has nobody to report to.
-pub fn forward_and_backward(
+pub fn forward_and_backward<E: std::fmt::Debug>(
     c: &mut Criterion,
     name: &str,
     shape: &[usize],
-    mut f: impl FnMut(&Tensor) -> Result<Tensor>,
+    mut f: impl FnMut(&Tensor) -> std::result::Result<Tensor, E>,
 ) {
     let mut group = c.benchmark_group(format!("{name}/cpu"));
     // Few, long samples: a layer is no function of nanoseconds.
@@ -39,8 +40,9 @@ pub fn forward_and_backward(
         b.iter(|| black_box(f(&x).expect("forward")));
     });
     let x = Var::from_tensor(&x).expect("a variable");
+    let backward = |y: &Tensor| y.sqr()?.mean_all()?.backward();
     group.bench_function(BenchmarkId::new("forward+backward", &size), |b| {
-        b.iter(|| black_box(f(x.as_tensor()).and_then(|y| y.sqr()?.mean_all()?.backward()).expect("a step")));
+        b.iter(|| black_box(backward(&f(x.as_tensor()).expect("forward")).expect("backward")));
     });
     group.finish();
 }
@@ -53,4 +55,17 @@ pub fn weight(shape: &[usize]) -> Result<Tensor> {
     let fan_in: usize = shape[1..].iter().product();
     let scaled = (values(shape)? * (1. / (fan_in.max(1) as f64).sqrt()))?;
     Ok(Var::from_tensor(&scaled.to_dtype(DType::F32)?)?.as_tensor().clone())
+}
+
+/// A batch of `b` captions' features: words `(b, d, t)`, the sentence `(b, d)`, no padding.
+///
+/// # Errors
+/// Whatever candle reports.
+pub fn text(b: usize, d: usize, t: usize) -> Result<TextFeatures> {
+    Ok(TextFeatures {
+        words: values(&[b, d, t])?,
+        sentence: values(&[b, d])?,
+        mask: Tensor::zeros((b, t), DType::U8, &Device::Cpu)?,
+        lens: vec![t; b],
+    })
 }

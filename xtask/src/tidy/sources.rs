@@ -72,8 +72,5 @@ fn code(file: &File, found: &mut Vec<Violation>) {
 /// The binary's own files: its entry, its command line, and where events become lines of a terminal.
 fn may_print(file: &File) -> bool {
     let inside: Vec<_> = file.path.iter().skip(3).map(|p| p.to_str().unwrap_or_default()).collect();
-    match inside.as_slice() {
-        ["main.rs" | "cli.rs"] | ["bin" | "cli", ..] | ["sinks", "console.rs"] => true,
-        _ => false,
-    }
+    matches!(inside.as_slice(), ["main.rs" | "cli.rs"] | ["bin" | "cli", ..] | ["sinks", "console.rs"])
 }
