@@ -16,7 +16,7 @@ pub fn values(shape: &[usize]) -> Result<Tensor> {
     Tensor::from_iter((0..n).map(|i| (i as f32 * 0.73 + 0.1).sin()), &Device::Cpu)?.reshape(shape)
 }
 
-/// Benchmarks `f` at an input of `shape`, whose first axis is the batch: `forward`, with everything constant, and
+/// Benchmarks `f` at an input of `shape`, whose first axis is the batch: `forward`, of a constant, and
 /// `forward+backward`, with the gradient of the output's mean square to the input and to whatever else `f` makes of
 /// variables.
 ///
