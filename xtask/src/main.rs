@@ -1,1 +1,102 @@
-fn main() {}
+//! Project automation: `cargo xtask --help`. Links neither candle nor the model crates, so it starts at once.
+mod bench;
+mod ci;
+mod data;
+mod run;
+mod test;
+mod tidy;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask train                              train the default preset on the embedded data set
+  cargo xtask train --preset tiny --out runs/t   a run of seconds
+  cargo xtask sample \"a red heart\" --out hearts.png
+  cargo xtask train --help                       the options of `drgan train`
+  cargo xtask test                               all tests
+  cargo xtask bench kernels -- up_conv2d         some benchmarks of one module
+  cargo xtask bench --baseline before            compare with what `--save-baseline before` kept
+  cargo xtask tidy                               the invariants a program can check";
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about, version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+/// What the `drgan` binary gets, untouched.
+#[derive(Args)]
+#[command(disable_help_flag = true)]
+struct Rest {
+    /// Arguments of the `drgan` command of the same name; `--help` shows them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Train the encoders, then the GAN.
+    Train(Rest),
+    /// Train the text and image encoders only.
+    Pretrain(Rest),
+    /// Draw captions with a trained generator.
+    Sample(Rest),
+    /// Measure a trained generator.
+    Evaluate(Rest),
+    /// Show what a run, checkpoint or weights file holds.
+    Inspect(Rest),
+    /// Make or check data sets.
+    Data(data::Data),
+    /// Run all tests.
+    Test(test::Test),
+    /// Run the benchmarks of one module, or of all.
+    Bench(bench::Bench),
+    /// Check the invariants of docs/architecture.md.
+    Tidy {
+        /// The tree to check.
+        #[arg(long, value_name = "DIR", default_value_os_t = run::root())]
+        root: PathBuf,
+    },
+    /// What continuous integration runs: `.ci/run`.
+    Ci,
+}
+
+fn main() -> Result<ExitCode> {
+    match Cli::parse().task {
+        Task::Train(rest) => run::drgan("train", &rest.args),
+        Task::Pretrain(rest) => run::drgan("pretrain", &rest.args),
+        Task::Sample(rest) => run::drgan("sample", &rest.args),
+        Task::Evaluate(rest) => run::drgan("evaluate", &rest.args),
+        Task::Inspect(rest) => run::drgan("inspect", &rest.args),
+        Task::Data(data) => data.run(),
+        Task::Test(test) => test.run(),
+        Task::Bench(bench) => bench.run(),
+        Task::Tidy { root } => tidy::run(&root),
+        Task::Ci => ci::run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_and_help_of_drgan_pass_through() {
+        let line = ["cargo xtask", "train", "--preset", "tiny", "--help", "--set", "a.b=-1"];
+        match Cli::try_parse_from(line).map(|c| c.task) {
+            Ok(Task::Train(rest)) => assert_eq!(rest.args, line[2..]),
+            _ => panic!("train takes any arguments"),
+        }
+    }
+}

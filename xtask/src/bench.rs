@@ -1,0 +1,62 @@
+//! `cargo xtask bench`.
+use crate::run;
+use anyhow::{Result, bail};
+use clap::Args;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Benchmarks by module.
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// One of benches/benches/*.rs, e.g. `kernels`.
+    module: Option<String>,
+    /// Compare with the results kept under this name.
+    #[arg(long, value_name = "NAME")]
+    baseline: Option<String>,
+    /// Keep the results under this name.
+    #[arg(long, value_name = "NAME", conflicts_with = "baseline")]
+    save_baseline: Option<String>,
+    /// Passed to criterion, e.g. a part of a benchmark's name, or `--test` to run each once.
+    #[arg(last = true)]
+    criterion: Vec<String>,
+}
+
+impl Bench {
+    pub(crate) fn run(&self) -> Result<ExitCode> {
+        let modules = modules(&run::root())?;
+        let mut cargo = run::cargo();
+        cargo.args(["bench", "--workspace"]);
+        if let Some(module) = self.module.as_ref().filter(|m| !modules.contains(m)) {
+            bail!("no benchmarks named `{module}`: there are {}", modules.join(", "))
+        }
+        // By name even where all are meant: `--benches` would hand criterion's options to binaries' test harnesses.
+        let chosen = self.module.as_ref().map_or(modules.as_slice(), std::slice::from_ref);
+        cargo.args(chosen.iter().flat_map(|m| ["--bench", m]));
+        cargo.arg("--");
+        for (option, name) in [("--baseline", &self.baseline), ("--save-baseline", &self.save_baseline)] {
+            cargo.args(name.iter().flat_map(|n| [option, n]));
+        }
+        cargo.args(&self.criterion);
+        run::become_it(cargo)
+    }
+}
+
+/// The benchmarks there are, sorted.
+fn modules(root: &Path) -> Result<Vec<String>> {
+    let mut names: Vec<String> = std::fs::read_dir(root.join("benches/benches"))?
+        .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_owned))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_module_is_a_file() -> Result<()> {
+        assert!(modules(&run::root())?.contains(&"kernels".to_owned()));
+        Ok(())
+    }
+}

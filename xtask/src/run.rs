@@ -1,0 +1,92 @@
+//! Building and becoming other programs.
+//!
+//! Training, tests, benches share one build of candle only if cargo sees the same features each time: always
+//! `--workspace --release`, and always with a target that brings in the development dependencies.
+use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+/// The top of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// The cargo that started us, at the top of the workspace.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    cargo.current_dir(root());
+    // Ours while it runs us; theirs are other packages.
+    for (name, _) in std::env::vars_os() {
+        let name_is_ours = name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_"));
+        if name_is_ours || name == "CARGO_MANIFEST_DIR" || name == "CARGO_MANIFEST_PATH" {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
+/// Builds the `drgan` binary and says where it lies.
+pub(crate) fn build_drgan() -> Result<PathBuf> {
+    // The named test is ours, small, and here for one reason: without a test, cargo leaves development dependencies
+    // out of its choice of features, and builds candle for `drgan` and once more for the tests.
+    let targets = ["--bins", "--test", "command_line"];
+    let mut build = cargo();
+    build
+        .args(["build", "--workspace", "--release", "--message-format=json-render-diagnostics"])
+        .args(targets);
+    let built = build.stderr(Stdio::inherit()).output().context("could not start cargo")?;
+    if !built.status.success() {
+        bail!("the build failed: see the compiler's messages above")
+    }
+    let messages = String::from_utf8_lossy(&built.stdout);
+    executable(&messages, "drgan").context("the build made no binary named `drgan`")
+}
+
+/// The path of the binary `name` in cargo's JSON messages.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).find_map(|m| {
+        (m["target"]["name"] == name).then(|| m["executable"].as_str().map(PathBuf::from)).flatten()
+    })
+}
+
+/// Builds `drgan` and becomes `drgan COMMAND ARGS`, in the caller's directory.
+pub(crate) fn drgan(command: &str, args: &[String]) -> Result<ExitCode> {
+    let mut drgan = Command::new(build_drgan()?);
+    drgan.arg(command).args(args);
+    become_it(drgan)
+}
+
+/// Replaces this process, so that signals, terminal and exit status are the command's own: Ctrl-C reaches a training
+/// run that writes its checkpoint before it ends, with nobody in between to end first.
+#[cfg(unix)]
+pub(crate) fn become_it(mut command: Command) -> Result<ExitCode> {
+    use std::os::unix::process::CommandExt;
+    Err(command.exec()).with_context(|| format!("could not start {}", command.get_program().display()))
+}
+
+/// Runs the command and passes on its exit status.
+#[cfg(not(unix))]
+pub(crate) fn become_it(mut command: Command) -> Result<ExitCode> {
+    let status =
+        command.status().with_context(|| format!("could not start {}", command.get_program().display()))?;
+    Ok(ExitCode::from(status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_is_found_among_cargos_messages() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"xtask"},"executable":"/t/xtask"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"drgan"},"executable":"/t/drgan"}"#,
+            "\nnot json\n",
+        );
+        assert_eq!(executable(messages, "drgan"), Some(PathBuf::from("/t/drgan")));
+        assert_eq!(executable(messages, "other"), None);
+    }
+}

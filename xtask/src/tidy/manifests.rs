@@ -1,0 +1,74 @@
+//! Rules about crates: who may depend on whom, and what each must have.
+use super::{File, Tree, Violation};
+use toml::Table;
+
+/// The model crates: they share drgan-tensor and never see each other.
+const MODEL: [&str; 5] = ["drgan-text", "drgan-sdm", "drgan-dnm", "drgan-losses", "drgan-metrics"];
+
+pub(super) fn check(tree: &Tree) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for file in tree.files.iter().filter(|f| f.path.ends_with("Cargo.toml")) {
+        match file.text.parse::<Table>() {
+            Err(e) => found.push(file.at(1, format!("not TOML: {}", e.message()))),
+            Ok(manifest) => {
+                dependencies(file, &manifest, &mut found);
+                if file.member().is_some() && file.path.iter().count() == 3 {
+                    furniture(tree, file, &manifest, &mut found);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Every dependency's name, for building, testing and running, of all platforms.
+fn names(manifest: &Table) -> Vec<String> {
+    let mut tables = vec![manifest];
+    let targets = manifest.get("target").and_then(toml::Value::as_table);
+    tables.extend(targets.into_iter().flat_map(Table::values).filter_map(toml::Value::as_table));
+    let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
+    let found = tables.iter().flat_map(|t| kinds.iter().filter_map(|k| t.get(*k)?.as_table()));
+    found.flat_map(Table::keys).cloned().collect()
+}
+
+fn dependencies(file: &File, manifest: &Table, found: &mut Vec<Violation>) {
+    let is_xtask = file.path.starts_with("xtask");
+    let allowed = match file.member() {
+        Some(name) if MODEL.contains(&name) => Some("drgan-tensor"),
+        Some("drgan-tensor") => Some("drgan-kernels"),
+        Some("drgan-kernels") => Some(""),
+        _ => None,
+    };
+    for name in names(manifest) {
+        let line = 1 + file.text.lines().position(|l| l.trim_start().starts_with(&name)).unwrap_or(0);
+        let ours = name.starts_with("drgan-");
+        if is_xtask && (ours || name.starts_with("candle")) {
+            found.push(file.at(line, format!("xtask must not depend on `{name}`: call the binary instead")));
+        }
+        if let Some(allowed) = allowed.filter(|a| ours && *a != name) {
+            let instead =
+                if allowed.is_empty() { "none of our crates".to_owned() } else { format!("`{allowed}`") };
+            found.push(
+                file.at(line, format!("depends on `{name}`; of our crates it may know {instead} only")),
+            );
+        }
+    }
+}
+
+/// A README, an example, a licence and a description.
+fn furniture(tree: &Tree, file: &File, manifest: &Table, found: &mut Vec<Violation>) {
+    let Some(folder) = file.path.parent() else { return };
+    let package = manifest.get("package").and_then(toml::Value::as_table);
+    for field in ["license", "description"] {
+        if !package.is_some_and(|p| p.contains_key(field)) {
+            found.push(file.at(1, format!("[package] has no `{field}`: add it")));
+        }
+    }
+    if tree.get(folder.join("README.md")).is_none() {
+        found.push(file.at(1, "the crate has no README.md: say what it is, with ten lines that work"));
+    }
+    let examples = folder.join("examples");
+    if !tree.rust().any(|f| f.path.starts_with(&examples)) {
+        found.push(file.at(1, "the crate has no examples/*.rs: add one that runs"));
+    }
+}

@@ -1,0 +1,76 @@
+//! Rules about files: what stands in them, how long and how large they are.
+use super::source::{code_lines, has_word, is_word};
+use super::{File, Tree, Violation};
+
+const LINES: usize = 500;
+const BYTES: u64 = 20 << 20;
+
+pub(super) fn check(tree: &Tree) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for file in &tree.files {
+        if file.bytes > BYTES {
+            let what = format!("{} MiB: files stay under {}", file.bytes >> 20, BYTES >> 20);
+            found.push(file.at(1, what));
+        }
+        machine_paths(file, &mut found);
+    }
+    for file in tree.rust() {
+        let lines = file.text.lines().count();
+        if lines > LINES {
+            found.push(
+                file.at(LINES + 1, format!("{lines} lines: split the file by purpose ({LINES} at most)")),
+            );
+        }
+        code(file, &mut found);
+    }
+    found
+}
+
+/// Paths of the machine somebody worked on. Needles in pieces, so that this file holds none.
+fn machine_paths(file: &File, found: &mut Vec<Violation>) {
+    let needles = ["wo|rk", "ho|me", "ro|ot", "t|mp"].map(|n| format!("/{}/", n.replace('|', "")));
+    for (i, line) in file.text.lines().enumerate() {
+        let named = needles.iter().find(|needle| {
+            line.match_indices(needle.as_str()).any(|(at, _)| {
+                !line[..at].chars().next_back().is_some_and(|c| is_word(c) || ".~-)}".contains(c))
+            })
+        });
+        if let Some(needle) = named {
+            found.push(file.at(i + 1, format!("`{needle}`: a path of one machine; make it relative")));
+        }
+    }
+}
+
+/// Words with a place of their own, or none.
+fn code(file: &File, found: &mut Vec<Violation>) {
+    let library = file.member().is_some() && file.path.iter().nth(2).is_some_and(|p| p == "src");
+    let prints = ["println!", "eprintln!", "print!", "eprint!"];
+    let mark = ["FIX", "ME"].concat();
+    let stubs = ["todo!", "unimplemented!", "dbg!"];
+    for (i, line) in code_lines(&file.text).iter().enumerate() {
+        let mut add = |what: String| found.push(file.at(i + 1, what));
+        if file.member() != Some("drgan-kernels") && has_word(line, "unsafe") {
+            add("`unsafe` belongs in drgan-kernels only".to_owned());
+        }
+        if library && !may_print(file) {
+            for name in prints.iter().filter(|n| has_word(line, n)) {
+                add(format!("`{name}`: libraries never print; return a value or emit an event"));
+            }
+        }
+        for name in stubs.iter().filter(|n| has_word(line, n)) {
+            add(format!("`{name}`: write what belongs here"));
+        }
+        if line.contains("#[ignore") {
+            add("an ignored test tests nothing: make it fast, or remove it".to_owned());
+        }
+    }
+    for (i, line) in file.text.lines().enumerate().filter(|(_, line)| has_word(line, &mark)) {
+        found.push(file.at(i + 1, format!("`{}`: mend it", line.trim())));
+    }
+}
+
+/// The binary's own files: its entry, its command line, and where events become lines of a terminal.
+fn may_print(file: &File) -> bool {
+    let inside: Vec<_> = file.path.iter().skip(3).map(|p| p.to_str().unwrap_or_default()).collect();
+    matches!(inside.as_slice(), ["main.rs" | "cli.rs"] | ["bin" | "cli", ..] | ["sinks", "console.rs"])
+}
