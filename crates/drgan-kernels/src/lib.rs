@@ -11,12 +11,19 @@
 //! | [`max_pool2d`], [`avg_pool2d`] | no backward unless kernel = stride; 2x2 max's is a quarter of the truth |
 //! | [`resize_bilinear`], [`resize_area`] | `upsample_bilinear2d` has no backward |
 //! | [`batch_norm`], [`scale_shift`], [`activate`] | one pass instead of a dozen temporaries; `relu'(0)` is 1 there |
+#![allow(
+    unsafe_code,
+    reason = "invariant 8: unsafe lives in this crate only; each block states what it relies on"
+)]
 mod activation;
 mod conv2d;
+mod cpu;
 mod depthwise;
 mod norm_act;
+mod planes;
 mod pool;
 mod resize;
+mod rows;
 mod up_conv2d;
 
 pub use activation::{Activation, activate};

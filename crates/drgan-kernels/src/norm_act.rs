@@ -1,5 +1,9 @@
-use crate::activation::{self, Activation};
-use candle_core::{Result, Tensor, bail};
+use crate::activation::{self, Activation, shape_out};
+use crate::cpu::{is_fast, slice, with_values};
+use crate::planes::Planes;
+use crate::rows::{self, Affine};
+use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
 
 /// What [`batch_norm`] gives.
 #[derive(Clone, Debug)]
@@ -28,7 +32,119 @@ pub fn batch_norm(
     eps: f64,
     act: Activation,
 ) -> Result<Normalized> {
-    reference_batch_norm(x, weight, bias, eps, act)
+    if !(is_fast(x) && is_fast(weight) && is_fast(bias) && x.rank() >= 2) || x.elem_count() < 2 * x.dim(1)? {
+        return reference_batch_norm(x, weight, bias, eps, act);
+    }
+    check(x, weight, bias, act)?;
+    let (x, weight, bias) = (x.contiguous()?, weight.contiguous()?, bias.contiguous()?);
+    let planes = Planes::of(x.dims());
+    let (mean, var): (Vec<f32>, Vec<f32>) = with_values([&x], |[values]| {
+        Ok((0..planes.c).into_par_iter().map(|c| moments(&planes, values, c)).unzip())
+    })?;
+    let statistics = |v: &Vec<f32>| Tensor::from_slice(v, planes.c, &Device::Cpu);
+    let (mean_tensor, var_tensor) = (statistics(&mean)?, statistics(&var)?);
+    let inverse = var.iter().map(|v| (1. / (f64::from(*v) + eps).sqrt()) as f32).collect();
+    let y = x.apply_op3(&weight, &bias, BatchNormAct { mean, inverse, act })?;
+    Ok(Normalized { y, mean: mean_tensor, var: var_tensor })
+}
+
+fn check(x: &Tensor, scale: &Tensor, shift: &Tensor, act: Activation) -> Result<()> {
+    let c = x.dim(1)?;
+    if scale.dims() != [c] || shift.dims() != [c] {
+        bail!(
+            "normalisation: expected ({c},) for {c} channels, got {:?} and {:?}",
+            scale.dims(),
+            shift.dims()
+        )
+    }
+    if act == Activation::Glu && c % 2 != 0 {
+        bail!("normalisation: x: a gated linear unit needs an even number of channels, got {c}")
+    }
+    Ok(())
+}
+
+/// Mean and population variance of channel `c`, in two passes.
+fn moments(planes: &Planes, x: &[f32], c: usize) -> (f32, f32) {
+    let n = (planes.b * planes.plane) as f64;
+    let over = |f: &dyn Fn(&[f32]) -> f64| (0..planes.b).map(|b| f(planes.row(x, b, c))).sum::<f64>() / n;
+    let mean = over(&|row| rows::sum_row(row, 0.)) as f32;
+    (mean, over(&|row| rows::product_row(row, mean, row, mean)) as f32)
+}
+
+/// Normalisation by statistics that the batch gave, and their part of the gradient.
+struct BatchNormAct {
+    mean: Vec<f32>,
+    inverse: Vec<f32>,
+    act: Activation,
+}
+
+impl BatchNormAct {
+    fn affine(&self, c: usize, weight: &[f32], bias: &[f32]) -> Affine {
+        let scale = weight[c] * self.inverse[c];
+        Affine { scale, shift: bias[c] - self.mean[c] * scale }
+    }
+}
+
+impl CustomOp3 for BatchNormAct {
+    fn name(&self) -> &'static str {
+        "batch normalisation and activation"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        lx: &Layout,
+        w: &CpuStorage,
+        lw: &Layout,
+        b: &CpuStorage,
+        lb: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (weight, bias) = (slice(w, lw)?, slice(b, lb)?);
+        let y = Planes::of(lx.dims()).activate(slice(x, lx)?, self.act, &|c| self.affine(c, weight, bias));
+        Ok((CpuStorage::F32(y), shape_out(lx.dims(), self.act)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        b: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let dy = dy.contiguous()?;
+        let planes = Planes::of(x.dims());
+        let n = (planes.b * planes.plane) as f64;
+        with_values([x, w, b, &dy], |[x_values, weight, bias, dy]| {
+            // (dweight, dbias) of each channel, written by the task that owns the channel.
+            let sums: Vec<std::sync::Mutex<(f32, f32)>> = (0..planes.c).map(|_| Default::default()).collect();
+            let finish = |c: usize, dz: &mut [&mut [f32]]| {
+                let (mean, inverse) = (self.mean[c], self.inverse[c]);
+                let row = |b: usize| planes.row(x_values, b, c);
+                let (mut d_bias, mut d_centred) = (0., 0.);
+                for (b, dz) in dz.iter().enumerate() {
+                    d_bias += rows::sum_row(dz, 0.);
+                    d_centred += rows::product_row(row(b), mean, dz, 0.);
+                }
+                let slope = d_centred / n * f64::from(inverse) * f64::from(inverse);
+                for (b, dz) in dz.iter_mut().enumerate() {
+                    let scale = weight[c] * inverse;
+                    rows::normalize_gradient_row(dz, row(b), scale, (d_bias / n) as f32, mean, slope as f32);
+                }
+                let sum = ((d_centred * f64::from(inverse)) as f32, d_bias as f32);
+                *sums[c].lock().unwrap_or_else(std::sync::PoisonError::into_inner) = sum;
+            };
+            let dx = planes.gradient(x_values, self.act, &|c| self.affine(c, weight, bias), dy, &finish);
+            let (dw, db): (Vec<f32>, Vec<f32>) = sums
+                .into_iter()
+                .map(|s| s.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+                .unzip();
+            let tensor = |keep: bool, values: Vec<f32>, like: &Tensor| -> Result<Option<Tensor>> {
+                if keep { Ok(Some(Tensor::from_vec(values, like.shape(), &Device::Cpu)?)) } else { Ok(None) }
+            };
+            Ok((tensor(x.track_op(), dx, x)?, tensor(w.track_op(), dw, w)?, tensor(b.track_op(), db, b)?))
+        })
+    }
 }
 
 /// `act(scale x + shift)`, a scale and a shift a channel: batch normalisation with remembered statistics.
@@ -39,7 +155,57 @@ pub fn batch_norm(
 /// # Errors
 /// Shapes that do not fit.
 pub fn scale_shift(x: &Tensor, scale: &Tensor, shift: &Tensor, act: Activation) -> Result<Tensor> {
-    reference_scale_shift(x, scale, shift, act)
+    if !(is_fast(x) && is_fast(scale) && is_fast(shift) && x.rank() >= 2)
+        || scale.track_op()
+        || shift.track_op()
+    {
+        return reference_scale_shift(x, scale, shift, act);
+    }
+    check(x, scale, shift, act)?;
+    x.contiguous()?.apply_op3(&scale.contiguous()?, &shift.contiguous()?, ScaleShiftAct(act))
+}
+
+/// Normalisation by constants.
+struct ScaleShiftAct(Activation);
+
+impl CustomOp3 for ScaleShiftAct {
+    fn name(&self) -> &'static str {
+        "scale, shift and activation"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        lx: &Layout,
+        scale: &CpuStorage,
+        ls: &Layout,
+        shift: &CpuStorage,
+        lh: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (scale, shift) = (slice(scale, ls)?, slice(shift, lh)?);
+        let by = |c: usize| Affine { scale: scale[c], shift: shift[c] };
+        let y = Planes::of(lx.dims()).activate(slice(x, lx)?, self.0, &by);
+        Ok((CpuStorage::F32(y), shape_out(lx.dims(), self.0)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        scale: &Tensor,
+        shift: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let dy = dy.contiguous()?;
+        let dx = with_values([x, scale, shift, &dy], |[x_values, scale, shift, dy]| {
+            let by = |c: usize| Affine { scale: scale[c], shift: shift[c] };
+            let finish = |c: usize, dz: &mut [&mut [f32]]| {
+                dz.iter_mut().for_each(|dz| rows::scale_row(dz, scale[c]));
+            };
+            Ok(Planes::of(x.dims()).gradient(x_values, self.0, &by, dy, &finish))
+        })?;
+        Ok((Some(Tensor::from_vec(dx, x.shape(), &Device::Cpu)?), None, None))
+    }
 }
 
 /// Plain-tensor form of [`batch_norm`].

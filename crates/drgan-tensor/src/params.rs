@@ -63,29 +63,28 @@ impl ParamStore {
     }
 
     /// Graph-free views by name. They share storage: a later optimizer step shows through.
-    pub fn views(&self) -> HashMap<String, Tensor> {
+    pub fn views(&self) -> BTreeMap<String, Tensor> {
         self.all().into_iter().map(|(n, _, v)| (n, v.as_detached_tensor())).collect()
     }
 
     /// A builder over [`ParamStore::views`]: a module built from it computes with the current
     /// weights but takes no part in backpropagation, as `D` should while `G` learns.
     pub fn frozen(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
-        VarBuilder::from_tensors(self.views(), dtype, device)
+        VarBuilder::from_tensors(self.views().into_iter().collect(), dtype, device)
     }
 
     /// Overwrites every value from `tensors`, which must hold exactly this store's names and shapes.
     ///
     /// # Errors
     /// [`Error::Weights`] with the names missing, left over, or of another shape; nothing is changed then.
-    pub fn assign(&self, tensors: &HashMap<String, Tensor>) -> Result<()> {
+    pub fn assign(&self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
         let all = self.all();
         let fits = |n: &String, v: &Var| tensors.get(n).is_some_and(|t| t.shape() == v.shape());
         let missing: Vec<_> = all.iter().filter(|(n, _, v)| !fits(n, v)).map(|(n, ..)| n.clone()).collect();
         let known: HashMap<_, _> = all.iter().map(|(n, _, v)| (n.as_str(), v)).collect();
-        let mut unexpected: Vec<_> =
+        let unexpected: Vec<_> =
             tensors.keys().filter(|n| !known.contains_key(n.as_str())).cloned().collect();
         if !missing.is_empty() || !unexpected.is_empty() {
-            unexpected.sort();
             return Err(Error::Weights { missing, unexpected });
         }
         for (name, _, var) in &all {

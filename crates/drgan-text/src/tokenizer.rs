@@ -150,6 +150,11 @@ impl Tokenizer {
         Ok(Encoded { ids, unknown, truncated })
     }
 
+    /// The word behind an index, if it has one.
+    pub fn word(&self, id: u32) -> Option<String> {
+        self.0.id_to_token(id)
+    }
+
     /// `captions` as one batch `(B, max_words)`. The width is fixed, so that a caption's features have the same shape
     /// and values in any batch. Reports hold the captions that lost words.
     ///

@@ -1,12 +1,30 @@
 //! Trains, samples and evaluates DR-GAN; the drgan binary.
 pub mod adam;
+pub mod captions;
 pub mod checkpoint;
+pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod data;
 pub mod ema;
+pub mod encoders;
+pub mod error;
+pub mod estimate;
+pub mod evaluate;
 pub mod events;
+pub mod grid;
 pub mod interrupt;
+pub mod networks;
+pub mod pretrain;
+pub mod progress;
+pub mod report;
 pub mod run_dir;
+pub mod sample_grid;
+pub mod sampler;
 pub mod sinks;
+pub mod state;
+pub mod step;
+pub mod train;
 
 pub use adam::{Adam, AdamConfig};
 pub use checkpoint::Checkpoint;

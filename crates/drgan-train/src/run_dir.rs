@@ -73,6 +73,10 @@ impl RunDir {
     pub fn log(&self) -> PathBuf {
         self.0.join("log.jsonl")
     }
+    /// `evaluation.json`.
+    pub fn evaluation(&self) -> PathBuf {
+        self.0.join("evaluation.json")
+    }
     /// `tokenizer.json`.
     pub fn tokenizer(&self) -> PathBuf {
         self.0.join("tokenizer.json")

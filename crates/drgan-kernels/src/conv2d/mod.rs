@@ -1,4 +1,9 @@
+pub(crate) mod im2col;
+mod op;
+
+use crate::cpu::is_fast;
 use candle_core::{Result, Tensor, bail};
+use im2col::Geometry;
 
 /// Zeros added around a map, in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,8 +72,29 @@ impl Conv2dSpec {
 /// # Errors
 /// Shapes that do not fit each other.
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, spec: Conv2dSpec) -> Result<Tensor> {
+    if is_fast(x) && is_fast(weight) && x.elem_count() > 0 {
+        let geometry = geometry(x, weight, spec, false)?;
+        return op::apply(x, weight, bias, geometry);
+    }
     reference(x, weight, bias, spec)
 }
+
+/// The sizes of a convolution, checked; with `up`, of the doubled map.
+pub(crate) fn geometry(x: &Tensor, weight: &Tensor, spec: Conv2dSpec, up: bool) -> Result<Geometry> {
+    let (b, c, h, w) = x.dims4()?;
+    let (o, wc, kh, kw) = weight.dims4()?;
+    if wc != c {
+        bail!(
+            "conv2d: weight: expected (O, {c}, kh, kw) for an input of {c} channels, got {:?}",
+            weight.dims()
+        )
+    }
+    let (h, w) = if up { (2 * h, 2 * w) } else { (h, w) };
+    let (oh, ow) = spec.output_size((h, w), (kh, kw))?;
+    Ok(Geometry { b, c, h, w, o, kh, kw, stride: spec.stride, padding: spec.padding, oh, ow, up })
+}
+
+pub(crate) use op::apply;
 
 /// Plain-tensor form of [`conv2d`]: every tap a strided view, one matrix product.
 pub fn reference(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, spec: Conv2dSpec) -> Result<Tensor> {

@@ -1,0 +1,287 @@
+//! Convolution on the CPU as matrix products over panels of patches.
+//!
+//! A *panel* is a block of output pixels: some rows of one picture, or several whole pictures where maps are small, so
+//! that the product's inner size stays near [`PANEL`]. Its patches are copied into a scratch buffer `(C kh kw, pixels)`
+//! that the thread keeps; panels are independent, so they are what threads share out. How work is cut depends on
+//! shapes only, never on the number of threads: the same input gives the same bits on any machine with the same gemm.
+use super::Padding;
+use crate::cpu::{Disjoint, Matrix, gemm, with_scratch};
+use rayon::prelude::*;
+
+/// Output pixels a panel, about: enough for the product to be efficient, few enough for the patches to stay in cache.
+const PANEL: usize = 512;
+/// Accumulators of the weight gradient, at most, and the memory they may take together, in values.
+const ACCUMULATORS: usize = 8;
+const ACCUMULATOR_VALUES: usize = 1 << 24;
+
+/// All sizes of one convolution. With `up`, the input is read as if doubled by nearest neighbour: `h` and `w` are the
+/// doubled sides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    pub(crate) b: usize,
+    pub(crate) c: usize,
+    pub(crate) h: usize,
+    pub(crate) w: usize,
+    pub(crate) o: usize,
+    pub(crate) kh: usize,
+    pub(crate) kw: usize,
+    pub(crate) stride: usize,
+    pub(crate) padding: Padding,
+    pub(crate) oh: usize,
+    pub(crate) ow: usize,
+    pub(crate) up: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Panel {
+    image: usize,
+    images: usize,
+    row: usize,
+    rows: usize,
+}
+
+impl Geometry {
+    fn patch(&self) -> usize {
+        self.c * self.kh * self.kw
+    }
+
+    /// Values of one input picture as it lies in memory.
+    fn input(&self) -> usize {
+        let shrink = if self.up { 4 } else { 1 };
+        self.c * self.h * self.w / shrink
+    }
+
+    fn output(&self) -> usize {
+        self.oh * self.ow
+    }
+
+    /// A patch is a pixel: the input is its own patch matrix.
+    fn is_pointwise(&self) -> bool {
+        self.kh == 1 && self.kw == 1 && self.stride == 1 && self.padding == Padding::default() && !self.up
+    }
+
+    fn panels(&self) -> Vec<Panel> {
+        let pixels = self.output();
+        if pixels >= PANEL / 2 {
+            let rows = (PANEL / self.ow).clamp(1, self.oh);
+            let starts =
+                (0..self.b).flat_map(|image| (0..self.oh).step_by(rows).map(move |row| (image, row)));
+            let cut = |(image, row)| Panel { image, images: 1, row, rows: rows.min(self.oh - row) };
+            return starts.map(cut).collect();
+        }
+        // At least two panels where there are two pictures, so that two threads have work.
+        let images = (PANEL / pixels.max(1)).clamp(1, self.b.div_ceil(2));
+        let cut = |image| Panel { image, images: images.min(self.b - image), row: 0, rows: self.oh };
+        (0..self.b).step_by(images).map(cut).collect()
+    }
+
+    /// Patches of a panel, `(C kh kw, images rows ow)`.
+    fn fill(&self, x: &[f32], p: Panel, cols: &mut [f32]) {
+        let n = p.images * p.rows * self.ow;
+        let (sh, sw) = if self.up { (self.h / 2, self.w / 2) } else { (self.h, self.w) };
+        for (r, dst) in cols.chunks_exact_mut(n).enumerate() {
+            let (c, u, v) = (r / (self.kh * self.kw), r / self.kw % self.kh, r % self.kw);
+            for (g, dst) in dst.chunks_exact_mut(p.rows * self.ow).enumerate() {
+                let plane = &x[(p.image + g) * self.input() + c * sh * sw..][..sh * sw];
+                for (y, dst) in dst.chunks_exact_mut(self.ow).enumerate() {
+                    let iy = (p.row + y) * self.stride + u;
+                    if iy < self.padding.top || iy >= self.h + self.padding.top {
+                        dst.fill(0.);
+                        continue;
+                    }
+                    let iy = iy - self.padding.top;
+                    let src = &plane[if self.up { iy / 2 } else { iy } * sw..][..sw];
+                    self.fill_row(src, v, dst);
+                }
+            }
+        }
+    }
+
+    /// One output row's worth of tap column `v`.
+    fn fill_row(&self, src: &[f32], v: usize, dst: &mut [f32]) {
+        let left = self.padding.left;
+        // Output columns whose tap lies inside the picture.
+        let lo = left.saturating_sub(v).div_ceil(self.stride).min(self.ow);
+        let hi =
+            if self.w + left > v { (self.w + left - v).div_ceil(self.stride).clamp(lo, self.ow) } else { lo };
+        dst[..lo].fill(0.);
+        dst[hi..].fill(0.);
+        if lo == hi {
+            return;
+        }
+        let from = lo * self.stride + v - left;
+        let dst = &mut dst[lo..hi];
+        match (self.up, self.stride) {
+            (false, 1) => dst.copy_from_slice(&src[from..from + dst.len()]),
+            (false, s) => dst.iter_mut().zip(src[from..].iter().step_by(s)).for_each(|(d, s)| *d = *s),
+            (true, s) => dst.iter_mut().enumerate().for_each(|(j, d)| *d = src[(from + j * s) / 2]),
+        }
+    }
+}
+
+/// `y = conv(x, weight) + bias`; `weight` `(O, C kh kw)`.
+pub(crate) fn forward(g: &Geometry, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    let (pixels, patch) = (g.output(), g.patch());
+    let mut y = vec![0f32; g.b * g.o * pixels];
+    let out = Disjoint::new(&mut y);
+    g.panels().into_par_iter().with_max_len(1).for_each(|p| {
+        let n = p.images * p.rows * g.ow;
+        let a = Matrix::rows(weight, patch);
+        let size = (g.o, n, patch);
+        let start = |image: usize| (p.image + image) * g.o * pixels + p.row * g.ow;
+        if p.images == 1 {
+            // SAFETY (both): panels cover disjoint pixels of `y`; of each channel's row, `n` values are this panel's.
+            if g.is_pointwise() {
+                let b = Matrix::rows(&x[p.image * g.input() + p.row * g.ow..], pixels);
+                unsafe { out.gemm(size, a, b, start(0), pixels) };
+            } else {
+                with_scratch(patch * n, |cols| {
+                    g.fill(x, p, cols);
+                    unsafe { out.gemm(size, a, Matrix::rows(cols, n), start(0), pixels) };
+                });
+            }
+            for (o, b) in bias.unwrap_or_default().iter().enumerate() {
+                // SAFETY: as above.
+                let row = unsafe { out.part(start(0) + o * pixels, n) };
+                row.iter_mut().for_each(|v| *v += b);
+            }
+            return;
+        }
+        with_scratch(patch * n, |cols| {
+            g.fill(x, p, cols);
+            with_scratch(g.o * n, |made| {
+                gemm(size, a, Matrix::rows(cols, n), made, n, false);
+                for image in 0..p.images {
+                    // SAFETY: whole pictures, each in one panel.
+                    let dst = unsafe { out.part(start(image), g.o * pixels) };
+                    for (o, dst) in dst.chunks_exact_mut(pixels).enumerate() {
+                        let add = bias.map_or(0., |b| b[o]);
+                        let src = &made[o * n + image * pixels..][..pixels];
+                        dst.iter_mut().zip(src).for_each(|(d, s)| *d = s + add);
+                    }
+                }
+            });
+        });
+    });
+    y
+}
+
+/// Gradient of the input, `(B, C, H, W)` of the map as it is read: of the doubled one with `up`.
+pub(crate) fn input_gradient(g: &Geometry, dy: &[f32], weight: &[f32]) -> Vec<f32> {
+    let p = g.padding;
+    let mirrored = g.stride == 1 && p.top < g.kh && p.bottom < g.kh && p.left < g.kw && p.right < g.kw;
+    if !mirrored {
+        return scatter_gradient(g, dy, weight);
+    }
+    // The gradient of a correlation is the correlation of the gradient with the kernel turned by half a turn.
+    let taps = g.kh * g.kw;
+    let mut turned = vec![0f32; weight.len()];
+    for (i, w) in weight.chunks_exact(taps).enumerate() {
+        let (o, c) = (i / g.c, i % g.c);
+        let dst = &mut turned[(c * g.o + o) * taps..][..taps];
+        dst.iter_mut().zip(w.iter().rev()).for_each(|(d, s)| *d = *s);
+    }
+    let padding = Padding {
+        top: g.kh - 1 - p.top,
+        bottom: g.kh - 1 - p.bottom,
+        left: g.kw - 1 - p.left,
+        right: g.kw - 1 - p.right,
+    };
+    let back = Geometry { c: g.o, o: g.c, h: g.oh, w: g.ow, oh: g.h, ow: g.w, padding, up: false, ..*g };
+    forward(&back, dy, &turned, None)
+}
+
+/// Channels whose gradients one task scatters: more tasks than pictures, the same cut everywhere.
+const CHANNEL_BLOCKS: usize = 4;
+
+/// The input's gradient for any stride: patches' gradients by matrix product, then added up where patches overlap.
+fn scatter_gradient(g: &Geometry, dy: &[f32], weight: &[f32]) -> Vec<f32> {
+    let (pixels, taps, plane) = (g.output(), g.kh * g.kw, g.h * g.w);
+    let mut dx = vec![0f32; g.b * g.c * plane];
+    let out = Disjoint::new(&mut dx);
+    let block = g.c.div_ceil(CHANNEL_BLOCKS).max(1);
+    let blocks = g.c.div_ceil(block);
+    (0..g.b * blocks).into_par_iter().with_max_len(1).for_each(|task| {
+        let (image, first) = (task / blocks, task % blocks * block);
+        let channels = block.min(g.c - first);
+        let rows = channels * taps;
+        with_scratch(rows * pixels, |cols| {
+            let a = Matrix::transposed(&weight[first * taps..], g.patch());
+            let b = Matrix::rows(&dy[image * g.o * pixels..], pixels);
+            gemm((rows, pixels, g.o), a, b, cols, pixels, false);
+            // SAFETY: every task has its own picture and channels.
+            let dst = unsafe { out.part((image * g.c + first) * plane, channels * plane) };
+            for (r, col) in cols.chunks_exact(pixels).enumerate() {
+                let (c, u, v) = (r / taps, r / g.kw % g.kh, r % g.kw);
+                let dst = &mut dst[c * plane..][..plane];
+                for (y, col) in col.chunks_exact(g.ow).enumerate() {
+                    let iy = y * g.stride + u;
+                    if iy < g.padding.top || iy >= g.h + g.padding.top {
+                        continue;
+                    }
+                    let row = &mut dst[(iy - g.padding.top) * g.w..][..g.w];
+                    for (x, value) in col.iter().enumerate() {
+                        let ix = x * g.stride + v;
+                        if ix >= g.padding.left && ix < g.w + g.padding.left {
+                            row[ix - g.padding.left] += value;
+                        }
+                    }
+                }
+            }
+        });
+    });
+    dx
+}
+
+/// Gradient of the weight, `(O, C kh kw)`.
+pub(crate) fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    let (pixels, patch) = (g.output(), g.patch());
+    let panels = g.panels();
+    let parts = ACCUMULATORS.min(ACCUMULATOR_VALUES / (g.o * patch).max(1)).clamp(2, panels.len().max(2));
+    let share = panels.len().div_ceil(parts).max(1);
+    let sums: Vec<Vec<f32>> = panels
+        .par_chunks(share)
+        .with_max_len(1)
+        .map(|panels| {
+            let mut sum = vec![0f32; g.o * patch];
+            for &p in panels {
+                let n = p.images * p.rows * g.ow;
+                with_scratch(patch * n, |cols| {
+                    g.fill(x, p, cols);
+                    let b = Matrix::transposed(cols, n);
+                    if p.images == 1 {
+                        let a = Matrix::rows(&dy[p.image * g.o * pixels + p.row * g.ow..], pixels);
+                        gemm((g.o, patch, n), a, b, &mut sum, patch, true);
+                        return;
+                    }
+                    with_scratch(g.o * n, |gathered| {
+                        for (o, dst) in gathered.chunks_exact_mut(n).enumerate() {
+                            for (image, dst) in dst.chunks_exact_mut(pixels).enumerate() {
+                                let from = ((p.image + image) * g.o + o) * pixels;
+                                dst.copy_from_slice(&dy[from..from + pixels]);
+                            }
+                        }
+                        gemm((g.o, patch, n), Matrix::rows(gathered, n), b, &mut sum, patch, true);
+                    });
+                });
+            }
+            sum
+        })
+        .collect();
+    let mut sums = sums.into_iter();
+    let mut total = sums.next().unwrap_or_default();
+    for sum in sums {
+        total.iter_mut().zip(&sum).for_each(|(t, s)| *t += s);
+    }
+    total
+}
+
+/// Gradient of the bias, `(O,)`: the sum over pictures and pixels.
+pub(crate) fn bias_gradient(g: &Geometry, dy: &[f32]) -> Vec<f32> {
+    let pixels = g.output();
+    let sum = |o: usize| {
+        let planes = (0..g.b).map(|image| &dy[(image * g.o + o) * pixels..][..pixels]);
+        planes.map(|p| p.iter().map(|v| f64::from(*v)).sum::<f64>()).sum::<f64>() as f32
+    };
+    (0..g.o).into_par_iter().map(sum).collect()
+}

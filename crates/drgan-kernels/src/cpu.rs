@@ -1,0 +1,168 @@
+//! What every fast path on the CPU shares: reading a storage, writing disjoint parts from many threads, scratch memory.
+use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
+use std::cell::RefCell;
+
+/// Whether `x` is f32 on the CPU: what the fast paths take.
+pub(crate) fn is_fast(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == candle_core::DType::F32
+}
+
+/// The values of a contiguous f32 storage.
+pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
+        _ => bail!("a fast path was given a storage that is not contiguous f32"),
+    }
+}
+
+/// Runs `f` on the values of contiguous f32 CPU tensors.
+pub(crate) fn with_values<const N: usize, R>(
+    xs: [&Tensor; N],
+    f: impl FnOnce([&[f32]; N]) -> Result<R>,
+) -> Result<R> {
+    let guards = xs.map(|x| x.storage_and_layout());
+    let mut slices: [&[f32]; N] = [&[]; N];
+    for (s, (storage, layout)) in slices.iter_mut().zip(&guards) {
+        *s = match &**storage {
+            Storage::Cpu(cpu) => slice(cpu, layout)?,
+            _ => bail!("a fast path was given a tensor that is not on the CPU"),
+        };
+    }
+    f(slices)
+}
+
+/// A mutable slice that threads write disjoint parts of.
+#[derive(Clone, Copy)]
+pub(crate) struct Disjoint {
+    start: *mut f32,
+    len: usize,
+}
+
+// SAFETY: the pointer comes from a live `&mut [f32]`, and `part` hands out ranges that the caller keeps disjoint.
+unsafe impl Send for Disjoint {}
+// SAFETY: as above.
+unsafe impl Sync for Disjoint {}
+
+impl Disjoint {
+    pub(crate) fn new(values: &mut [f32]) -> Self {
+        Self { start: values.as_mut_ptr(), len: values.len() }
+    }
+
+    /// `len` values from `from` on.
+    ///
+    /// # Safety
+    /// The slice that this was made of outlives the result, and no two live parts overlap.
+    #[allow(clippy::mut_from_ref, reason = "parts are disjoint by contract")]
+    pub(crate) unsafe fn part(&self, from: usize, len: usize) -> &mut [f32] {
+        assert!(from + len <= self.len, "part {from}..{} of {}", from + len, self.len);
+        // SAFETY: in bounds by the assertion, disjoint and alive by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends `f` a buffer of `len` values of any content, kept by the thread for the next call. Calls may nest.
+pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    let mut buffer = SCRATCH.with(|s| s.borrow_mut().pop()).unwrap_or_default();
+    if buffer.len() < len {
+        buffer.resize(len, 0.);
+    }
+    let result = f(&mut buffer[..len]);
+    SCRATCH.with(|s| s.borrow_mut().push(buffer));
+    result
+}
+
+/// A matrix in memory: where it starts and how far its rows and columns lie apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) row: usize,
+    pub(crate) col: usize,
+}
+
+impl<'a> Matrix<'a> {
+    pub(crate) fn rows(values: &'a [f32], row: usize) -> Self {
+        Self { values, row, col: 1 }
+    }
+
+    pub(crate) fn transposed(values: &'a [f32], row: usize) -> Self {
+        Self { values, row: 1, col: row }
+    }
+
+    fn reaches(&self, rows: usize, cols: usize) -> bool {
+        rows == 0 || cols == 0 || (rows - 1) * self.row + (cols - 1) * self.col < self.values.len()
+    }
+}
+
+/// `c = a b`, or `c += a b`, on this thread; `a` is `(m, k)`, `b` is `(k, n)`, `c` is `(m, n)` with rows `c_row` apart.
+pub(crate) fn gemm(
+    (m, n, k): (usize, usize, usize),
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    c: &mut [f32],
+    c_row: usize,
+    accumulate: bool,
+) {
+    assert!(m == 0 || n == 0 || (m - 1) * c_row + n <= c.len(), "gemm: the result {m}x{n} is out of bounds");
+    // SAFETY: the result lies in `c` by the assertion, and `c` is borrowed mutably.
+    unsafe { gemm_raw((m, n, k), a, b, c.as_mut_ptr(), c_row, accumulate) };
+}
+
+impl Disjoint {
+    /// `c = a b` where `c` `(m, n)` starts at `from` and has rows `c_row` apart; what lies between its rows is not touched.
+    ///
+    /// # Safety
+    /// As [`Disjoint::part`], for the `n` values of each of the `m` rows.
+    pub(crate) unsafe fn gemm(
+        &self,
+        (m, n, k): (usize, usize, usize),
+        a: Matrix<'_>,
+        b: Matrix<'_>,
+        from: usize,
+        c_row: usize,
+    ) {
+        assert!(m == 0 || n == 0 || from + (m - 1) * c_row + n <= self.len, "gemm: out of bounds");
+        // SAFETY: in bounds by the assertion, disjoint and alive by the caller's promise.
+        unsafe { gemm_raw((m, n, k), a, b, self.start.add(from), c_row, false) };
+    }
+}
+
+/// # Safety
+/// `c` points to `m` rows of `n` writable values, `c_row` apart, that overlap neither `a` nor `b`.
+unsafe fn gemm_raw(
+    (m, n, k): (usize, usize, usize),
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    c: *mut f32,
+    c_row: usize,
+    accumulate: bool,
+) {
+    assert!(a.reaches(m, k) && b.reaches(k, n) && c_row >= n, "gemm: {m}x{k} by {k}x{n} out of bounds");
+    // SAFETY: `a` and `b` lie in their slices by the assertion, `c` is the caller's promise.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            c,
+            1,
+            c_row as isize,
+            accumulate,
+            a.values.as_ptr(),
+            a.col as isize,
+            a.row as isize,
+            b.values.as_ptr(),
+            b.col as isize,
+            b.row as isize,
+            if accumulate { 1. } else { 0. },
+            1.,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! The command line of `drgan`.
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// DR-GAN: pictures from captions, trained and sampled on a CPU.
+#[derive(Debug, Parser)]
+#[command(name = "drgan", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `drgan` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train the encoders and the GAN; with no argument, `emoji-64` on the embedded data set.
+    #[command(after_help = "Examples:
+  drgan train
+  drgan train --preset tiny --out runs/first
+  drgan train --data my/folder --set train.steps=5000 --set loss.lambda=2
+  drgan train --resume runs/emoji-64-1
+  drgan train --preset birds --dry-run")]
+    Train(TrainArgs),
+    /// Draw captions with a trained run.
+    #[command(after_help = "Examples:
+  drgan sample \"a red heart\" \"a yellow face crying\" --out hearts.png
+  drgan sample \"a blue square\" --count 8 --seed 3
+  drgan sample \"a green apple\" --run runs/emoji-64-1 --stages --attention")]
+    Sample(SampleArgs),
+    /// Measure a trained run beside its untrained self and the real pictures.
+    #[command(after_help = "Example:
+  drgan evaluate --run runs/emoji-64-1")]
+    Evaluate(EvaluateArgs),
+    /// Make or look at data sets.
+    #[command(subcommand)]
+    Data(DataCommand),
+}
+
+/// Arguments of `drgan train`.
+#[derive(Args, Debug)]
+pub struct TrainArgs {
+    /// Settings to start from: emoji-64, emoji-256, birds, coco, tiny.
+    #[arg(long, default_value = "emoji-64", conflicts_with = "resume")]
+    pub preset: String,
+    /// A TOML file of settings over the preset's.
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub config: Option<PathBuf>,
+    /// One setting over all others, e.g. loss.lambda=2; repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// A WebDataset tar or an image folder instead of the embedded emoji set.
+    #[arg(long, value_name = "DIR_OR_TAR")]
+    pub data: Option<PathBuf>,
+    /// Go on with a run from its last good checkpoint.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "seed"])]
+    pub resume: Option<PathBuf>,
+    /// Generator steps.
+    #[arg(long)]
+    pub steps: Option<u64>,
+    /// Seed of every random number [default: 0].
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Run folder [default: runs/PRESET-N].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print the resolved settings, parameters a network and the estimated time, and stop.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not measure the trained generator at the end.
+    #[arg(long)]
+    pub no_evaluate: bool,
+    #[command(flatten)]
+    pub threads: Threads,
+}
+
+/// How many threads compute.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Threads {
+    /// Threads that compute [default: all cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+/// Arguments of `drgan sample`.
+#[derive(Args, Debug)]
+pub struct SampleArgs {
+    /// What to draw, a caption a row.
+    #[arg(required = true)]
+    pub captions: Vec<String>,
+    /// The run to draw with [default: the newest in runs/].
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<PathBuf>,
+    /// The picture to write.
+    #[arg(long, value_name = "FILE", default_value = "samples.png")]
+    pub out: PathBuf,
+    /// Seed of the noise: the same caption and seed give the same picture.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Samples a caption.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub count: u16,
+    /// Show every stage's picture.
+    #[arg(long)]
+    pub stages: bool,
+    /// Show the word attention and the two masks over the picture.
+    #[arg(long)]
+    pub attention: bool,
+    #[command(flatten)]
+    pub threads: Threads,
+}
+
+/// Arguments of `drgan evaluate`.
+#[derive(Args, Debug)]
+pub struct EvaluateArgs {
+    /// The run to measure [default: the newest in runs/].
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<PathBuf>,
+    #[command(flatten)]
+    pub threads: Threads,
+}
+
+/// What `drgan data` can do.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Pack Fluent emoji into the WebDataset tar that is embedded in drgan.
+    Emoji(EmojiArgs),
+}
+
+/// Arguments of `drgan data emoji`.
+#[derive(Args, Debug)]
+pub struct EmojiArgs {
+    /// The npm package @lobehub/fluent-emoji-3d: the .tgz of `npm pack`, or its folder.
+    #[arg(long, value_name = "TGZ_OR_DIR")]
+    pub fluent: PathBuf,
+    /// The npm package emojibase-data: the .tgz of `npm pack`, or its folder.
+    #[arg(long, value_name = "TGZ_OR_DIR")]
+    pub emojibase: PathBuf,
+    /// The tar to write.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}

@@ -1,0 +1,242 @@
+//! What each command of `drgan` does, from its arguments to what it prints.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the commands' results are printed here and nowhere else"
+)]
+use crate::checkpoint::{self, Checkpoint};
+use crate::cli::{DataCommand, EvaluateArgs, SampleArgs, Threads, TrainArgs};
+use crate::config::{Overrides, RunConfig};
+use crate::data::{Dataset, Split};
+use crate::encoders::Encoders;
+use crate::estimate::estimate;
+use crate::evaluate::Evaluator;
+use crate::events::{Event, Sinks, format_duration};
+use crate::interrupt::Interrupt;
+use crate::run_dir::RunDir;
+use crate::sampler::TrainedRun;
+use crate::sinks::{Console, Jsonl};
+use crate::train::{Outcome, Session};
+use crate::{report, sample_grid};
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where runs lie unless `--out` says otherwise.
+const RUNS: &str = "runs";
+
+/// `drgan train`.
+///
+/// # Errors
+/// Everything that stops a run, with what to do.
+pub fn train(args: &TrainArgs) -> Result<()> {
+    use_threads(args.threads)?;
+    let cfg = match &args.resume {
+        Some(run) => resumed_config(args, run)?,
+        None => configured(args)?,
+    };
+    let data = open_data(&cfg)?;
+    if args.dry_run {
+        println!("{}", cfg.to_toml()?);
+        println!("{}", describe(&cfg, &data)?);
+        return Ok(());
+    }
+    let run = match &args.resume {
+        Some(path) => RunDir::open(path)?,
+        None => RunDir::create(args.out.as_deref(), &cfg.preset, cfg.seed)?,
+    };
+    write(&run.config(), &cfg.to_toml()?)?;
+    eprintln!("{}", describe(&cfg, &data)?);
+    let mut sinks = Sinks::default().with(Console::default()).with(Jsonl::open(&run.log())?);
+    let interrupt = Interrupt::install()?;
+    sinks.emit(&Event::Message { text: format!("run folder {}", run.path().display()) });
+    let mut session = Session {
+        cfg: &cfg,
+        run: &run,
+        sinks: &mut sinks,
+        interrupt: &interrupt,
+        evaluate: !args.no_evaluate,
+    };
+    match session.train(&data)? {
+        Outcome::Interrupted { step, checkpoint } => {
+            let at = checkpoint.map_or_else(
+                || "before the first checkpoint".to_owned(),
+                |p| format!("checkpoint {}", p.display()),
+            );
+            println!("stopped at step {step}: {at}");
+            println!("go on with: cargo xtask train --resume {}", run.path().display());
+        }
+        Outcome::Finished { grid, checkpoint, evaluation } => {
+            if let Some(e) = evaluation {
+                write(&run.evaluation(), &serde_json::to_string_pretty(&*e)?)?;
+                println!("{}", report::table(&e));
+            }
+            println!("sample grid  {}", grid.display());
+            println!("checkpoint   {}", checkpoint.display());
+            println!("log          {}", run.log().display());
+            println!("draw with: cargo xtask sample \"a red heart\" --run {}", run.path().display());
+        }
+    }
+    Ok(())
+}
+
+/// Preset, file, `--set`, then the flags that have their own names.
+fn configured(args: &TrainArgs) -> Result<RunConfig> {
+    let set = overrides(args)?;
+    Ok(RunConfig::resolve(&args.preset, &Overrides { file: args.config.as_deref(), set: &set })?)
+}
+
+/// The flags that are settings under another name, as `--set`s over the given ones.
+fn overrides(args: &TrainArgs) -> Result<Vec<String>> {
+    let mut set = args.set.clone();
+    if let Some(path) = &args.data {
+        let path = path.to_str().context("--data: the path is not UTF-8")?;
+        set.push(format!("data.path={}", toml::Value::String(path.to_owned())));
+    }
+    set.extend(args.steps.map(|n| format!("train.steps={n}")));
+    set.extend(args.seed.map(|n| format!("seed={n}")));
+    Ok(set)
+}
+
+/// The configuration that a run was started with, and over it what may be changed: how it goes on.
+fn resumed_config(args: &TrainArgs, path: &Path) -> Result<RunConfig> {
+    let run = RunDir::open(path)?;
+    let text = std::fs::read_to_string(run.config()).with_context(|| run.config().display().to_string())?;
+    let wanted = RunConfig::from_toml(&text)?.with(&overrides(args)?)?;
+    if !checkpoint::list(&run.checkpoints()).is_ok_and(|found| found.is_empty()) {
+        let (saved, _) = Checkpoint::load_latest(&run.checkpoints())?;
+        let saved: String = saved.meta("config", &run.checkpoints())?;
+        let mut differing = checkpoint::diff_config(&saved, &wanted.to_toml()?)?;
+        differing.retain(|key| !RESUMABLE.iter().any(|r| key.starts_with(r)));
+        if !differing.is_empty() {
+            bail!(
+                "{}: its checkpoint was trained with another configuration; these keys differ: {}. Resume without \
+                 them, or start a new run",
+                path.display(),
+                differing.join(", ")
+            );
+        }
+    }
+    Ok(wanted)
+}
+
+/// Settings that a resumed run may change: none of them changes a tensor's shape or what batches hold.
+const RESUMABLE: [&str; 6] =
+    ["train.", "loss.", "evaluate.", "generator_opt.lr", "discriminator_opt.lr", "data.path"];
+
+/// `drgan sample`.
+///
+/// # Errors
+/// No run, a caption without a known word, a file that cannot be written.
+pub fn sample(args: &SampleArgs) -> Result<()> {
+    use_threads(args.threads)?;
+    let run = open_run(args.run.as_deref())?;
+    let trained = TrainedRun::open(&run)?;
+    if let Some(w) = &trained.warning {
+        eprintln!("warning: {w}");
+    }
+    for caption in &args.captions {
+        let encoded = trained.encoders.tokenizer.encode(caption, trained.cfg.damsm.max_words)?;
+        if !encoded.unknown.is_empty() {
+            eprintln!(
+                "warning: \"{caption}\": not in the vocabulary, ignored: {}",
+                encoded.unknown.join(", ")
+            );
+        }
+        if encoded.truncated {
+            let n = trained.cfg.damsm.max_words;
+            eprintln!("warning: \"{caption}\": only its first {n} known words are used");
+        }
+    }
+    let noise: Vec<u64> = (0..u64::from(args.count)).collect();
+    let options = sample_grid::Options { stages: args.stages, attention: args.attention };
+    let captions: Vec<&str> = args.captions.iter().map(String::as_str).collect();
+    sample_grid::save(&trained.sampler(), &captions, &noise, args.seed, options, &args.out)?;
+    println!("{} ({}, step {}, seed {})", args.out.display(), trained.cfg.preset, trained.step, args.seed);
+    Ok(())
+}
+
+/// `drgan evaluate`.
+///
+/// # Errors
+/// No run, no data.
+pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
+    use_threads(args.threads)?;
+    let run = open_run(args.run.as_deref())?;
+    let trained = TrainedRun::open(&run)?;
+    if let Some(w) = &trained.warning {
+        eprintln!("warning: {w}");
+    }
+    let data = open_data(&trained.cfg)?;
+    let evaluator = Evaluator::new(&trained.cfg, &trained.encoders, &data)?;
+    let evaluation = evaluator.evaluate(&trained.generator, trained.step, trained.early_kid)?;
+    write(&run.evaluation(), &serde_json::to_string_pretty(&evaluation)?)?;
+    println!("{}", report::table(&evaluation));
+    Ok(())
+}
+
+/// `drgan data`.
+///
+/// # Errors
+/// The packages cannot be read or the tar cannot be written.
+pub fn data(command: &DataCommand) -> Result<()> {
+    match command {
+        DataCommand::Emoji(args) => {
+            let report = crate::data::emoji::pack(&args.fluent, &args.emojibase, &args.out)?;
+            println!("{report}");
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    Ok(drgan_tensor::weights::safetensors::write_atomic(path, text.as_bytes())?)
+}
+
+fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
+    let mut data = match cfg.data.path.as_str() {
+        "" => Dataset::embedded()?,
+        path => Dataset::open(Path::new(path))?,
+    };
+    if cfg.data.limit > 0 {
+        data.truncate(cfg.data.limit);
+    }
+    Ok(Arc::new(data))
+}
+
+fn open_run(path: Option<&Path>) -> Result<RunDir> {
+    match path {
+        Some(path) => Ok(RunDir::open(path)?),
+        None => Ok(RunDir::latest(Path::new(RUNS))?),
+    }
+}
+
+fn use_threads(threads: Threads) -> Result<()> {
+    let Some(n) = threads.threads else { return Ok(()) };
+    rayon::ThreadPoolBuilder::new().num_threads(n.into()).build_global().context("--threads")?;
+    Ok(())
+}
+
+/// What a run will do and how long that takes here.
+fn describe(cfg: &RunConfig, data: &Dataset) -> Result<String> {
+    let (train, held_out) = (data.split(Split::Train).len(), data.split(Split::HeldOut).len());
+    let encoders = Encoders::new(cfg, Encoders::tokenizer_of(data.records())?)?;
+    let e = estimate(cfg, &encoders, train)?;
+    let mut text = format!(
+        "preset {}: pictures of {:?} pixels, {train} to train on and {held_out} held out, batch {}, {} steps\n",
+        cfg.preset,
+        cfg.sides(),
+        cfg.loader.batch,
+        cfg.train.steps
+    );
+    for (name, count) in &e.sizes {
+        text += &format!("  {name:<18} {:>9.3} M parameters\n", *count as f64 / 1e6);
+    }
+    text += &format!(
+        "expected on this machine: about {} (encoders {}, GAN {})",
+        format_duration((e.damsm + e.gan).as_secs_f64()),
+        format_duration(e.damsm.as_secs_f64()),
+        format_duration(e.gan.as_secs_f64())
+    );
+    Ok(text)
+}

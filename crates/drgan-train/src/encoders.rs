@@ -1,0 +1,123 @@
+//! The DAMSM's two encoders as one unit: what turns captions and pictures into features everywhere else.
+use crate::config::RunConfig;
+use crate::data::Record;
+use crate::error::TrainError;
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use drgan_tensor::{
+    Ctx, FromConfig, ImageEncoder, ImageFeatures, Kind, Mode, ParamStore, TextEncoder, TextFeatures,
+};
+use drgan_text::{
+    BackboneFeatures, BackboneKind, BiLstmEncoder, DamsmImageEncoder, TextEncoderConfig, Tokenizer,
+    Vocabulary, backbone_weights_from_bytes, load_backbone_weights,
+};
+
+/// ImageNet weights of EfficientNet-Lite0 in f16 (Apache-2.0; THIRD-PARTY-NOTICES.md).
+const EFFICIENTNET: &[u8] = include_bytes!("../assets/efficientnet_lite0_imagenet_f16.safetensors");
+
+/// Tokenizer, text encoder and image encoder.
+pub struct Encoders {
+    /// Words to numbers.
+    pub tokenizer: Tokenizer,
+    /// Captions to words and sentence.
+    pub text: BiLstmEncoder,
+    /// Pictures to regions and code; the backbone is frozen.
+    pub image: DamsmImageEncoder,
+    /// Weights of the text encoder.
+    pub text_store: ParamStore,
+    /// Weights of the image projection.
+    pub image_store: ParamStore,
+    max_words: usize,
+}
+
+impl Encoders {
+    /// Fresh encoders for a vocabulary.
+    ///
+    /// # Errors
+    /// Backbone weights missing or of another network.
+    pub fn new(cfg: &RunConfig, tokenizer: Tokenizer) -> Result<Self, TrainError> {
+        let (text_store, image_store) = (ParamStore::seeded(cfg.seed), ParamStore::seeded(cfg.seed));
+        let text_cfg = TextEncoderConfig { vocab_size: tokenizer.vocab_size(), ..cfg.text.clone() };
+        let text = BiLstmEncoder::from_config(&text_cfg, text_store.builder(DType::F32, &Device::Cpu))?;
+        let vb = image_store.builder(DType::F32, &Device::Cpu);
+        let image_cfg = drgan_text::ImageEncoderConfig {
+            backbone: cfg.image_encoder.backbone,
+            side: (cfg.image_encoder.backbone == BackboneKind::EfficientNetLite0)
+                .then_some(cfg.image_encoder.side),
+            words_dim: cfg.text.words_dim,
+        };
+        let image = DamsmImageEncoder::from_config(&image_cfg, backbone_weights(cfg)?, vb)?;
+        Ok(Self { tokenizer, text, image, text_store, image_store, max_words: cfg.damsm.max_words })
+    }
+
+    /// A tokenizer of all the words that `records` are described with.
+    ///
+    /// # Errors
+    /// No word at all.
+    pub fn tokenizer_of(records: &[Record]) -> Result<Tokenizer, TrainError> {
+        let captions = records.iter().flat_map(|r| r.captions.iter().map(String::as_str));
+        Ok(Tokenizer::new(&Vocabulary::from_captions(captions)?)?)
+    }
+
+    /// Captions as constant features, in evaluation mode. A caption's features do not depend on its neighbours.
+    ///
+    /// # Errors
+    /// A caption without a known word.
+    pub fn embed(&self, captions: &[impl AsRef<str>]) -> Result<TextFeatures, TrainError> {
+        let mut ctx = Ctx::new(Mode::Eval, 0);
+        let (tokens, _) = self.tokenizer.batch(captions, self.max_words, &Device::Cpu)?;
+        Ok(self.text.encode_text(&tokens, &mut ctx)?.detach())
+    }
+
+    /// Backbone features of pictures `(B, 3, H, W)`, as constants.
+    ///
+    /// # Errors
+    /// Another shape.
+    pub fn backbone_features(&self, images: &Tensor) -> Result<BackboneFeatures, TrainError> {
+        let f = self.image.backbone().features(&images.detach())?;
+        Ok(BackboneFeatures { map: f.map.detach(), pooled: f.pooled.detach() })
+    }
+
+    /// Regions and code of pictures.
+    ///
+    /// # Errors
+    /// Another shape.
+    pub fn see(&self, images: &Tensor) -> Result<ImageFeatures, TrainError> {
+        Ok(self.image.encode_image(images)?)
+    }
+
+    /// The known words of a caption, as they are counted in attention maps.
+    ///
+    /// # Errors
+    /// A caption without a known word.
+    pub fn words(&self, caption: &str) -> Result<Vec<String>, TrainError> {
+        let ids = self.tokenizer.encode(caption, self.max_words)?.ids;
+        Ok(ids.into_iter().map(|id| self.tokenizer.word(id).unwrap_or_default()).collect())
+    }
+
+    /// The first `n` words of the vocabulary as a caption.
+    pub fn words_of(&self, n: usize) -> String {
+        let words: Vec<String> = (1..=n as u32).filter_map(|id| self.tokenizer.word(id)).collect();
+        words.join(" ")
+    }
+
+    /// Learnable scalars of the text encoder and of the image projection.
+    pub fn sizes(&self) -> [(&'static str, usize); 2] {
+        let count = |s: &ParamStore| s.vars(Kind::Param).iter().map(|(_, v)| v.elem_count()).sum();
+        [("text encoder", count(&self.text_store)), ("image projection", count(&self.image_store))]
+    }
+}
+
+fn backbone_weights(cfg: &RunConfig) -> Result<VarBuilder<'static>, TrainError> {
+    let file = &cfg.image_encoder.weights;
+    match cfg.image_encoder.backbone {
+        _ if !file.is_empty() => Ok(load_backbone_weights(file, &Device::Cpu)?),
+        BackboneKind::EfficientNetLite0 => Ok(backbone_weights_from_bytes(EFFICIENTNET, &Device::Cpu)?),
+        BackboneKind::InceptionV3 => Err(TrainError::Config(format!(
+            "preset {}: image_encoder.weights: Inception-v3 needs its weights; give a safetensors file of torchvision's \
+             inception_v3 with --set image_encoder.weights=FILE, or take the embedded network with --set \
+             image_encoder.backbone=efficientnet-lite0 --set image_encoder.side=128",
+            cfg.preset
+        ))),
+    }
+}

@@ -1,0 +1,71 @@
+//! How long a run will take, found by doing a little of it on made-up data.
+use crate::config::RunConfig;
+use crate::encoders::Encoders;
+use crate::error::TrainError;
+use crate::networks::Networks;
+use crate::step::{self, Judge, StepBatch};
+use candle_core::{DType, Device, Tensor};
+use drgan_tensor::{Ctx, Mode, TextFeatures};
+use std::time::{Duration, Instant};
+
+/// What a run consists of and how long its parts take here.
+#[derive(Clone, Debug)]
+pub struct Estimate {
+    /// Learnable scalars a network.
+    pub sizes: Vec<(String, usize)>,
+    /// Backbone features and DAMSM epochs.
+    pub damsm: Duration,
+    /// All GAN steps.
+    pub gan: Duration,
+}
+
+/// Times one generator step (after one that warms up, unless that took long), one batch of backbone features and one
+/// DAMSM batch, on random data of the real shapes; nothing of it is kept.
+///
+/// # Errors
+/// A configuration that no network can be built from.
+pub fn estimate(cfg: &RunConfig, encoders: &Encoders, pictures: usize) -> Result<Estimate, TrainError> {
+    let mut ctx = Ctx::new(Mode::Eval, cfg.seed);
+    let (b, t) = (cfg.loader.batch, cfg.damsm.max_words);
+    let mut noise =
+        |shape: &[usize]| -> Result<Tensor, TrainError> { Ok(ctx.randn(shape, &Device::Cpu)?.tanh()?) };
+    let images = cfg.sides().iter().map(|&s| noise(&[b, 3, s, s])).collect::<Result<Vec<_>, _>>()?;
+    let text = TextFeatures {
+        words: noise(&[b, cfg.text.words_dim, t])?,
+        sentence: noise(&[b, cfg.text.words_dim])?,
+        mask: Tensor::zeros((b, t), DType::U8, &Device::Cpu)?,
+        lens: vec![t; b],
+    };
+    let batch = StepBatch { images, text, groups: (0..b as i64).collect() };
+    let mut networks = Networks::new(cfg)?;
+    let judge = Judge { encoder: &encoders.image, gammas: cfg.damsm.gammas, loss: &cfg.loss };
+    let mut one = Duration::ZERO;
+    for _ in 0..3 {
+        let start = Instant::now();
+        step::step(&mut networks.hero, &mut networks.adversaries, &judge, &batch, 1.)?;
+        one = start.elapsed();
+        if one > Duration::from_secs(5) {
+            break;
+        }
+    }
+
+    let finest = batch.images.last().map_or_else(|| noise(&[b, 3, 64, 64]), |i| Ok(i.clone()))?;
+    let start = Instant::now();
+    encoders.backbone_features(&finest)?;
+    let views = if cfg.loader.flip { 2 } else { 1 };
+    let features = start.elapsed().mul_f64((pictures * views) as f64 / b as f64);
+    let start = Instant::now();
+    let caption = encoders.words_of(cfg.damsm.max_words);
+    encoders.embed(&vec![caption; cfg.damsm.batch])?;
+    // Backward about doubles the forward pass, the loss costs as much again.
+    let epoch = start.elapsed().mul_f64(4. * pictures as f64 / cfg.damsm.batch as f64);
+
+    let mut sizes: Vec<(String, usize)> =
+        encoders.sizes().into_iter().map(|(n, c)| (n.to_owned(), c)).collect();
+    sizes.extend(networks.sizes());
+    Ok(Estimate {
+        sizes,
+        damsm: features + epoch.mul_f64(cfg.damsm.epochs as f64),
+        gan: one.mul_f64(cfg.train.steps as f64),
+    })
+}

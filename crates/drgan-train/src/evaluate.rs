@@ -1,0 +1,221 @@
+//! What the default run prints at its end: how well pictures obey captions, beside the untrained generator's and
+//! the real pictures' figures.
+use crate::captions;
+use crate::config::RunConfig;
+use crate::data::{Dataset, Split};
+use crate::encoders::Encoders;
+use crate::error::TrainError;
+use crate::networks::OwnedGenerator;
+use crate::pretrain::load_images;
+use crate::sampler::Sampler;
+use crate::train::CANDIDATES;
+use candle_core::Tensor;
+use drgan_metrics::obedience::{self, Obedience};
+use drgan_metrics::{kernel_distance, pair_distance, r_precision};
+use serde::{Deserialize, Serialize};
+
+/// The figures of one source of pictures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Share of coloured shapes whose mean hue is within 30 degrees of the real picture's.
+    pub hue: Option<f64>,
+    /// Share whose foreground is nearest to its own colour's real picture in CIELAB.
+    pub lab: Option<f64>,
+    /// Share whose silhouette is nearest to its own shape's.
+    pub shape: Option<f64>,
+    /// Mean feature distance of pictures of different captions, over the real training pictures' own.
+    pub pair_distance: f64,
+    /// Mean feature distance of one caption's pictures under different noise, over that of different captions'.
+    pub noise_diversity: Option<f64>,
+    /// Kernel distance of backbone features to the real training pictures'.
+    pub kid: f64,
+    /// Share of pictures whose own caption is the DAMSM's first choice of [`CANDIDATES`].
+    pub r_precision: f64,
+}
+
+/// A whole evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Preset of the run.
+    pub preset: String,
+    /// Seed of the run and of the noise.
+    pub seed: u64,
+    /// Generator steps.
+    pub step: u64,
+    /// Generated pictures behind KID, pair distance and R-precision.
+    pub samples: usize,
+    /// Noise seeds a caption behind the obedience measures.
+    pub noise_seeds: usize,
+    /// The averaged generator.
+    pub trained: Figures,
+    /// The same generator before its first step.
+    pub untrained: Figures,
+    /// Held-out real pictures in the samples' place.
+    pub real: Option<Figures>,
+    /// KID of the averaged generator at one eighth of the run.
+    pub early_kid: Option<f64>,
+}
+
+/// The real pictures' side of the measures, computed once.
+pub struct Evaluator<'a> {
+    cfg: &'a RunConfig,
+    encoders: &'a Encoders,
+    /// Captions to draw, one picture each.
+    captions: Vec<String>,
+    real_features: Tensor,
+    /// Mean distance of the real training pictures' features.
+    real_pairs: f64,
+    obedience: Option<Obedience>,
+    real: Option<Figures>,
+}
+
+/// Captions and noise seeds behind the noise diversity.
+const PROBES: (usize, usize) = (32, 4);
+/// Pictures seen at once.
+const CHUNK: usize = 64;
+
+impl<'a> Evaluator<'a> {
+    /// Measures the real pictures.
+    ///
+    /// # Errors
+    /// A picture that does not decode, fewer than two records.
+    pub fn new(cfg: &'a RunConfig, encoders: &'a Encoders, data: &Dataset) -> Result<Self, TrainError> {
+        let side = *cfg.sides().last().unwrap_or(&0);
+        let describe = |r: usize| captions::full(&data.records()[r], cfg.damsm.max_words);
+        let train = data.split(Split::Train);
+        let captions = train.iter().cycle().take(cfg.evaluate.samples).map(|&r| describe(r)).collect();
+        let mut parts = Vec::new();
+        for chunk in train.chunks(CHUNK) {
+            parts.push(encoders.backbone_features(&load_images(data, chunk, side)?)?.pooled);
+        }
+        let real_features = Tensor::cat(&parts, 0)?;
+        let real_pairs = pair_distance(&real_features, &distinct(train.len()))?;
+        let references = obedience::captions()
+            .map(|(colour, shape, caption)| -> Result<_, TrainError> {
+                let Some(record) = data.find_caption(&caption) else { return Ok(None) };
+                Ok(Some(obedience::Reference {
+                    colour,
+                    shape,
+                    image: load_images(data, &[record], side)?.squeeze(0)?,
+                }))
+            })
+            .collect::<Result<Option<Vec<_>>, _>>()?;
+        let obedience = references.map(|r| Obedience::from_references(&r)).transpose()?;
+        let mut all = Self { cfg, encoders, captions, real_features, real_pairs, obedience, real: None };
+        let held_out = data.split(Split::HeldOut);
+        if held_out.len() > 1 {
+            let images = load_images(data, &held_out, side)?;
+            let texts: Vec<String> = held_out.iter().map(|&r| describe(r)).collect();
+            all.real = Some(all.judge(&images, &texts)?);
+        }
+        Ok(all)
+    }
+
+    /// KID alone: what is measured at one eighth of a run.
+    ///
+    /// # Errors
+    /// As [`Evaluator::new`].
+    pub fn kid(&self, generator: &OwnedGenerator) -> Result<f64, TrainError> {
+        Ok(kernel_distance(&self.features(&self.samples(generator)?)?, &self.real_features)?)
+    }
+
+    /// Everything, of the trained generator and of its untrained self.
+    ///
+    /// # Errors
+    /// As [`Evaluator::new`].
+    pub fn evaluate(
+        &self,
+        trained: &OwnedGenerator,
+        step: u64,
+        early_kid: Option<f64>,
+    ) -> Result<Evaluation, TrainError> {
+        Ok(Evaluation {
+            preset: self.cfg.preset.clone(),
+            seed: self.cfg.seed,
+            step,
+            samples: self.captions.len(),
+            noise_seeds: self.cfg.evaluate.seeds,
+            trained: self.measure(trained)?,
+            untrained: self.measure(&OwnedGenerator::untrained(self.cfg)?)?,
+            real: self.real.clone(),
+            early_kid,
+        })
+    }
+
+    fn measure(&self, generator: &OwnedGenerator) -> Result<Figures, TrainError> {
+        let mut figures = self.judge(&self.samples(generator)?, &self.captions)?;
+        figures.noise_diversity = Some(self.noise_diversity(generator)?);
+        if let Some(obedience) = &self.obedience {
+            let asked: Vec<_> = obedience::captions().collect();
+            let seeds = self.cfg.evaluate.seeds;
+            let texts: Vec<&str> = asked.iter().flat_map(|(.., c)| vec![c.as_str(); seeds]).collect();
+            let noise: Vec<u64> = (0..texts.len()).map(|i| (i % seeds) as u64).collect();
+            let pictures = self.sampler(generator).pictures(&texts, &noise, self.cfg.seed)?;
+            let samples = (0..texts.len())
+                .map(|i| Ok((i / seeds, pictures.get(i)?)))
+                .collect::<Result<Vec<_>, TrainError>>()?;
+            let scores = obedience.score(&samples)?;
+            (figures.hue, figures.lab, figures.shape) =
+                (Some(scores.hue), Some(scores.lab), Some(scores.shape));
+        }
+        Ok(figures)
+    }
+
+    /// The figures that any pictures with captions have.
+    fn judge(&self, pictures: &Tensor, texts: &[String]) -> Result<Figures, TrainError> {
+        let features = self.features(pictures)?;
+        let mut codes = Vec::new();
+        for start in (0..texts.len()).step_by(CHUNK) {
+            let chunk = pictures.narrow(0, start, CHUNK.min(texts.len() - start))?;
+            codes.push(self.encoders.see(&chunk)?.code.detach());
+        }
+        let sentences = self.encoders.embed(texts)?.sentence;
+        let r = r_precision(&Tensor::cat(&codes, 0)?, &sentences, texts, CANDIDATES, self.cfg.seed)?;
+        Ok(Figures {
+            pair_distance: pair_distance(&features, &distinct(texts.len()))? / self.real_pairs,
+            kid: kernel_distance(&features, &self.real_features)?,
+            r_precision: r.image_to_text,
+            ..Figures::default()
+        })
+    }
+
+    fn noise_diversity(&self, generator: &OwnedGenerator) -> Result<f64, TrainError> {
+        let (captions, seeds) = (PROBES.0.min(self.captions.len()), PROBES.1);
+        let texts: Vec<&String> = self.captions[..captions].iter().flat_map(|c| vec![c; seeds]).collect();
+        let noise: Vec<u64> = (0..texts.len()).map(|i| (i % seeds) as u64).collect();
+        let pictures = self.sampler(generator).pictures(&texts, &noise, self.cfg.seed)?;
+        let features = self.features(&pictures)?;
+        let of_caption: Vec<usize> = (0..texts.len()).map(|i| i / seeds).collect();
+        let between = pair_distance(&features, &of_caption)?;
+        let mut within = 0.;
+        for c in 0..captions {
+            within += pair_distance(&features.narrow(0, c * seeds, seeds)?, &distinct(seeds))?;
+        }
+        Ok(within / captions as f64 / between.max(f64::MIN_POSITIVE))
+    }
+
+    fn sampler<'s>(&'s self, generator: &'s OwnedGenerator) -> Sampler<'s> {
+        Sampler { cfg: self.cfg, encoders: self.encoders, generator }
+    }
+
+    /// One picture a caption, each under its own noise.
+    fn samples(&self, generator: &OwnedGenerator) -> Result<Tensor, TrainError> {
+        let noise: Vec<u64> = (0..self.captions.len() as u64).collect();
+        self.sampler(generator).pictures(&self.captions, &noise, self.cfg.seed)
+    }
+
+    fn features(&self, pictures: &Tensor) -> Result<Tensor, TrainError> {
+        let n = pictures.dim(0)?;
+        let mut parts = Vec::new();
+        for start in (0..n).step_by(CHUNK) {
+            let chunk = pictures.narrow(0, start, CHUNK.min(n - start))?;
+            parts.push(self.encoders.backbone_features(&chunk)?.pooled);
+        }
+        Ok(Tensor::cat(&parts, 0)?)
+    }
+}
+
+/// Every row its own group.
+fn distinct(n: usize) -> Vec<usize> {
+    (0..n).collect()
+}

@@ -1,0 +1,155 @@
+//! DAMSM: the text encoder and the image projection learn to tell which caption belongs to which picture.
+//!
+//! The backbone is frozen, so each picture's backbone features are computed once and kept.
+use crate::adam::Adam;
+use crate::captions;
+use crate::config::RunConfig;
+use crate::data::Dataset;
+use crate::encoders::Encoders;
+use crate::error::TrainError;
+use crate::step::{refuse_non_finite, scalar};
+use candle_core::{Device, Tensor};
+use drgan_losses::damsm;
+use drgan_metrics::RPrecision;
+use drgan_tensor::{Ctx, Mode, TextEncoder, fnv1a};
+use drgan_text::BackboneFeatures;
+use rand::Rng;
+use rand::seq::SliceRandom;
+
+/// Pictures whose backbone features are computed at once.
+const CHUNK: usize = 64;
+
+/// The training phase of the encoders; one epoch a call, so that the caller can stop and save between them.
+pub struct Pretrainer {
+    features: BackboneFeatures,
+    /// Feature rows of the mirrored pictures start here; 0 if there are none.
+    mirrored: usize,
+    pub(crate) text_opt: Adam,
+    pub(crate) image_opt: Adam,
+    /// Epochs done.
+    pub epoch: usize,
+}
+
+impl Pretrainer {
+    /// Computes the features of `records`, and of their mirror images if the loader flips.
+    ///
+    /// # Errors
+    /// A picture that does not decode.
+    pub fn new(
+        cfg: &RunConfig,
+        encoders: &Encoders,
+        data: &Dataset,
+        records: &[usize],
+        mut progress: impl FnMut(usize),
+    ) -> Result<Self, TrainError> {
+        let side = *cfg.sides().last().unwrap_or(&0);
+        let (mut plain, mut flipped) = (Vec::new(), Vec::new());
+        for chunk in records.chunks(CHUNK) {
+            let images = load_images(data, chunk, side)?;
+            plain.push(encoders.backbone_features(&images)?);
+            if cfg.loader.flip {
+                let last = images.dim(3)?;
+                let order = Tensor::from_iter((0..last as u32).rev(), &Device::Cpu)?;
+                flipped.push(encoders.backbone_features(&images.index_select(&order, 3)?)?);
+            }
+            let done = plain.iter().chain(&flipped).map(|f| f.pooled.dims()[0]).sum();
+            progress(done);
+        }
+        let mirrored = if cfg.loader.flip { records.len() } else { 0 };
+        plain.extend(flipped);
+        let join = |pick: fn(&BackboneFeatures) -> &Tensor| {
+            Tensor::cat(&plain.iter().map(pick).collect::<Vec<_>>(), 0)
+        };
+        Ok(Self {
+            features: BackboneFeatures { map: join(|f| &f.map)?, pooled: join(|f| &f.pooled)? },
+            mirrored,
+            text_opt: Adam::new(&encoders.text_store, cfg.damsm.opt)?,
+            image_opt: Adam::new(&encoders.image_store, cfg.damsm.opt)?,
+            epoch: 0,
+        })
+    }
+
+    /// One pass over `records`; the mean loss.
+    ///
+    /// # Errors
+    /// A loss that is not a number; whatever the encoders report.
+    pub fn run_epoch(
+        &mut self,
+        cfg: &RunConfig,
+        encoders: &Encoders,
+        data: &Dataset,
+        records: &[usize],
+        mut progress: impl FnMut(usize, f32) -> bool,
+    ) -> Result<Option<f32>, TrainError> {
+        let d = &cfg.damsm;
+        let mut ctx = Ctx::with_stream(Mode::Train, cfg.seed, 0xDA_0000 + self.epoch as u64);
+        let mut order: Vec<usize> = (0..records.len()).collect();
+        order.shuffle(ctx.rng());
+        let lr = d.decay.powi(self.epoch as i32);
+        let (mut sum, mut batches) = (0., 0);
+        for rows in order.chunks(d.batch).filter(|rows| rows.len() > 1) {
+            let mut texts = Vec::with_capacity(rows.len());
+            let mut groups = Vec::with_capacity(rows.len());
+            let mut index = Vec::with_capacity(rows.len());
+            for &row in rows {
+                let record = &data.records()[records[row]];
+                texts.push(captions::draw(record, d.max_words, d.full_rate, ctx.rng()));
+                groups.push(record.class_id.map_or_else(|| fnv1a(record.key.as_bytes()) as i64, i64::from));
+                let mirror = self.mirrored > 0 && ctx.rng().random_bool(0.5);
+                index.push((row + if mirror { self.mirrored } else { 0 }) as u32);
+            }
+            let index = Tensor::new(index, &Device::Cpu)?;
+            let features = BackboneFeatures {
+                map: self.features.map.index_select(&index, 0)?,
+                pooled: self.features.pooled.index_select(&index, 0)?,
+            };
+            let (tokens, _) = encoders.tokenizer.batch(&texts, d.max_words, &Device::Cpu)?;
+            let text = encoders.text.encode_text(&tokens, &mut ctx)?;
+            let image = encoders.image.project(&features)?;
+            let loss = damsm::loss(&image, &text, Some(&groups), d.gammas)?;
+            let value = scalar(&loss)?;
+            refuse_non_finite(&[("damsm".into(), value)])?;
+            let grads = loss.backward()?;
+            self.text_opt.step_clipped(&grads, d.clip, lr)?;
+            self.image_opt.step_clipped(&grads, d.clip, lr)?;
+            sum += value;
+            batches += 1;
+            if !progress(rows.len(), value) {
+                return Ok(None);
+            }
+        }
+        self.epoch += 1;
+        Ok(Some(sum / batches.max(1) as f32))
+    }
+}
+
+/// R-precision of `records` over `candidates` captions: each picture asks for its full description, and the reverse.
+///
+/// # Errors
+/// Fewer than two records.
+pub fn r_precision(
+    cfg: &RunConfig,
+    encoders: &Encoders,
+    data: &Dataset,
+    records: &[usize],
+    candidates: usize,
+) -> Result<RPrecision, TrainError> {
+    let side = *cfg.sides().last().unwrap_or(&0);
+    let texts: Vec<String> =
+        records.iter().map(|&r| captions::full(&data.records()[r], cfg.damsm.max_words)).collect();
+    let mut images = Vec::new();
+    for chunk in records.chunks(CHUNK) {
+        images.push(encoders.see(&load_images(data, chunk, side)?)?.code.detach());
+    }
+    let sentences = encoders.embed(&texts)?.sentence;
+    Ok(drgan_metrics::r_precision(&Tensor::cat(&images, 0)?, &sentences, &texts, candidates, cfg.seed)?)
+}
+
+/// Pictures of `records` without augmentation, `(N, 3, side, side)`; every one must decode.
+///
+/// # Errors
+/// One that does not.
+pub(crate) fn load_images(data: &Dataset, records: &[usize], side: usize) -> Result<Tensor, TrainError> {
+    let loaded = data.load_all(records, side)?;
+    Ok(loaded.tensor(0..loaded.pictures.len(), &Device::Cpu)?)
+}

@@ -1,0 +1,114 @@
+//! Pictures from captions: a generator and its text encoder, in evaluation mode, with noise by number.
+use crate::checkpoint::Checkpoint;
+use crate::config::RunConfig;
+use crate::encoders::Encoders;
+use crate::error::TrainError;
+use crate::networks::OwnedGenerator;
+use crate::run_dir::RunDir;
+use crate::state::{self, Phase};
+use candle_core::{Device, Tensor};
+use drgan_tensor::{Ctx, GeneratorOutput, Mode};
+
+/// Captions drawn at once: bounds memory, changes no picture.
+const CHUNK: usize = 32;
+
+/// Draws captions.
+pub struct Sampler<'a> {
+    /// Of the generator.
+    pub cfg: &'a RunConfig,
+    /// The text encoder it was trained with.
+    pub encoders: &'a Encoders,
+    /// The weights that draw.
+    pub generator: &'a OwnedGenerator,
+}
+
+impl Sampler<'_> {
+    /// Picture `k` is `captions[k]` under the noise number `noise[k]`. A picture depends on its caption, `seed` and
+    /// noise number only.
+    ///
+    /// # Errors
+    /// A caption without a known word.
+    pub fn draw(
+        &self,
+        captions: &[impl AsRef<str>],
+        noise: &[u64],
+        seed: u64,
+    ) -> Result<GeneratorOutput, TrainError> {
+        let text = self.encoders.embed(captions)?;
+        let (mut z, mut eps) = (Vec::new(), Vec::new());
+        for &number in noise {
+            let mut ctx = Ctx::with_stream(Mode::Eval, seed, number);
+            z.push(ctx.randn((1, self.cfg.generator.nz), &Device::Cpu)?);
+            eps.push(ctx.randn((1, self.cfg.generator.nc), &Device::Cpu)?);
+        }
+        let (z, eps) = (Tensor::cat(&z, 0)?, Tensor::cat(&eps, 0)?);
+        let ctx = Ctx::new(Mode::Eval, seed);
+        Ok(self.generator.net.generate_with(&z, Some(&eps), &text, &ctx)?)
+    }
+
+    /// The finest pictures only, `(N, 3, side, side)`, in chunks.
+    ///
+    /// # Errors
+    /// As [`Sampler::draw`].
+    pub fn pictures(
+        &self,
+        captions: &[impl AsRef<str>],
+        noise: &[u64],
+        seed: u64,
+    ) -> Result<Tensor, TrainError> {
+        let mut parts = Vec::new();
+        for (captions, noise) in captions.chunks(CHUNK).zip(noise.chunks(CHUNK)) {
+            let made = self.draw(captions, noise, seed)?;
+            parts.extend(made.stages.last().map(|s| s.image.detach()));
+        }
+        Ok(Tensor::cat(&parts, 0)?)
+    }
+}
+
+/// A trained run, read from its folder.
+pub struct TrainedRun {
+    /// As it was trained.
+    pub cfg: RunConfig,
+    /// With the trained weights.
+    pub encoders: Encoders,
+    /// The running average.
+    pub generator: OwnedGenerator,
+    /// Steps behind it.
+    pub step: u64,
+    /// KID at one eighth of the run, if it was measured.
+    pub early_kid: Option<f64>,
+    /// What was wrong with newer checkpoints, if any.
+    pub warning: Option<String>,
+}
+
+impl TrainedRun {
+    /// Reads the last good checkpoint of a run.
+    ///
+    /// # Errors
+    /// No run, no checkpoint, or one of another version.
+    pub fn open(run: &RunDir) -> Result<Self, TrainError> {
+        let at = run.checkpoints();
+        let (checkpoint, warning) = Checkpoint::load_latest(&at)?;
+        let cfg = RunConfig::from_toml(&checkpoint.meta::<String>("config", &at)?)?;
+        let tokenizer = drgan_text::Tokenizer::load(&run.tokenizer())?;
+        let encoders = Encoders::new(&cfg, tokenizer)?;
+        state::restore_encoders(&checkpoint, &encoders)?;
+        if state::phase(&checkpoint, &at)? == Phase::Damsm {
+            return Err(TrainError::Run(format!(
+                "{}: its generator has not been trained yet; go on with: cargo xtask train --resume {}",
+                run.path().display(),
+                run.path().display()
+            )));
+        }
+        let generator = OwnedGenerator::untrained(&cfg)?;
+        generator.store.assign(&checkpoint.section("g_avg"))?;
+        let step = checkpoint.meta("step", &at)?;
+        let early_kid = checkpoint.meta("early_kid", &at).ok();
+        Ok(Self { cfg, encoders, generator, step, early_kid, warning: warning.map(|w| w.to_string()) })
+    }
+
+    /// Draws with it.
+    pub fn sampler(&self) -> Sampler<'_> {
+        Sampler { cfg: &self.cfg, encoders: &self.encoders, generator: &self.generator }
+    }
+}
