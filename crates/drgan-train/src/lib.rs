@@ -1,1 +1,3 @@
 //! Trains, samples and evaluates DR-GAN; the drgan binary.
+
+pub mod data;
