@@ -28,7 +28,9 @@ pub enum DataError {
         entry: String,
     },
     /// The file is not a tar at all.
-    #[error("{path}: not a readable tar ({reason}); give a WebDataset tar (KEY.png with KEY.txt) or a folder")]
+    #[error(
+        "{path}: not a readable tar ({reason}); give a WebDataset tar (KEY.png with KEY.txt) or a folder"
+    )]
     NotATar {
         /// The archive.
         path: String,
@@ -124,7 +126,9 @@ pub enum DataError {
         reason: String,
     },
     /// A loader thread ended without a result.
-    #[error("loader thread {worker} ended unexpectedly; this is a defect, run with RUST_BACKTRACE=1 and report it")]
+    #[error(
+        "loader thread {worker} ended unexpectedly; this is a defect, run with RUST_BACKTRACE=1 and report it"
+    )]
     Worker {
         /// Which one.
         worker: usize,

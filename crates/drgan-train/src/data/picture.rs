@@ -1,6 +1,7 @@
 //! Pictures as bytes: decoding, compositing on white, resizing.
 use candle_core::{Device, Tensor};
-use fast_image_resize as fir;
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::{self as fir, pixels::U8x3};
 
 /// A square RGB picture, rows from the top, `(side, side, 3)` bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,12 +56,14 @@ pub(crate) fn load(bytes: &[u8], side: usize) -> Result<Picture, String> {
     if (w, h) == (size, size) {
         return Ok(Picture { side, rgb: rgb.into_raw() });
     }
-    let from = fir::images::Image::from_vec_u8(w, h, rgb.into_raw(), fir::PixelType::U8x3)
-        .map_err(|e| e.to_string())?;
-    let mut to = fir::images::Image::new(size, size, fir::PixelType::U8x3);
+    // Typed images: the untyped call would compile every pixel type and filter into this crate, which takes minutes.
+    let raw = rgb.into_raw();
+    let from = TypedImageRef::<U8x3>::from_buffer(w, h, &raw).map_err(|e| e.to_string())?;
+    let mut resized = vec![0; side * side * 3];
+    let mut to = TypedImage::<U8x3>::from_buffer(size, size, &mut resized).map_err(|e| e.to_string())?;
     let options = fir::ResizeOptions::new()
         .resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Bilinear))
         .fit_into_destination(Some((0.5, 0.5)));
-    fir::Resizer::new().resize(&from, &mut to, Some(&options)).map_err(|e| e.to_string())?;
-    Ok(Picture { side, rgb: to.into_vec() })
+    fir::Resizer::new().resize_typed(&from, &mut to, Some(&options)).map_err(|e| e.to_string())?;
+    Ok(Picture { side, rgb: resized })
 }

@@ -8,16 +8,65 @@ const MOST: usize = 8;
 const COLOURED: u64 = 60;
 /// Tags that are slang, not something a reader would ask for.
 const SLANG: &[&str] = &[
-    "ily", "xoxo", "bae", "adorbs", "muah", "lol", "omg", "haha", "rofl", "smh", "fml", "idk", "jk", "lmao", "nsfw", "oof",
-    "yolo", "bff", "imho", "imo", "lmk", "brb", "ftw", "gg", "gtg", "ikr", "bestest", "heh", "hehe", "teehee", "roflol",
-    "cus", "tho", "zzz", "meh", "welp", "ugh", "duh", "yas", "yay", "dang", "damn", "butt", "shit", "poo", "poop", "wtf",
+    "ily", "xoxo", "bae", "adorbs", "muah", "lol", "omg", "haha", "rofl", "smh", "fml", "idk", "jk", "lmao",
+    "nsfw", "oof", "yolo", "bff", "imho", "imo", "lmk", "brb", "ftw", "gg", "gtg", "ikr", "bestest", "heh",
+    "hehe", "teehee", "roflol", "cus", "tho", "zzz", "meh", "welp", "ugh", "duh", "yas", "yay", "dang",
+    "damn", "butt", "shit", "poo", "poop", "wtf",
 ];
 /// Things without a number: no article before these.
 const MASS: &[&str] = &[
-    "bread", "rice", "butter", "salt", "meat", "bacon", "sushi", "sake", "milk", "honey", "tea", "ice", "wood", "fog", "fire",
-    "cooking", "spaghetti", "popcorn", "food", "mahjong", "money", "yarn", "thread", "soap", "luggage", "yen", "ginger",
-    "garlic", "broccoli", "hair", "curry", "oden", "water", "sparkles", "up", "down", "fuji", "tongue-out", "wind", "dna",
-    "skating", "skiing", "music", "snow", "rain", "lightning", "science", "oil",
+    "bread",
+    "rice",
+    "butter",
+    "salt",
+    "meat",
+    "bacon",
+    "sushi",
+    "sake",
+    "milk",
+    "honey",
+    "tea",
+    "ice",
+    "wood",
+    "fog",
+    "fire",
+    "cooking",
+    "spaghetti",
+    "popcorn",
+    "food",
+    "mahjong",
+    "money",
+    "yarn",
+    "thread",
+    "soap",
+    "luggage",
+    "yen",
+    "ginger",
+    "garlic",
+    "broccoli",
+    "hair",
+    "curry",
+    "oden",
+    "water",
+    "sparkles",
+    "up",
+    "down",
+    "fuji",
+    "tongue-out",
+    "wind",
+    "dna",
+    "skating",
+    "skiing",
+    "locked",
+    "unlocked",
+    "o'clock",
+    "thirty",
+    "music",
+    "snow",
+    "rain",
+    "lightning",
+    "science",
+    "oil",
 ];
 
 /// What is known of a picture.
@@ -35,7 +84,9 @@ pub(super) fn plain(label: &str) -> String {
     match text.split_once(": ") {
         Some((who, "bald")) => format!("bald {who}"),
         Some((who, what)) if what.ends_with("hair") || what == "beard" => format!("{who} with {what}"),
-        Some(("family", who)) => format!("family of {}", who.replacen(", ", " and ", usize::from(who.matches(", ").count() == 1))),
+        Some(("family", who)) => {
+            format!("family of {}", who.replacen(", ", " and ", usize::from(who.matches(", ").count() == 1)))
+        }
         Some((what, who)) => format!("{what}, {}", who.replace(", ", " and ")),
         None => text,
     }
@@ -46,6 +97,7 @@ pub(super) fn captions(facts: &Facts<'_>) -> Vec<String> {
     let label = plain(facts.label);
     let tags: Vec<&str> = facts.tags.iter().map(String::as_str).filter(|t| usable(t, &label)).collect();
     let one = with_article(&label, facts.subgroup);
+    let mut tag_list = String::new();
     let mut all = vec![label.clone(), one.clone()];
     if facts.subgroup == "geometric" && label.contains(' ') {
         all.extend(shape_forms(&label));
@@ -63,16 +115,23 @@ pub(super) fn captions(facts: &Facts<'_>) -> Vec<String> {
         all.push(format!("{one}, {a} and {b}"));
     }
     if let [a, b, ..] = shuffled[..] {
-        all.push(format!("{a}, {b}"));
+        tag_list = format!("{a}, {b}");
+        all.push(tag_list.clone());
     }
     all.push(format!("a picture of {one}"));
-    if let Some(kind) = kind(facts.subgroup).filter(|k| !label.ends_with(k.trim_start_matches("a ").trim_start_matches("an "))) {
+    if let Some(kind) = kind(facts.subgroup)
+        .filter(|k| !label.ends_with(k.trim_start_matches("a ").trim_start_matches("an ")))
+    {
         all.push(format!("{label}, {kind}"));
     }
     all.push(format!("an emoji of {one}"));
+    if one == label {
+        all.push(format!("{label} emoji"));
+        all.push(format!("a drawing of {label}"));
+    }
     let mut unique: Vec<String> = Vec::new();
     for caption in all {
-        let caption = coloured(&caption, facts);
+        let caption = coloured(&caption, facts, caption == tag_list);
         if unique.len() < MOST && !unique.contains(&caption) {
             unique.push(caption);
         }
@@ -80,16 +139,25 @@ pub(super) fn captions(facts: &Facts<'_>) -> Vec<String> {
     unique
 }
 
+/// A person's colour word would read as skin, not as a picture.
+fn is_person(subgroup: &str) -> bool {
+    subgroup.starts_with("person") || subgroup == "family"
+}
+
 /// Puts the colour word before what the caption speaks of, for the share of captions that a hash chooses.
-fn coloured(caption: &str, facts: &Facts<'_>) -> String {
+fn coloured(caption: &str, facts: &Facts<'_>, is_list: bool) -> String {
     let chosen = fnv1a(format!("{}/{caption}", facts.key).as_bytes()) % 100 < COLOURED;
-    let Some(colour) = facts.colour.filter(|_| chosen && colour::named(caption).is_none()) else {
+    let allowed = chosen && !is_person(facts.subgroup) && colour::named(caption).is_none();
+    let Some(colour) = facts.colour.filter(|_| allowed) else {
         return caption.to_owned();
     };
-    let (lead, rest) = ["a picture of ", "an emoji of ", "symbol of "]
+    let (lead, rest) = ["a picture of ", "an emoji of ", "a drawing of ", "symbol of "]
         .into_iter()
         .find_map(|lead| Some((lead, caption.strip_prefix(lead)?)))
         .unwrap_or(("", caption));
+    if is_list {
+        return format!("{caption}, {colour}");
+    }
     if lead == "symbol of " {
         return format!("{colour} {caption}");
     }
@@ -105,9 +173,15 @@ fn shape_forms(label: &str) -> Vec<String> {
     let words: Vec<&str> = label.split(' ').collect();
     match words[..] {
         [colour, "large", shape] => {
-            vec![format!("{colour} {shape}"), format!("a {colour} {shape}"), format!("a large {colour} {shape}")]
+            vec![
+                format!("{colour} {shape}"),
+                format!("a {colour} {shape}"),
+                format!("a large {colour} {shape}"),
+            ]
         }
-        [colour, size @ ("medium" | "small" | "medium-small"), shape] => vec![format!("a {size} {colour} {shape}")],
+        [colour, size @ ("medium" | "small" | "medium-small"), shape] => {
+            vec![format!("a {size} {colour} {shape}")]
+        }
         _ => Vec::new(),
     }
 }
@@ -120,7 +194,8 @@ fn symbol_of<'a>(facts: &Facts<'_>, tags: &[&'a str]) -> Option<&'a str> {
 
 fn usable(tag: &str, label: &str) -> bool {
     let letters = tag.chars().all(|c| c.is_ascii_lowercase() || c == ' ' || c == '-');
-    let said = label.split(|c: char| !c.is_alphanumeric()).any(|w| w == tag || w.strip_suffix('s') == Some(tag));
+    let said =
+        label.split(|c: char| !c.is_alphanumeric()).any(|w| w == tag || w.strip_suffix('s') == Some(tag));
     // A tag that names a colour speaks of the thing in general ('apple': green, red), not of this picture.
     letters && tag.len() > 2 && !said && !SLANG.contains(&tag) && colour::named(tag).is_none()
 }
@@ -134,14 +209,33 @@ fn article(word: &str) -> &'static str {
 
 fn with_article(label: &str, subgroup: &str) -> String {
     let head = label.split(" with ").next().unwrap_or(label).split([',']).next().unwrap_or(label);
-    let head = head.split(" of ").next().unwrap_or(head).split(" in ").next().unwrap_or(head);
+    let head = [
+        " of ",
+        " in ",
+        " showing ",
+        " facing ",
+        " pointing ",
+        " holding ",
+        " playing ",
+        " lifting ",
+        " savoring ",
+    ]
+    .iter()
+    .fold(head, |head, by| head.split(by).next().unwrap_or(head));
     let last = head.rsplit(' ').next().unwrap_or(head);
-    let plural = last.ends_with('s') && !last.ends_with("ss") && !last.ends_with("us") && !last.ends_with("is")
+    let plural = last.ends_with('s')
+        && !last.ends_with("ss")
+        && !last.ends_with("us")
+        && !last.ends_with("is")
+        && last != "rhinoceros"
         || matches!(last, "men" | "women" | "people" | "feet" | "teeth" | "dice" | "children");
-    let counted = ["two ", "three ", "men ", "women ", "people ", "see-no", "hear-no", "speak-no", "mount ", "one "]
-        .iter()
-        .any(|p| label.starts_with(p));
-    let bare = plural || counted || MASS.contains(&last) || matches!(subgroup, "zodiac" | "currency-name");
+    let counted =
+        ["two ", "three ", "men ", "women ", "people ", "mount "].iter().any(|p| label.starts_with(p));
+    // 'bowling', but 'a building'.
+    let doing =
+        last == label && label.ends_with("ing") && !matches!(label, "ring" | "wing" | "building" | "drawing");
+    let bare =
+        plural || counted || doing || MASS.contains(&last) || matches!(subgroup, "zodiac" | "currency-name");
     if bare { label.to_owned() } else { format!("{} {label}", article(label)) }
 }
 
@@ -154,20 +248,20 @@ fn kind(subgroup: &str) -> Option<&'static str> {
         "face-neutral-skeptical" => "a doubtful face",
         "face-sleepy" => "a sleepy face",
         "face-unwell" => "a sick face",
-        "face-concerned" => "a worried face",
         "face-negative" => "an angry face",
         "face-costume" => "a fantasy face",
         "cat-face" => "a cat face",
         "monkey-face" => "a monkey face",
         "heart" => "a symbol",
-        "emotion" => "an emotion",
-        "hand-fingers-open" | "hand-fingers-partial" | "hand-single-finger" | "hand-fingers-closed" | "hands" => "a hand",
+        "hand-fingers-open"
+        | "hand-fingers-partial"
+        | "hand-single-finger"
+        | "hand-fingers-closed"
+        | "hands" => "a hand",
         "hand-prop" => "a hand",
         "body-parts" => "a part of the body",
         "person-role" => "a person at work",
         "person-fantasy" => "a fantasy person",
-        "person-activity" | "person-sport" => "a person moving",
-        "person" | "person-gesture" | "person-resting" => "a person",
         "animal-mammal" => "an animal",
         "animal-bird" => "a bird",
         "animal-amphibian" | "animal-reptile" => "an animal",
@@ -184,7 +278,7 @@ fn kind(subgroup: &str) -> Option<&'static str> {
         "place-geographic" => "a landscape",
         "place-building" | "place-religious" => "a building",
         "place-map" | "place-other" => "a place",
-        "transport-ground" => "a road or rail vehicle",
+        "transport-ground" => "a vehicle",
         "transport-water" => "a boat",
         "transport-air" => "an aircraft",
         "time" => "a clock",
@@ -207,7 +301,9 @@ fn kind(subgroup: &str) -> Option<&'static str> {
         "zodiac" => "a zodiac sign",
         "geometric" => "a geometric shape",
         "av-symbol" => "a player button",
-        "religion" | "gender" | "math" | "punctuation" | "currency" | "other-symbol" | "alphanum" => "a symbol",
+        "religion" | "gender" | "math" | "punctuation" | "currency" | "other-symbol" | "alphanum" => {
+            "a symbol"
+        }
         _ => return None,
     })
 }
@@ -231,12 +327,15 @@ mod tests {
         assert_eq!(with_article("unicorn", "animal-mammal"), "a unicorn");
         assert_eq!(with_article("two hearts", "heart"), "two hearts");
         assert_eq!(with_article("glasses", "clothing"), "glasses");
+        assert_eq!(with_article("man lifting weights", "person-sport"), "a man lifting weights");
+        assert_eq!(with_article("bowling", "sport"), "bowling");
         assert_eq!(with_article("cat with tears of joy", "cat-face"), "a cat with tears of joy");
     }
 
     #[test]
     fn shapes_have_short_names_once() {
-        let large = of("black large square", &["black", "geometric", "large", "square"], "geometric", Some("black"));
+        let large =
+            of("black large square", &["black", "geometric", "large", "square"], "geometric", Some("black"));
         for want in ["black large square", "black square", "a black square", "a large black square"] {
             assert!(large.contains(&want.to_owned()), "{want}: {large:?}");
         }
@@ -247,13 +346,14 @@ mod tests {
     #[test]
     fn colour_goes_before_the_thing_and_never_twice() {
         let facts = Facts { key: "k", label: "", tags: &[], subgroup: "", colour: Some("orange") };
-        let all: Vec<String> = (0..200).map(|i| coloured(&format!("a picture of a thing {i}"), &facts)).collect();
+        let all: Vec<String> =
+            (0..200).map(|i| coloured(&format!("a picture of a thing {i}"), &facts, false)).collect();
         let with = all.iter().filter(|c| c.starts_with("a picture of an orange thing")).count();
         assert!((95..145).contains(&with), "about 60 %: {with} of 200");
         assert_eq!(with + all.iter().filter(|c| c.starts_with("a picture of a thing")).count(), 200);
         for i in 0..50 {
             let named = format!("a red thing {i}");
-            assert_eq!(coloured(&named, &facts), named);
+            assert_eq!(coloured(&named, &facts, false), named);
         }
     }
 
@@ -266,7 +366,10 @@ mod tests {
             assert!((4..=8).contains(&caps.len()), "{caps:?}");
             assert!(caps.iter().all(|c| *c == c.to_lowercase()));
         }
-        assert!(of("red heart", &["love"], "heart", Some("red")).contains(&"symbol of love".to_owned())
-            || of("red heart", &["love"], "heart", Some("red")).contains(&"red symbol of love".to_owned()));
+        assert!(
+            of("red heart", &["love"], "heart", Some("red")).contains(&"symbol of love".to_owned())
+                || of("red heart", &["love"], "heart", Some("red"))
+                    .contains(&"red symbol of love".to_owned())
+        );
     }
 }

@@ -14,10 +14,21 @@ pub const COLOURS: [(&str, [u8; 3]); 9] = [
     ("white", [217, 206, 228]),
 ];
 
-/// Words that count as naming a colour in a label or caption.
-const WORDS: [&str; 12] = [
-    "red", "orange", "yellow", "green", "blue", "purple", "brown", "black", "white", "pink", "grey", "gray",
+/// Further anchors: light and dark forms the circles do not have, and colours without a word of ours, whose pixels
+/// abstain (a pig is not red).
+const FURTHER: [(Option<&str>, [u8; 3]); 7] = [
+    (Some("orange"), [252, 155, 35]),
+    (Some("green"), [150, 215, 80]),
+    (Some("blue"), [120, 220, 250]),
+    (Some("yellow"), [255, 205, 60]),
+    (Some("black"), [40, 35, 45]),
+    (None, [250, 150, 175]),
+    (None, [150, 145, 158]),
 ];
+
+/// Words that count as naming a colour in a label or caption.
+const WORDS: [&str; 12] =
+    ["red", "orange", "yellow", "green", "blue", "purple", "brown", "black", "white", "pink", "grey", "gray"];
 
 /// The first colour word of a text, as a whole word.
 pub(super) fn named(text: &str) -> Option<&'static str> {
@@ -50,19 +61,19 @@ pub(super) fn mean_foreground(picture: &image::RgbaImage) -> [u8; 3] {
 }
 
 /// The colour word most of a picture's foreground is nearest to in CIELAB: each pixel that is at least half opaque votes,
-/// so that a red and white picture is red or white and not pink. None for an empty picture.
+/// so that a red and white picture is red or white and not pink. None for an empty picture, and where most pixels are
+/// pink or grey.
 pub(super) fn dominant(picture: &image::RgbaImage) -> Option<&'static str> {
-    let anchors = COLOURS.map(|(_, rgb)| lab(rgb));
-    let mut votes = [0usize; COLOURS.len()];
+    let own = COLOURS.iter().map(|(name, rgb)| (Some(*name), lab(*rgb)));
+    let anchors: Vec<_> = own.chain(FURTHER.iter().map(|(name, rgb)| (*name, lab(*rgb)))).collect();
+    let mut votes: std::collections::BTreeMap<Option<&'static str>, usize> = Default::default();
     let rgb = crate::data::picture::on_white(picture);
     for (p, _) in rgb.pixels().zip(picture.pixels()).filter(|(_, p)| p[3] >= 128) {
         let here = lab(p.0);
         let distance = |a: &[f64; 3]| (0..3).map(|i| (a[i] - here[i]).powi(2)).sum::<f64>();
-        let nearest = (0..anchors.len()).min_by(|a, b| distance(&anchors[*a]).total_cmp(&distance(&anchors[*b])));
-        if let Some(i) = nearest {
-            votes[i] += 1;
+        if let Some((name, _)) = anchors.iter().min_by(|a, b| distance(&a.1).total_cmp(&distance(&b.1))) {
+            *votes.entry(*name).or_default() += 1;
         }
     }
-    let best = (0..votes.len()).rev().max_by_key(|i| votes[*i])?;
-    (votes[best] > 0).then_some(COLOURS[best].0)
+    votes.into_iter().max_by_key(|(_, n)| *n)?.0
 }

@@ -62,6 +62,14 @@ struct Description<'a> {
     hexcode: &'a str,
 }
 
+/// What goes into the tar under one key.
+struct Packed<'a> {
+    key: String,
+    webp: &'a [u8],
+    json: Vec<u8>,
+    captions: Vec<String>,
+}
+
 /// The nine colours times three shapes, as `a COLOUR SHAPE`: the captions of the colour and shape measures.
 pub fn probe_captions() -> Vec<String> {
     let all = COLOURS.iter().flat_map(|(c, _)| SHAPES.iter().map(move |s| (c, s)));
@@ -113,16 +121,22 @@ pub fn pack(fluent: &Path, emojibase: &Path, out: &Path) -> Result<PackReport, D
             None => missing.push(entry.label.clone()),
         }
     }
-    let described: Vec<(String, &[u8], Vec<u8>, Vec<String>)> = chosen
+    let described: Vec<Packed<'_>> = chosen
         .into_par_iter()
         .map(|(key, (entry, subgroup, bytes))| {
-            let rgba = picture::decode(bytes).map_err(|e| bad(fluent, format!("{key}.webp does not decode: {e}")))?;
+            let rgba = picture::decode(bytes)
+                .map_err(|e| bad(fluent, format!("{key}.webp does not decode: {e}")))?;
             let plain = captions::plain(&entry.label);
             // A hair colour is not the picture's.
             let named = colour::named(&plain).filter(|_| !plain.ends_with("hair"));
             let colour = named.or_else(|| colour::dominant(&rgba));
-            let facts =
-                captions::Facts { key: &key, label: &entry.label, tags: &entry.tags, subgroup: &subgroup, colour };
+            let facts = captions::Facts {
+                key: &key,
+                label: &entry.label,
+                tags: &entry.tags,
+                subgroup: &subgroup,
+                colour,
+            };
             let captions = captions::captions(&facts);
             let group = name(&groups.groups, entry.group);
             let description = Description {
@@ -135,12 +149,12 @@ pub fn pack(fluent: &Path, emojibase: &Path, out: &Path) -> Result<PackReport, D
                 hexcode: &entry.hexcode,
             };
             let json = serde_json::to_vec(&description).map_err(json)?;
-            Ok((key, bytes.as_slice(), json, captions))
+            Ok(Packed { key, webp: bytes, json, captions })
         })
         .collect::<Result<_, DataError>>()?;
     let mut builder = tar::Builder::new(Vec::new());
     let mut report = PackReport { records: described.len(), captions: 0, bytes: 0, missing };
-    for (key, webp, json, captions) in described {
+    for Packed { key, webp, json, captions } in described {
         report.captions += captions.len();
         let text = captions.join("\n") + "\n";
         for (extension, bytes) in [("json", &json[..]), ("txt", text.as_bytes()), ("webp", webp)] {

@@ -1,0 +1,108 @@
+//! From a cached picture to the pictures of every stage.
+use super::Picture;
+use super::picture::unit;
+use rand::Rng;
+
+/// Where the finest picture is cut from the loaded one. May reach over the edge: the border is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub(super) left: isize,
+    pub(super) top: isize,
+    pub(super) flip: bool,
+}
+
+impl Cut {
+    /// Uniform over crops of `finest` from `loaded`, moved by at most `shift` beyond them; flipped half of the time.
+    pub(super) fn draw(rng: &mut impl Rng, loaded: usize, finest: usize, shift: usize, flip: bool) -> Self {
+        // Every draw is made whatever the settings, so that turning one off leaves the others as they were.
+        let mut draw = || {
+            let moved = rng.random_range(0..=loaded - finest + 2 * shift);
+            0isize.saturating_add_unsigned(moved).saturating_sub_unsigned(shift)
+        };
+        let (left, top) = (draw(), draw());
+        Self { left, top, flip: rng.random::<bool>() && flip }
+    }
+
+    /// Writes the cut to `out`, `(3, finest, finest)` in `[-1, 1]`.
+    pub(super) fn apply(self, picture: &Picture, finest: usize, out: &mut [f32]) {
+        let last = picture.side - 1;
+        let at = |offset: isize, i: usize| offset.saturating_add_unsigned(i).max(0).unsigned_abs().min(last);
+        for y in 0..finest {
+            let row = at(self.top, y) * picture.side;
+            for x in 0..finest {
+                let column = if self.flip { finest - 1 - x } else { x };
+                let from = (row + at(self.left, column)) * 3;
+                for c in 0..3 {
+                    out[(c * finest + y) * finest + x] = unit(picture.rgb[from + c]);
+                }
+            }
+        }
+    }
+}
+
+/// Area mean of planes `(n, side, side)` by a whole-number factor: `(n, side / factor, side / factor)`.
+pub(super) fn area_mean(planes: &[f32], side: usize, factor: usize) -> Vec<f32> {
+    let small = side / factor;
+    let mut out = vec![0.; planes.len() / (factor * factor)];
+    for (plane, to) in planes.chunks_exact(side * side).zip(out.chunks_exact_mut(small * small)) {
+        for (y, row) in plane.chunks_exact(side).enumerate() {
+            let to = &mut to[y / factor * small..][..small];
+            for (to, from) in to.iter_mut().zip(row.chunks_exact(factor)) {
+                *to += from.iter().sum::<f32>();
+            }
+        }
+        to.iter_mut().for_each(|v| *v /= (factor * factor) as f32);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    /// A picture whose red is its column and whose green is its row.
+    fn ramp(side: usize) -> Picture {
+        let rgb = (0..side * side).flat_map(|i| [(i % side) as u8, (i / side) as u8, 7]).collect();
+        Picture { side, rgb }
+    }
+
+    fn cut(cut: Cut, picture: &Picture, finest: usize) -> Vec<u8> {
+        let mut out = vec![0.; 3 * finest * finest];
+        cut.apply(picture, finest, &mut out);
+        out.iter().map(|v| ((v + 1.) * 127.5).round() as u8).collect()
+    }
+
+    #[test]
+    fn shift_repeats_the_border_and_flip_mirrors() {
+        let p = ramp(3);
+        let shifted = cut(Cut { left: 1, top: -1, flip: false }, &p, 3);
+        assert_eq!(shifted[..9], [1, 2, 2, 1, 2, 2, 1, 2, 2]);
+        assert_eq!(shifted[9..18], [0, 0, 0, 0, 0, 0, 1, 1, 1]);
+        assert_eq!(shifted[18..], [7; 9]);
+        let flipped = cut(Cut { left: 0, top: 0, flip: true }, &p, 3);
+        assert_eq!(flipped[..9], [2, 1, 0, 2, 1, 0, 2, 1, 0]);
+    }
+
+    #[test]
+    fn crops_stay_inside_without_shift_and_reach_every_place() {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let cuts: Vec<Cut> = (0..400).map(|_| Cut::draw(&mut rng, 7, 4, 0, true)).collect();
+        for want in 0..=3 {
+            assert!(cuts.iter().any(|c| c.left == want) && cuts.iter().any(|c| c.top == want), "{want}");
+        }
+        assert!(cuts.iter().all(|c| (0..=3).contains(&c.left) && (0..=3).contains(&c.top)));
+        let flips = cuts.iter().filter(|c| c.flip).count();
+        assert!((150..250).contains(&flips), "{flips} of 400");
+        let shifts: Vec<Cut> = (0..400).map(|_| Cut::draw(&mut rng, 4, 4, 2, false)).collect();
+        assert!(shifts.iter().all(|c| c.left.abs() <= 2 && !c.flip));
+        assert!(shifts.iter().any(|c| c.left == -2) && shifts.iter().any(|c| c.top == 2));
+    }
+
+    #[test]
+    fn area_mean_by_hand() {
+        assert_eq!(area_mean(&[1., 2., 3., 6., 0., 0., 0., 4.], 2, 2), [3., 1.]);
+        let fine: Vec<f32> = (0..16).map(|v| v as f32).collect();
+        assert_eq!(area_mean(&fine, 4, 2), [2.5, 4.5, 10.5, 12.5]);
+    }
+}

@@ -1,0 +1,246 @@
+use super::{DataError, Picture, archive, folder, picture};
+use candle_core::{Device, Tensor};
+use drgan_tensor::fnv1a;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+/// The embedded set, made by `cargo xtask data emoji`; see assets/README.md.
+static EMBEDDED: &[u8] = include_bytes!("../../assets/fluent-emoji.tar");
+
+/// Where a picture's bytes are.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    Tar { offset: u64, size: u64 },
+    File(PathBuf),
+}
+
+/// A record as a reader finds it.
+pub(super) struct Found {
+    pub(super) key: String,
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) captions: Vec<String>,
+    pub(super) description: folder::Description,
+}
+
+/// A picture's captions and what else is known of it without decoding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Unique in the set: the WebDataset key, or the file name without extension.
+    pub key: String,
+    /// At least one.
+    pub captions: Vec<String>,
+    /// The class, where the set has classes.
+    pub class_id: Option<u32>,
+    /// Whether the label names a colour; such records may be drawn more often.
+    pub names_colour: bool,
+    /// The label, where a description gives one.
+    pub label: Option<String>,
+}
+
+/// A part of a data set. It depends on each record's key only, so that adding pictures moves none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// Nine tenths: `fnv1a(key) mod 10 != 0`.
+    #[default]
+    Train,
+    /// The remaining tenth.
+    HeldOut,
+    /// Everything.
+    All,
+}
+
+impl Split {
+    /// Whether the record `key` belongs to this part.
+    pub fn holds(self, key: &str) -> bool {
+        let held_out = fnv1a(key.as_bytes()).is_multiple_of(10);
+        match self {
+            Self::Train => !held_out,
+            Self::HeldOut => held_out,
+            Self::All => true,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Embedded,
+    Tar(PathBuf),
+    Folder,
+}
+
+/// An index of pictures with captions, sorted by key. Pictures are read and decoded when asked for.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    path: String,
+    source: Source,
+    records: Vec<Record>,
+    /// Name for messages and place, a record each.
+    places: Vec<(String, Place)>,
+}
+
+/// Pictures of [`Dataset::load_all`], those that decode.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Index of each picture's record, ascending in the order asked for.
+    pub indices: Vec<usize>,
+    /// As many, all of one side.
+    pub pictures: Vec<Picture>,
+    /// Names of those that did not decode.
+    pub skipped: Vec<String>,
+}
+
+impl Loaded {
+    /// Pictures `range` as `(n, 3, side, side)` in `[-1, 1]`.
+    ///
+    /// # Errors
+    /// A range out of bounds, and whatever candle reports.
+    pub fn tensor(&self, range: std::ops::Range<usize>, device: &Device) -> Result<Tensor, DataError> {
+        let all = self.pictures.get(range.clone()).ok_or_else(|| {
+            candle_core::Error::Msg(format!(
+                "Loaded::tensor: range {range:?} of {} pictures",
+                self.pictures.len()
+            ))
+        })?;
+        let tensors = all.iter().map(|p| p.to_tensor(device)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Tensor::stack(&tensors, 0)?)
+    }
+}
+
+impl Dataset {
+    /// Opens a WebDataset tar (`KEY.webp|png|jpg|jpeg`, `KEY.txt`, optionally `KEY.json`) or a folder of pictures with
+    /// `metadata.jsonl` or a `.txt` beside each. Reads the index and the captions, no picture.
+    ///
+    /// # Errors
+    /// Nothing there, a truncated tar, captions that are absent, empty or not UTF-8, fewer than two pictures; each
+    /// names the file or entry.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let shown = path.display().to_string();
+        let meta = std::fs::metadata(path).map_err(DataError::io(path))?;
+        if meta.is_dir() {
+            return Self::from_found(shown, Source::Folder, folder::index(path)?);
+        }
+        let file = std::fs::File::open(path).map_err(DataError::io(path))?;
+        let found = archive::index(std::io::BufReader::new(file), meta.len(), &shown)?;
+        Self::from_found(shown, Source::Tar(path.to_owned()), found)
+    }
+
+    /// The data set inside the program: Fluent emoji, see docs/data.md.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`]; none unless the program was built from a damaged tar.
+    pub fn embedded() -> Result<Self, DataError> {
+        let shown = "embedded data set".to_owned();
+        let found = archive::index(Cursor::new(EMBEDDED), EMBEDDED.len() as u64, &shown)?;
+        Self::from_found(shown, Source::Embedded, found)
+    }
+
+    fn from_found(path: String, source: Source, found: Vec<Found>) -> Result<Self, DataError> {
+        if found.len() < 2 {
+            return Err(DataError::TooFew { path, part: "the set".to_owned(), found: found.len() });
+        }
+        let mut data = Self { path, source, records: Vec::new(), places: Vec::new() };
+        for Found { key, name, place, captions, description } in found {
+            let folder::Description { class_id, label, names_colour } = description;
+            data.records.push(Record { key, captions, class_id, names_colour, label });
+            data.places.push((name, place));
+        }
+        Ok(data)
+    }
+
+    /// The path as opened, for messages.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// All records, sorted by key.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Indices of the records of a part, ascending.
+    pub fn split(&self, split: Split) -> Vec<usize> {
+        (0..self.records.len()).filter(|i| split.holds(&self.records[*i].key)).collect()
+    }
+
+    /// The first record with this caption, else with this label, letter case aside.
+    pub fn find_caption(&self, caption: &str) -> Option<usize> {
+        let wanted = caption.trim().to_lowercase();
+        let is = |text: &String| text.to_lowercase() == wanted;
+        let by_label = || self.records.iter().position(|r| r.label.as_ref().is_some_and(is));
+        self.records.iter().position(|r| r.captions.iter().any(is)).or_else(by_label)
+    }
+
+    /// The name of a record's picture, for messages.
+    pub(super) fn name(&self, index: usize) -> &str {
+        &self.places[index].0
+    }
+
+    /// One picture, without augmentation: on white, central square, resized to `side`.
+    ///
+    /// # Errors
+    /// No such record, `side` 0, a file that cannot be read, a picture that does not decode.
+    pub fn load_image(&self, index: usize, side: usize) -> Result<Picture, DataError> {
+        let bad = |entry: &str, reason: String| DataError::Image {
+            path: self.path.clone(),
+            entry: entry.to_owned(),
+            reason,
+        };
+        let Some((name, place)) = self.places.get(index) else {
+            return Err(bad(
+                &format!("record {index}"),
+                format!("the set has {} records", self.places.len()),
+            ));
+        };
+        if side == 0 {
+            return Err(bad(name, "a side of 0 pixels was asked for".to_owned()));
+        }
+        let bytes = match (&self.source, place) {
+            (_, Place::File(path)) => std::fs::read(path).map_err(DataError::io(path))?,
+            (Source::Tar(path), Place::Tar { offset, size }) => {
+                let file = std::fs::File::open(path).map_err(DataError::io(path))?;
+                archive::read(file, *offset, *size).map_err(DataError::io(path))?
+            }
+            (_, Place::Tar { offset, size }) => {
+                let reader = Cursor::new(EMBEDDED);
+                archive::read(reader, *offset, *size).map_err(DataError::io(Path::new(&self.path)))?
+            }
+        };
+        picture::load(&bytes, side).map_err(|reason| bad(name, reason))
+    }
+
+    /// Pictures of `indices` at `side` without augmentation, decoded in parallel, in the order given. Those that do
+    /// not decode are left out and named.
+    ///
+    /// # Errors
+    /// As [`Dataset::load_image`] but for pictures that do not decode, unless they are more than 1 % of `indices`.
+    pub fn load_all(&self, indices: &[usize], side: usize) -> Result<Loaded, DataError> {
+        let all: Vec<_> = indices.par_iter().map(|i| self.load_image(*i, side)).collect();
+        let mut loaded = Loaded { indices: Vec::new(), pictures: Vec::new(), skipped: Vec::new() };
+        for (index, result) in indices.iter().zip(all) {
+            match result {
+                Ok(picture) => {
+                    loaded.indices.push(*index);
+                    loaded.pictures.push(picture);
+                }
+                Err(DataError::Image { entry, .. }) => loaded.skipped.push(entry),
+                Err(e) => return Err(e),
+            }
+        }
+        self.tolerate(&loaded.skipped, indices.len())?;
+        Ok(loaded)
+    }
+
+    /// An error where more than 1 % of `total` pictures were skipped.
+    pub(super) fn tolerate(&self, skipped: &[String], total: usize) -> Result<(), DataError> {
+        if skipped.len() * 100 <= total {
+            return Ok(());
+        }
+        let mut entries = skipped.to_vec();
+        entries.sort();
+        Err(DataError::TooManyUndecodable { path: self.path.clone(), entries, total })
+    }
+}
