@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod data;
 pub mod ema;
 pub mod events;
+pub mod grid;
 pub mod interrupt;
 pub mod run_dir;
 pub mod sinks;
