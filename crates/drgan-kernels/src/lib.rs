@@ -24,6 +24,7 @@ mod planes;
 mod pool;
 mod resize;
 mod rows;
+mod threads;
 mod up_conv2d;
 
 pub use activation::{Activation, activate};
@@ -32,6 +33,7 @@ pub use depthwise::depthwise_conv2d;
 pub use norm_act::{Normalized, batch_norm, scale_shift};
 pub use pool::{avg_pool2d, max_pool2d};
 pub use resize::{resize_area, resize_bilinear};
+pub use threads::keep_candle_on_one_thread;
 pub use up_conv2d::{up_conv2d, upsample_nearest2x};
 
 /// The plain-tensor forms: the oracles of the fast paths' tests, and what runs on other types and devices.

@@ -37,7 +37,7 @@ fn check_layer<M>(
     let with = |name: &str, value: &Tensor| -> Result<M> {
         let mut values = store.views();
         values.insert(name.to_owned(), value.clone());
-        build(VarBuilder::from_tensors(values, DType::F64, &CPU))
+        build(VarBuilder::from_tensors(values.into_iter().collect(), DType::F64, &CPU))
     };
     let twin = build(store.frozen(DType::F64, &CPU))?;
     let shared = |x: &Tensor| Ok((score(&forward(&twin, x)?)? + score(&x.sqr()?)?)?);
@@ -235,7 +235,7 @@ fn check_layer_at(
     let at = |p: &Tensor| {
         let mut values = views.clone();
         values.insert(name.to_owned(), p.clone());
-        f(VarBuilder::from_tensors(values, DType::F64, &CPU))
+        f(VarBuilder::from_tensors(values.into_iter().collect(), DType::F64, &CPU))
     };
     assert_grad(name, &views[name], at, Tol::LAYER)
 }

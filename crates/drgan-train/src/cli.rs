@@ -70,6 +70,7 @@ pub struct TrainArgs {
     /// Do not measure the trained generator at the end.
     #[arg(long)]
     pub no_evaluate: bool,
+    /// How many threads compute.
     #[command(flatten)]
     pub threads: Threads,
 }
@@ -106,6 +107,7 @@ pub struct SampleArgs {
     /// Show the word attention and the two masks over the picture.
     #[arg(long)]
     pub attention: bool,
+    /// How many threads compute.
     #[command(flatten)]
     pub threads: Threads,
 }
@@ -116,6 +118,7 @@ pub struct EvaluateArgs {
     /// The run to measure [default: the newest in runs/].
     #[arg(long, value_name = "RUN")]
     pub run: Option<PathBuf>,
+    /// How many threads compute.
     #[command(flatten)]
     pub threads: Threads,
 }

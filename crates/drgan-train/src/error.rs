@@ -1,3 +1,4 @@
+//! What can go wrong in a run, in words for its user.
 use crate::data::DataError;
 use std::path::{Path, PathBuf};
 

@@ -10,6 +10,7 @@ use drgan_train::commands;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
+    drgan_tensor::ops::keep_candle_on_one_thread();
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Train(args) => commands::train(args),

@@ -166,36 +166,37 @@ pub(crate) fn forward(g: &Geometry, x: &[f32], weight: &[f32], bias: Option<&[f3
     y
 }
 
-/// Gradient of the input, `(B, C, H, W)` of the map as it is read: of the doubled one with `up`.
-pub(crate) fn input_gradient(g: &Geometry, dy: &[f32], weight: &[f32]) -> Vec<f32> {
-    let p = g.padding;
-    let mirrored = g.stride == 1 && p.top < g.kh && p.bottom < g.kh && p.left < g.kw && p.right < g.kw;
-    if !mirrored {
-        return scatter_gradient(g, dy, weight);
+impl Geometry {
+    /// The convolution that gives the gradient of the (doubled) input, with its weight: for stride 1, the gradient of a
+    /// correlation is the correlation of the gradient with the kernel turned by half a turn.
+    pub(super) fn turned(&self, weight: &[f32]) -> Option<(Self, Vec<f32>)> {
+        let (g, p) = (self, self.padding);
+        if g.stride != 1 || p.top.max(p.bottom) >= g.kh || p.left.max(p.right) >= g.kw {
+            return None;
+        }
+        let taps = g.kh * g.kw;
+        let mut turned = vec![0f32; weight.len()];
+        for (i, w) in weight.chunks_exact(taps).enumerate() {
+            let (o, c) = (i / g.c, i % g.c);
+            let dst = &mut turned[(c * g.o + o) * taps..][..taps];
+            dst.iter_mut().zip(w.iter().rev()).for_each(|(d, s)| *d = *s);
+        }
+        let padding = Padding {
+            top: g.kh - 1 - p.top,
+            bottom: g.kh - 1 - p.bottom,
+            left: g.kw - 1 - p.left,
+            right: g.kw - 1 - p.right,
+        };
+        let back = Self { c: g.o, o: g.c, h: g.oh, w: g.ow, oh: g.h, ow: g.w, padding, up: false, ..*g };
+        Some((back, turned))
     }
-    // The gradient of a correlation is the correlation of the gradient with the kernel turned by half a turn.
-    let taps = g.kh * g.kw;
-    let mut turned = vec![0f32; weight.len()];
-    for (i, w) in weight.chunks_exact(taps).enumerate() {
-        let (o, c) = (i / g.c, i % g.c);
-        let dst = &mut turned[(c * g.o + o) * taps..][..taps];
-        dst.iter_mut().zip(w.iter().rev()).for_each(|(d, s)| *d = *s);
-    }
-    let padding = Padding {
-        top: g.kh - 1 - p.top,
-        bottom: g.kh - 1 - p.bottom,
-        left: g.kw - 1 - p.left,
-        right: g.kw - 1 - p.right,
-    };
-    let back = Geometry { c: g.o, o: g.c, h: g.oh, w: g.ow, oh: g.h, ow: g.w, padding, up: false, ..*g };
-    forward(&back, dy, &turned, None)
 }
 
 /// Channels whose gradients one task scatters: more tasks than pictures, the same cut everywhere.
 const CHANNEL_BLOCKS: usize = 4;
 
-/// The input's gradient for any stride: patches' gradients by matrix product, then added up where patches overlap.
-fn scatter_gradient(g: &Geometry, dy: &[f32], weight: &[f32]) -> Vec<f32> {
+/// The input's gradient for any stride (and no doubling): patches' gradients by matrix product, then added up where patches overlap.
+pub(super) fn scatter_gradient(g: &Geometry, dy: &[f32], weight: &[f32]) -> Vec<f32> {
     let (pixels, taps, plane) = (g.output(), g.kh * g.kw, g.h * g.w);
     let mut dx = vec![0f32; g.b * g.c * plane];
     let out = Disjoint::new(&mut dx);

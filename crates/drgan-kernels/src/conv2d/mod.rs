@@ -1,5 +1,12 @@
+#[cfg(target_arch = "x86_64")]
+mod direct;
 pub(crate) mod im2col;
+mod method;
 mod op;
+#[cfg(target_arch = "x86_64")]
+mod phases;
+#[cfg(target_arch = "x86_64")]
+mod stride1;
 
 use crate::cpu::is_fast;
 use candle_core::{Result, Tensor, bail};

@@ -1,5 +1,6 @@
 //! The convolution as candle sees it: one node of the graph, with a backward pass that skips constants.
 use super::im2col::{self, Geometry};
+use super::method::{forward, input_gradient, weight_gradient};
 use crate::cpu::{slice, with_values};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor};
 
@@ -22,7 +23,7 @@ struct Conv(Geometry);
 impl Conv {
     fn run(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> (CpuStorage, Shape) {
         let g = &self.0;
-        (CpuStorage::F32(im2col::forward(g, x, weight, bias)), (g.b, g.o, g.oh, g.ow).into())
+        (CpuStorage::F32(forward(g, x, weight, bias)), (g.b, g.o, g.oh, g.ow).into())
     }
 
     /// Gradients of the input and of the weight, each only if somebody asks for it.
@@ -34,32 +35,20 @@ impl Conv {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (g, dy) = (&self.0, dy.contiguous()?);
         with_values([x, weight, &dy], |[x_values, w_values, dy_values]| {
-            let dx = if x.track_op() { Some(self.input(dy_values, w_values)?) } else { None };
+            let dx = if x.track_op() {
+                let values = input_gradient(g, dy_values, w_values);
+                Some(Tensor::from_vec(values, x.shape(), &Device::Cpu)?)
+            } else {
+                None
+            };
             let dw = if weight.track_op() {
-                let values = im2col::weight_gradient(g, x_values, dy_values);
+                let values = weight_gradient(g, x_values, dy_values);
                 Some(Tensor::from_vec(values, weight.shape(), &Device::Cpu)?)
             } else {
                 None
             };
             Ok((dx, dw))
         })
-    }
-
-    fn input(&self, dy: &[f32], weight: &[f32]) -> Result<Tensor> {
-        let g = &self.0;
-        let dx = im2col::input_gradient(g, dy, weight);
-        if !g.up {
-            return Tensor::from_vec(dx, (g.b, g.c, g.h, g.w), &Device::Cpu);
-        }
-        let (h, w) = (g.h / 2, g.w / 2);
-        let mut halved = vec![0f32; dx.len() / 4];
-        for (dst, rows) in halved.chunks_exact_mut(w).zip(dx.chunks_exact(2 * g.w)) {
-            let (top, bottom) = rows.split_at(g.w);
-            for (d, (t, b)) in dst.iter_mut().zip(top.chunks_exact(2).zip(bottom.chunks_exact(2))) {
-                *d = (t[0] + t[1]) + (b[0] + b[1]);
-            }
-        }
-        Tensor::from_vec(halved, (g.b, g.c, h, w), &Device::Cpu)
     }
 }
 

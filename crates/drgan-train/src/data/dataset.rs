@@ -26,7 +26,7 @@ pub(super) struct Found {
 }
 
 /// A picture's captions and what else is known of it without decoding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// Unique in the set: the WebDataset key, or the file name without extension.
     pub key: String,
@@ -159,6 +159,12 @@ impl Dataset {
     /// All records, sorted by key.
     pub fn records(&self) -> &[Record] {
         &self.records
+    }
+
+    /// Forgets every record after the first `n`.
+    pub fn truncate(&mut self, n: usize) {
+        self.records.truncate(n);
+        self.places.truncate(n);
     }
 
     /// Indices of the records of a part, ascending.

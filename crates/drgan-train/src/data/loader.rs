@@ -18,7 +18,8 @@ const AHEAD: usize = 2;
 pub struct LoaderConfig {
     /// Pictures a batch, at least 1 and at most as many as the split has.
     pub batch: usize,
-    /// Side of each stage's picture, coarse to fine; each divides the last.
+    /// Side of each stage's picture, coarse to fine; each divides the last. Not a setting: the generator has it.
+    #[serde(skip)]
     pub sides: Vec<usize>,
     /// Pictures are resized to this side first; 0 for the finest. Above the finest: a random crop.
     pub load_side: usize,
@@ -26,7 +27,8 @@ pub struct LoaderConfig {
     pub shift: usize,
     /// Mirror half of the pictures.
     pub flip: bool,
-    /// Order, captions, shifts and flips follow from it.
+    /// Order, captions, shifts and flips follow from it. Not a setting: the run has it.
+    #[serde(skip)]
     pub seed: u64,
     /// Threads that make batches, at least 1.
     pub workers: usize,

@@ -35,6 +35,16 @@ pub struct PackReport {
     pub missing: Vec<String>,
 }
 
+impl std::fmt::Display for PackReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} pictures, {} captions, {} bytes", self.records, self.captions, self.bytes)?;
+        match self.missing.as_slice() {
+            [] => Ok(()),
+            missing => write!(f, "; {} labels without a picture: {}", missing.len(), missing.join(", ")),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Entry {
     label: String,
