@@ -4,6 +4,7 @@ use crate::planes::Planes;
 use crate::rows::{self, Affine};
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 /// What [`batch_norm`] gives.
 #[derive(Clone, Debug)]
@@ -116,8 +117,7 @@ impl CustomOp3 for BatchNormAct {
         let planes = Planes::of(x.dims());
         let n = (planes.b * planes.plane) as f64;
         with_values([x, w, b, &dy], |[x_values, weight, bias, dy]| {
-            // (dweight, dbias) of each channel, written by the task that owns the channel.
-            let sums: Vec<std::sync::Mutex<(f32, f32)>> = (0..planes.c).map(|_| Default::default()).collect();
+            let sums = ChannelSums::new(planes.c);
             let finish = |c: usize, dz: &mut [&mut [f32]]| {
                 let (mean, inverse) = (self.mean[c], self.inverse[c]);
                 let row = |b: usize| planes.row(x_values, b, c);
@@ -131,18 +131,11 @@ impl CustomOp3 for BatchNormAct {
                     let scale = weight[c] * inverse;
                     rows::normalize_gradient_row(dz, row(b), scale, (d_bias / n) as f32, mean, slope as f32);
                 }
-                let sum = ((d_centred * f64::from(inverse)) as f32, d_bias as f32);
-                *sums[c].lock().unwrap_or_else(std::sync::PoisonError::into_inner) = sum;
+                sums.set(c, (d_centred * f64::from(inverse)) as f32, d_bias as f32);
             };
             let dx = planes.gradient(x_values, self.act, &|c| self.affine(c, weight, bias), dy, &finish);
-            let (dw, db): (Vec<f32>, Vec<f32>) = sums
-                .into_iter()
-                .map(|s| s.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
-                .unzip();
-            let tensor = |keep: bool, values: Vec<f32>, like: &Tensor| -> Result<Option<Tensor>> {
-                if keep { Ok(Some(Tensor::from_vec(values, like.shape(), &Device::Cpu)?)) } else { Ok(None) }
-            };
-            Ok((tensor(x.track_op(), dx, x)?, tensor(w.track_op(), dw, w)?, tensor(b.track_op(), db, b)?))
+            let (dw, db) = sums.into_vectors();
+            Ok((tracked(x, dx)?, tracked(w, dw)?, tracked(b, db)?))
         })
     }
 }
@@ -155,10 +148,7 @@ impl CustomOp3 for BatchNormAct {
 /// # Errors
 /// Shapes that do not fit.
 pub fn scale_shift(x: &Tensor, scale: &Tensor, shift: &Tensor, act: Activation) -> Result<Tensor> {
-    if !(is_fast(x) && is_fast(scale) && is_fast(shift) && x.rank() >= 2)
-        || scale.track_op()
-        || shift.track_op()
-    {
+    if !(is_fast(x) && is_fast(scale) && is_fast(shift) && x.rank() >= 2) {
         return reference_scale_shift(x, scale, shift, act);
     }
     check(x, scale, shift, act)?;
@@ -197,15 +187,51 @@ impl CustomOp3 for ScaleShiftAct {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
-        let dx = with_values([x, scale, shift, &dy], |[x_values, scale, shift, dy]| {
-            let by = |c: usize| Affine { scale: scale[c], shift: shift[c] };
+        let planes = Planes::of(x.dims());
+        let learns = scale.track_op() || shift.track_op();
+        with_values([x, scale, shift, &dy], |[x_values, scales, shifts, dy]| {
+            let by = |c: usize| Affine { scale: scales[c], shift: shifts[c] };
+            let sums = ChannelSums::new(planes.c);
             let finish = |c: usize, dz: &mut [&mut [f32]]| {
-                dz.iter_mut().for_each(|dz| rows::scale_row(dz, scale[c]));
+                if learns {
+                    let rows = || dz.iter().enumerate();
+                    let by_x =
+                        rows().map(|(b, dz)| rows::product_row(planes.row(x_values, b, c), 0., dz, 0.));
+                    sums.set(
+                        c,
+                        by_x.sum::<f64>() as f32,
+                        rows().map(|(_, dz)| rows::sum_row(dz, 0.)).sum::<f64>() as f32,
+                    );
+                }
+                dz.iter_mut().for_each(|dz| rows::scale_row(dz, scales[c]));
             };
-            Ok(Planes::of(x.dims()).gradient(x_values, self.0, &by, dy, &finish))
-        })?;
-        Ok((Some(Tensor::from_vec(dx, x.shape(), &Device::Cpu)?), None, None))
+            let dx = planes.gradient(x_values, self.0, &by, dy, &finish);
+            let (d_scale, d_shift) = sums.into_vectors();
+            Ok((tracked(x, dx)?, tracked(scale, d_scale)?, tracked(shift, d_shift)?))
+        })
     }
+}
+
+/// The gradients of each channel's scale and shift, written by the task that owns the channel.
+struct ChannelSums(Vec<Mutex<(f32, f32)>>);
+
+impl ChannelSums {
+    fn new(channels: usize) -> Self {
+        Self((0..channels).map(|_| Mutex::default()).collect())
+    }
+
+    fn set(&self, channel: usize, scale: f32, shift: f32) {
+        *self.0[channel].lock().unwrap_or_else(PoisonError::into_inner) = (scale, shift);
+    }
+
+    fn into_vectors(self) -> (Vec<f32>, Vec<f32>) {
+        self.0.into_iter().map(|s| s.into_inner().unwrap_or_else(PoisonError::into_inner)).unzip()
+    }
+}
+
+/// `values` as the gradient of `of`, if it needs one.
+fn tracked(of: &Tensor, values: Vec<f32>) -> Result<Option<Tensor>> {
+    of.track_op().then(|| Tensor::from_vec(values, of.shape(), &Device::Cpu)).transpose()
 }
 
 /// Plain-tensor form of [`batch_norm`].

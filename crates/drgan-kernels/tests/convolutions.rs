@@ -11,6 +11,7 @@ use proptest::prelude::*;
 /// Sums of a few hundred f32 products in another order.
 const LAYER: f64 = 1e-5;
 
+/// Batch, channels in and out, map, kernel, stride, padding (top, bottom, left, right).
 type Case = (usize, usize, usize, (usize, usize), (usize, usize), usize, [usize; 4]);
 
 fn spec(stride: usize, [top, bottom, left, right]: [usize; 4]) -> Conv2dSpec {
@@ -69,16 +70,10 @@ proptest! {
     }
 }
 
-fn check_depthwise(
-    (b, c, (h, w), (kh, kw), stride, padding): (
-        usize,
-        usize,
-        (usize, usize),
-        (usize, usize),
-        usize,
-        [usize; 4],
-    ),
-) {
+/// Batch, channels, map, kernel, stride, padding.
+type DepthwiseCase = (usize, usize, (usize, usize), (usize, usize), usize, [usize; 4]);
+
+fn check_depthwise((b, c, (h, w), (kh, kw), stride, padding): DepthwiseCase) {
     let spec = spec(stride, padding);
     let what = format!("depthwise ({b}, {c}, {h}, {w}), kernel {kh}x{kw}, {spec:?}");
     let inputs = [random(&[b, c, h, w], 1), random(&[c, 1, kh, kw], 2)];

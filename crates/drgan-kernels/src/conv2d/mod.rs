@@ -81,6 +81,11 @@ impl Conv2dSpec {
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, spec: Conv2dSpec) -> Result<Tensor> {
     if is_fast(x) && is_fast(weight) && x.elem_count() > 0 {
         let geometry = geometry(x, weight, spec, false)?;
+        if let Some(bias) = bias
+            && bias.dims() != [geometry.o]
+        {
+            bail!("conv2d: bias: expected ({},), got {:?}", geometry.o, bias.dims())
+        }
         return op::apply(x, weight, bias, geometry);
     }
     reference(x, weight, bias, spec)
