@@ -82,11 +82,11 @@ impl Session<'_> {
         let saved = self.last_checkpoint()?;
         let records = data.split(Split::Train);
         let tokenizer = if saved.is_some() {
-            drgan_text::Tokenizer::load(&self.run.tokenizer())?
+            drgan_text::Tokenizer::load(self.run.tokenizer())?
         } else {
             // Held-out captions too: a word that no training picture has is known, if untrained.
             let tokenizer = Encoders::tokenizer_of(data.records())?;
-            tokenizer.save(&self.run.tokenizer())?;
+            tokenizer.save(self.run.tokenizer())?;
             tokenizer
         };
         let encoders = Encoders::new(self.cfg, tokenizer)?;
