@@ -108,7 +108,7 @@ fn efficientnet_agrees_with_its_trained_weights() -> Result<()> {
         eprintln!("skipped: no shared/weights/efficientnet_lite0_imagenet.safetensors beside the repository");
         return Ok(());
     };
-    let g = golden(shared.join("golden/efficientnet_lite0.safetensors"))?;
+    let g = golden("tests/golden/efficientnet_lite0.safetensors")?;
     let vb =
         load_backbone_weights(shared.join("weights/efficientnet_lite0_imagenet.safetensors"), &Device::Cpu)?;
     let images = g["image_u8_hwc"].to_dtype(DType::F32)?.affine(1. / 127.5, -1.)?;

@@ -21,11 +21,7 @@ pub enum TrainError {
     #[error("{0}")]
     Run(String),
     /// A loss stopped being a number.
-    #[error(
-        "{loss} is {value} at step {step}; training stopped. The last good checkpoint is {}: resume from it with a \
-         smaller learning rate (--set generator_opt.lr=..., discriminator_opt.lr=...)",
-        checkpoint.as_ref().map_or_else(|| "none yet".to_owned(), |p| p.display().to_string())
-    )]
+    #[error("{loss} is {value} at step {step}; training stopped. {}", way_back(checkpoint.as_deref()))]
     Diverged {
         /// Which.
         loss: String,
@@ -42,6 +38,15 @@ pub enum TrainError {
     /// A model error.
     #[error(transparent)]
     Model(#[from] drgan_tensor::Error),
+}
+
+/// What a user does about a divergence.
+fn way_back(checkpoint: Option<&Path>) -> String {
+    let calmer = "smaller learning rates (--set generator_opt.lr=..., --set discriminator_opt.lr=...)";
+    match checkpoint {
+        Some(path) => format!("The last good checkpoint is {}: resume the run with {calmer}", path.display()),
+        None => format!("There is no checkpoint yet: start again with {calmer}"),
+    }
 }
 
 impl TrainError {

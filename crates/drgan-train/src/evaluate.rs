@@ -9,7 +9,7 @@ use crate::networks::OwnedGenerator;
 use crate::pretrain::load_images;
 use crate::sampler::Sampler;
 use crate::train::CANDIDATES;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use drgan_metrics::obedience::{self, Obedience};
 use drgan_metrics::{kernel_distance, pair_distance, r_precision};
 use serde::{Deserialize, Serialize};
@@ -81,31 +81,29 @@ impl<'a> Evaluator<'a> {
     /// A picture that does not decode, fewer than two records.
     pub fn new(cfg: &'a RunConfig, encoders: &'a Encoders, data: &Dataset) -> Result<Self, TrainError> {
         let side = *cfg.sides().last().unwrap_or(&0);
-        let describe = |r: usize| captions::full(&data.records()[r], cfg.damsm.max_words);
-        let train = data.split(Split::Train);
-        let captions = train.iter().cycle().take(cfg.evaluate.samples).map(|&r| describe(r)).collect();
-        let mut parts = Vec::new();
-        for chunk in train.chunks(CHUNK) {
-            parts.push(encoders.backbone_features(&load_images(data, chunk, side)?)?.pooled);
+        let describe = |r: &usize| captions::full(&data.records()[*r], cfg.damsm.max_words);
+        let (mut parts, mut train) = (Vec::new(), Vec::new());
+        for chunk in data.split(Split::Train).chunks(CHUNK) {
+            if let Some(images) = load_images(data, chunk, side, &mut train, &mut Vec::new())? {
+                parts.push(encoders.backbone_features(&images)?.pooled);
+            }
         }
+        let captions = train.iter().cycle().take(cfg.evaluate.samples).map(describe).collect();
         let real_features = Tensor::cat(&parts, 0)?;
         let real_pairs = pair_distance(&real_features, &distinct(train.len()))?;
         let references = obedience::captions()
             .map(|(colour, shape, caption)| -> Result<_, TrainError> {
                 let Some(record) = data.find_caption(&caption) else { return Ok(None) };
-                Ok(Some(obedience::Reference {
-                    colour,
-                    shape,
-                    image: load_images(data, &[record], side)?.squeeze(0)?,
-                }))
+                let image = data.load_image(record, side)?.to_tensor(&Device::Cpu)?;
+                Ok(Some(obedience::Reference { colour, shape, image }))
             })
             .collect::<Result<Option<Vec<_>>, _>>()?;
         let obedience = references.map(|r| Obedience::from_references(&r)).transpose()?;
         let mut all = Self { cfg, encoders, captions, real_features, real_pairs, obedience, real: None };
-        let held_out = data.split(Split::HeldOut);
-        if held_out.len() > 1 {
-            let images = load_images(data, &held_out, side)?;
-            let texts: Vec<String> = held_out.iter().map(|&r| describe(r)).collect();
+        let mut held_out = Vec::new();
+        let images = load_images(data, &data.split(Split::HeldOut), side, &mut held_out, &mut Vec::new())?;
+        if let Some(images) = images.filter(|_| held_out.len() > 1) {
+            let texts: Vec<String> = held_out.iter().map(describe).collect();
             all.real = Some(all.judge(&images, &texts)?);
         }
         Ok(all)

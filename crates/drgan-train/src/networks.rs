@@ -111,3 +111,60 @@ impl Networks {
         sizes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+    use candle_core::{Tensor, Var};
+    use drgan_tensor::Kind;
+
+    fn tiny() -> RunConfig {
+        RunConfig::resolve("tiny", &Overrides::default()).unwrap()
+    }
+
+    #[test]
+    fn in_the_generators_step_no_gradient_of_a_discriminators_weights_exists() -> Result<(), TrainError> {
+        let mut networks = Networks::new(&tiny())?;
+        let mut ctx = Ctx::new(Mode::Frozen, 1);
+        let sentence = ctx.randn((2, 256), &Device::Cpu)?;
+        for (adversary, store) in networks.adversaries.iter_mut().zip(&networks.discriminators) {
+            let side = adversary.live.side();
+            let picture = Var::from_tensor(&ctx.randn((2, 3, side, side), &Device::Cpu)?)?;
+            let before = store.views();
+            let before: Vec<Vec<f32>> =
+                before.values().map(|t| t.flatten_all()?.to_vec1()).collect::<Result<_, _>>()?;
+            let mut gradients = |frozen: bool| -> Result<usize, TrainError> {
+                let d = if frozen { &adversary.frozen } else { &adversary.live };
+                let said = d.discriminate(&picture, &sentence, &mut ctx)?;
+                let loss = (said.unconditional.sum_all()? + said.reconstruction.sum_all()?)?;
+                let gradients = (loss + said.conditional.sum_all()?)?.backward()?;
+                assert!(gradients.get(&picture).is_some(), "the picture's gradient is what the step is for");
+                Ok(store.vars(Kind::Param).iter().filter(|(_, v)| gradients.get(v).is_some()).count())
+            };
+            assert_eq!(gradients(true)?, 0, "discriminator {side}");
+            assert!(gradients(false)? > 10, "the live twin shows that the count can see them");
+            let after: Vec<Vec<f32>> =
+                store.views().values().map(|t| t.flatten_all()?.to_vec1()).collect::<Result<_, _>>()?;
+            assert_eq!(before, after, "a frozen pass of discriminator {side} left something behind");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn initial_weights_depend_on_the_seed_and_on_the_stage() -> Result<(), TrainError> {
+        let first = |store: &ParamStore| -> Result<Vec<f32>, TrainError> {
+            let (_, v) = store.vars(Kind::Param).swap_remove(0);
+            Ok(v.flatten_all()?.to_vec1()?)
+        };
+        let (a, b) = (Networks::new(&tiny())?, Networks::new(&RunConfig { seed: 1, ..tiny() })?);
+        assert_ne!(first(&a.generator)?, first(&b.generator)?);
+        assert_ne!(first(&a.discriminators[1])?, first(&a.discriminators[2])?);
+        let again = OwnedGenerator::untrained(&tiny())?;
+        assert_eq!(first(&a.generator)?, first(&again.store)?);
+        assert!(
+            Tensor::new(first(&a.average.store)?, &Device::Cpu)?.sum_all()?.to_scalar::<f32>()?.is_finite()
+        );
+        Ok(())
+    }
+}

@@ -21,6 +21,10 @@ const CHUNK: usize = 64;
 
 /// The training phase of the encoders; one epoch a call, so that the caller can stop and save between them.
 pub struct Pretrainer {
+    /// Records whose pictures decode, in the order of the feature rows.
+    records: Vec<usize>,
+    /// Pictures that do not decode, by name.
+    pub skipped: Vec<String>,
     features: BackboneFeatures,
     /// Feature rows of the mirrored pictures start here; 0 if there are none.
     mirrored: usize,
@@ -44,8 +48,9 @@ impl Pretrainer {
     ) -> Result<Self, TrainError> {
         let side = *cfg.sides().last().unwrap_or(&0);
         let (mut plain, mut flipped) = (Vec::new(), Vec::new());
+        let (mut kept, mut skipped) = (Vec::new(), Vec::new());
         for chunk in records.chunks(CHUNK) {
-            let images = load_images(data, chunk, side)?;
+            let Some(images) = load_images(data, chunk, side, &mut kept, &mut skipped)? else { continue };
             plain.push(encoders.backbone_features(&images)?);
             if cfg.loader.flip {
                 let last = images.dim(3)?;
@@ -55,12 +60,15 @@ impl Pretrainer {
             let done = plain.iter().chain(&flipped).map(|f| f.pooled.dims()[0]).sum();
             progress(done);
         }
-        let mirrored = if cfg.loader.flip { records.len() } else { 0 };
+        data.tolerate(&skipped, records.len())?;
+        let mirrored = if cfg.loader.flip { kept.len() } else { 0 };
         plain.extend(flipped);
         let join = |pick: fn(&BackboneFeatures) -> &Tensor| {
             Tensor::cat(&plain.iter().map(pick).collect::<Vec<_>>(), 0)
         };
         Ok(Self {
+            records: kept,
+            skipped,
             features: BackboneFeatures { map: join(|f| &f.map)?, pooled: join(|f| &f.pooled)? },
             mirrored,
             text_opt: Adam::new(&encoders.text_store, cfg.damsm.opt)?,
@@ -69,7 +77,7 @@ impl Pretrainer {
         })
     }
 
-    /// One pass over `records`; the mean loss.
+    /// One pass over the records; the mean loss, or nothing if `progress` asked to stop.
     ///
     /// # Errors
     /// A loss that is not a number; whatever the encoders report.
@@ -78,10 +86,9 @@ impl Pretrainer {
         cfg: &RunConfig,
         encoders: &Encoders,
         data: &Dataset,
-        records: &[usize],
         mut progress: impl FnMut(usize, f32) -> bool,
     ) -> Result<Option<f32>, TrainError> {
-        let d = &cfg.damsm;
+        let (d, records) = (&cfg.damsm, &self.records);
         let mut ctx = Ctx::with_stream(Mode::Train, cfg.seed, 0xDA_0000 + self.epoch as u64);
         let mut order: Vec<usize> = (0..records.len()).collect();
         order.shuffle(ctx.rng());
@@ -135,21 +142,35 @@ pub fn r_precision(
     candidates: usize,
 ) -> Result<RPrecision, TrainError> {
     let side = *cfg.sides().last().unwrap_or(&0);
-    let texts: Vec<String> =
-        records.iter().map(|&r| captions::full(&data.records()[r], cfg.damsm.max_words)).collect();
-    let mut images = Vec::new();
+    let (mut codes, mut kept) = (Vec::new(), Vec::new());
     for chunk in records.chunks(CHUNK) {
-        images.push(encoders.see(&load_images(data, chunk, side)?)?.code.detach());
+        if let Some(images) = load_images(data, chunk, side, &mut kept, &mut Vec::new())? {
+            codes.push(encoders.see(&images)?.code.detach());
+        }
     }
+    let texts: Vec<String> =
+        kept.iter().map(|&r| captions::full(&data.records()[r], cfg.damsm.max_words)).collect();
     let sentences = encoders.embed(&texts)?.sentence;
-    Ok(drgan_metrics::r_precision(&Tensor::cat(&images, 0)?, &sentences, &texts, candidates, cfg.seed)?)
+    Ok(drgan_metrics::r_precision(&Tensor::cat(&codes, 0)?, &sentences, &texts, candidates, cfg.seed)?)
 }
 
-/// Pictures of `records` without augmentation, `(N, 3, side, side)`; every one must decode.
+/// Pictures of `records` without augmentation, `(N, 3, side, side)`, if any decodes; appends which those are to `kept`,
+/// and the names of the others to `skipped`.
 ///
 /// # Errors
-/// One that does not.
-pub(crate) fn load_images(data: &Dataset, records: &[usize], side: usize) -> Result<Tensor, TrainError> {
-    let loaded = data.load_all(records, side)?;
-    Ok(loaded.tensor(0..loaded.pictures.len(), &Device::Cpu)?)
+/// A file that cannot be read.
+pub(crate) fn load_images(
+    data: &Dataset,
+    records: &[usize],
+    side: usize,
+    kept: &mut Vec<usize>,
+    skipped: &mut Vec<String>,
+) -> Result<Option<Tensor>, TrainError> {
+    let loaded = data.load_part(records, side)?;
+    kept.extend(&loaded.indices);
+    skipped.extend_from_slice(&loaded.skipped);
+    match loaded.pictures.len() {
+        0 => Ok(None),
+        n => Ok(Some(loaded.tensor(0..n, &Device::Cpu)?)),
+    }
 }

@@ -112,3 +112,33 @@ impl TrainedRun {
         Sampler { cfg: &self.cfg, encoders: &self.encoders, generator: &self.generator }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+    use crate::data::Dataset;
+    use drgan_tensor::testing::{Tol, assert_close};
+
+    #[test]
+    fn a_picture_depends_on_its_caption_seed_and_noise_number_only() -> Result<(), TrainError> {
+        let cfg = RunConfig::resolve("tiny", &Overrides::default())?;
+        let data = Dataset::embedded()?;
+        let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(data.records())?)?;
+        let generator = OwnedGenerator::untrained(&cfg)?;
+        let sampler = Sampler { cfg: &cfg, encoders: &encoders, generator: &generator };
+        let captions = ["a red heart", "a very long caption about a green square with words", "cat"];
+        let all = sampler.pictures(&captions, &[0, 1, 2], 5)?;
+        let reversed = sampler.pictures(&["cat", captions[1], captions[0]], &[2, 1, 0], 5)?;
+        let tol = Tol { rtol: 0., atol: 1e-5 };
+        for (i, caption) in captions.iter().enumerate() {
+            let alone = sampler.pictures(&[caption], &[i as u64], 5)?.get(0)?;
+            assert_close("in a batch", &all.get(i)?, &alone, tol)?;
+            assert_close("in another order", &reversed.get(2 - i)?, &alone, tol)?;
+        }
+        let other = sampler.pictures(&["a red heart"], &[1], 5)?.get(0)?;
+        let change = (other - all.get(0)?)?.abs()?.max_all()?.to_scalar::<f32>()?;
+        assert!(change > 1e-4, "other noise gives another picture, changed by {change}");
+        Ok(())
+    }
+}

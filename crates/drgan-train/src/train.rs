@@ -129,6 +129,7 @@ impl Session<'_> {
             self.sinks.emit(&meter.at(done as u64, &[]));
         })?;
         self.sinks.emit(&meter.ended());
+        self.warn_of_skipped(&phase.skipped);
         if let Some(c) = saved {
             state::restore_damsm(c, &self.run.checkpoints(), encoders, &mut phase)?;
         }
@@ -138,7 +139,7 @@ impl Session<'_> {
         while phase.epoch < cfg.damsm.epochs {
             let mut seen = pairs_before(phase.epoch);
             let (sinks, interrupt) = (&mut *self.sinks, self.interrupt);
-            let mean = phase.run_epoch(cfg, encoders, data, records, |pairs, loss| {
+            let mean = phase.run_epoch(cfg, encoders, data, |pairs, loss| {
                 seen += pairs as u64;
                 sinks.emit(&meter.at(seen, &[("damsm".to_owned(), loss)]));
                 !interrupt.requested()
@@ -184,7 +185,7 @@ impl Session<'_> {
         let judge = Judge { encoder: &encoders.image, gammas: cfg.damsm.gammas, loss: &cfg.loss };
         let mut meter = Meter::new("gan", total, cfg.loader.batch as u64, step);
         self.sinks.emit(&meter.started());
-        let mut grid = None;
+        let (mut grid, mut told) = (None, 0);
         while step < total {
             let Some(batch) = loader.next() else { break };
             let batch = prepare(batch?, encoders)?;
@@ -193,6 +194,10 @@ impl Session<'_> {
             let scalars = scalars.map_err(|e| self.locate(e, step + 1))?;
             networks.ema.update(step)?;
             step += 1;
+            if loader.skipped().len() > told {
+                told = loader.skipped().len();
+                self.warn_of_skipped(&loader.skipped());
+            }
             if step % cfg.train.log_every == 0 || step == total {
                 self.sinks.emit(&meter.at(step, &scalars));
             }
@@ -227,6 +232,15 @@ impl Session<'_> {
         };
         let checkpoint = self.latest_checkpoint().unwrap_or_else(|| self.run.checkpoints());
         Ok(Outcome::Finished { grid, checkpoint, evaluation })
+    }
+
+    /// Says which pictures do not decode.
+    fn warn_of_skipped(&mut self, names: &[String]) {
+        if !names.is_empty() {
+            let text =
+                format!("{} picture(s) do not decode and are left out: {}", names.len(), names.join(", "));
+            self.sinks.emit(&Event::Warning { text });
+        }
     }
 
     fn latest_checkpoint(&self) -> Option<PathBuf> {

@@ -41,6 +41,20 @@ fn machine_paths(file: &File, found: &mut Vec<Violation>) {
     }
 }
 
+/// Calls of candle operations whose gradient is wrong, missing or several times too slow
+/// (crates/drgan-tensor/tests/candle_contract.rs); behind a `detach()` none is asked for.
+const WRONG_GRADIENTS: [&str; 9] = [
+    ".conv2d(",
+    ".relu()",
+    ".max_pool2d",
+    ".avg_pool2d",
+    "upsample_nearest2d",
+    "upsample_bilinear2d",
+    "softmax_last_dim",
+    "layer_norm(",
+    "rms_norm(",
+];
+
 /// Words with a place of their own, or none.
 fn code(file: &File, found: &mut Vec<Violation>) {
     let library = file.member().is_some() && file.path.iter().nth(2).is_some_and(|p| p == "src");
@@ -55,6 +69,11 @@ fn code(file: &File, found: &mut Vec<Violation>) {
         if library && !may_print(file) {
             for name in prints.iter().filter(|n| has_word(line, n)) {
                 add(format!("`{name}`: libraries never print; return a value or emit an event"));
+            }
+        }
+        if library && !file.path.ends_with("tests.rs") && file.member() != Some("drgan-kernels") {
+            for name in WRONG_GRADIENTS.iter().filter(|n| line.contains(**n) && !line.contains("detach()")) {
+                add(format!("`{name}`: candle's gradient of it is wrong or missing; use drgan_tensor::ops"));
             }
         }
         for name in stubs.iter().filter(|n| has_word(line, n)) {

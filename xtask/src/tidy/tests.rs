@@ -72,6 +72,8 @@ fn words_have_their_place() {
     let lib = "crates/drgan-sdm/src/other.rs";
     says(&[(lib, "fn f() {\n    unsafe { g() }\n}\n")], "crates/drgan-sdm/src/other.rs:2", "drgan-kernels");
     says(&[(lib, "fn f() { println!(\"x\") }\n")], "crates/drgan-sdm/src/other.rs:1", "never print");
+    says(&[(lib, "fn f() { x.relu(); }\n")], "crates/drgan-sdm/src/other.rs:1", "gradient");
+    assert!(say(&[(lib, "fn f() { x.detach().relu(); }\n")]).is_empty());
     says(&[(lib, "fn f() { todo!() }\n")], "crates/drgan-sdm/src/other.rs:1", "todo!");
     says(&[(lib, "fn f() { dbg!(1); }\n")], "crates/drgan-sdm/src/other.rs:1", "dbg!");
     says(&[(lib, "#[test]\n#[ignore]\nfn f() {}\n")], "crates/drgan-sdm/src/other.rs:2", "ignored");

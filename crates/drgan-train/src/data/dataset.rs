@@ -224,6 +224,16 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::load_image`] but for pictures that do not decode, unless they are more than 1 % of `indices`.
     pub fn load_all(&self, indices: &[usize], side: usize) -> Result<Loaded, DataError> {
+        let loaded = self.load_part(indices, side)?;
+        self.tolerate(&loaded.skipped, indices.len())?;
+        Ok(loaded)
+    }
+
+    /// As [`Dataset::load_all`] for a part of a larger whole, to which [`Dataset::tolerate`] is then held.
+    ///
+    /// # Errors
+    /// As [`Dataset::load_image`] but for pictures that do not decode.
+    pub fn load_part(&self, indices: &[usize], side: usize) -> Result<Loaded, DataError> {
         let all: Vec<_> = indices.par_iter().map(|i| self.load_image(*i, side)).collect();
         let mut loaded = Loaded { indices: Vec::new(), pictures: Vec::new(), skipped: Vec::new() };
         for (index, result) in indices.iter().zip(all) {
@@ -236,12 +246,14 @@ impl Dataset {
                 Err(e) => return Err(e),
             }
         }
-        self.tolerate(&loaded.skipped, indices.len())?;
         Ok(loaded)
     }
 
-    /// An error where more than 1 % of `total` pictures were skipped.
-    pub(super) fn tolerate(&self, skipped: &[String], total: usize) -> Result<(), DataError> {
+    /// Holds a whole of `total` pictures to what may be skipped of it.
+    ///
+    /// # Errors
+    /// More than 1 % were skipped.
+    pub fn tolerate(&self, skipped: &[String], total: usize) -> Result<(), DataError> {
         if skipped.len() * 100 <= total {
             return Ok(());
         }

@@ -19,15 +19,31 @@ impl Default for Console {
 
 const EVERY: Duration = Duration::from_secs(10);
 
+/// The stages' numbers of one kind as their mean, `d16`, `d32` and `d64` as `d`, so that a line holds them; the log has
+/// them one by one.
+fn grouped(scalars: &[(String, f64)]) -> Vec<(&str, f64)> {
+    let mut groups: Vec<(&str, f64, f64)> = Vec::new();
+    for (name, value) in scalars {
+        let kind = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        match groups.iter_mut().find(|(k, ..)| *k == kind) {
+            Some((_, sum, n)) => (*sum, *n) = (*sum + value, *n + 1.),
+            None => groups.push((kind, *value, 1.)),
+        }
+    }
+    groups.into_iter().map(|(kind, sum, n)| (kind, sum / n)).collect()
+}
+
 /// The event as one line.
 fn line(event: &Event) -> String {
     match event {
-        Event::PhaseStarted { name, total } => format!("{name}: {total} steps"),
+        Event::PhaseStarted { name, total } => format!("{name}: {total} in all"),
         Event::Progress { phase, step, total, images, scalars, images_per_s, eta } => {
-            let mut s = format!("{phase} {step}/{total}  {images} images");
-            scalars.iter().for_each(|(n, v)| s += &format!("  {n} {v:.3}"));
-            s += &format!("  {images_per_s:.1} images/s");
+            // What matters most comes first: a narrow terminal cuts the end.
+            let mut s = format!("{phase} {step}/{total}");
             eta.iter().for_each(|e| s += &format!("  {} left", format_duration(*e)));
+            s += &format!("  {images_per_s:.1} images/s");
+            grouped(scalars).iter().for_each(|(n, v)| s += &format!("  {n} {v:.2}"));
+            s += &format!("  {images} images");
             s
         }
         Event::Images { tag, path, .. } => format!("{tag}: {}", path.display()),
@@ -44,7 +60,7 @@ impl Sink for Console {
         match event {
             Event::PhaseStarted { total, .. } if self.terminal => {
                 let bar = ProgressBar::new(*total);
-                if let Ok(style) = ProgressStyle::with_template("{bar:20} {msg}") {
+                if let Ok(style) = ProgressStyle::with_template("{bar:16} {wide_msg}") {
                     bar.set_style(style);
                 }
                 self.bar = Some(bar);
@@ -87,10 +103,10 @@ mod tests {
             step: 3,
             total: 10,
             images: 48,
-            scalars: vec![("d".into(), 1.25), ("g".into(), -0.5)],
+            scalars: vec![("d16".into(), 1.), ("d32".into(), 1.5), ("g".into(), -0.5)],
             images_per_s: 8.04,
             eta: Some(200.),
         };
-        assert_eq!(line(&e), "train 3/10  48 images  d 1.250  g -0.500  8.0 images/s  3 min 20 s left");
+        assert_eq!(line(&e), "train 3/10  3 min 20 s left  8.0 images/s  d 1.25  g -0.50  48 images");
     }
 }
