@@ -45,3 +45,8 @@ pub mod reference {
     pub use crate::pool::{reference_avg as avg_pool2d, reference_max as max_pool2d};
     pub use crate::up_conv2d::reference as up_conv2d;
 }
+
+/// The README's example, compiled and run with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

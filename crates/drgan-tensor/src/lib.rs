@@ -27,3 +27,8 @@ pub use values::{
     DiscriminatorOutput, Disentangled, Gaussian, GeneratorOutput, ImageFeatures, StageOutput, TextFeatures,
     TokenBatch,
 };
+
+/// The README's example, compiled and run with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

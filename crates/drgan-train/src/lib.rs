@@ -31,3 +31,8 @@ pub use checkpoint::Checkpoint;
 pub use ema::Ema;
 pub use interrupt::Interrupt;
 pub use run_dir::RunDir;
+
+/// The README's example, compiled and run with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
