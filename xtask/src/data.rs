@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// Where the embedded data set lies.
-const EMOJI: &str = "crates/drgan-train/assets/emoji.tar";
+const EMOJI: &str = "crates/drgan-train/assets/fluent-emoji.tar";
 
 /// Data sets.
 #[derive(Args)]
@@ -38,8 +38,8 @@ impl Data {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.task {
             Task::Emoji { fluent, emojibase, out } => {
-                let fluent = fluent.map_or_else(|| pack("@lobehub/fluent-emoji-3d"), Ok)?;
-                let emojibase = emojibase.map_or_else(|| pack("emojibase-data"), Ok)?;
+                let fluent = fluent.map_or_else(|| pack("@lobehub/fluent-emoji-3d@1.1.0"), Ok)?;
+                let emojibase = emojibase.map_or_else(|| pack("emojibase-data@17.0.0"), Ok)?;
                 let out = out.unwrap_or_else(|| run::root().join(EMOJI));
                 let mut drgan = Command::new(run::build_drgan()?);
                 drgan.args(["data", "emoji", "--fluent"]).arg(fluent).arg("--emojibase").arg(emojibase);

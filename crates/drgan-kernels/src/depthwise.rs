@@ -1,5 +1,6 @@
 use crate::conv2d::{Conv2dSpec, patches};
-use crate::cpu::{is_fast, slice, with_values};
+use crate::cpu::{is_fast, slice, with_scratch, with_values};
+use crate::rows;
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
@@ -24,6 +25,9 @@ pub fn depthwise_conv2d(x: &Tensor, weight: &Tensor, spec: Conv2dSpec) -> Result
 }
 
 /// Directly, a map at a time; the weight is a constant (with a weight that learns, the reference runs).
+///
+/// A map is copied once with its padding; seen as one long row, every tap is then a shifted copy of it. A stride is taken
+/// when the result is copied out.
 struct Depthwise {
     spec: Conv2dSpec,
     batch: usize,
@@ -34,28 +38,79 @@ struct Depthwise {
 }
 
 impl Depthwise {
-    /// Calls `f(input row, output row, columns of the input, columns of the output, weight)` for every tap and row that
-    /// meet inside the picture; columns as `(start, step)` of the input and `start..end` of the output.
-    fn taps(&self, weight: &[f32], mut f: impl FnMut(usize, usize, usize, std::ops::Range<usize>, f32)) {
-        let ((h, w), (oh, ow), p, s) = (self.side, self.out, self.spec.padding, self.spec.stride);
-        for (k, value) in weight.iter().enumerate() {
-            let (u, v) = (k / self.kernel.1, k % self.kernel.1);
-            let lo = p.left.saturating_sub(v).div_ceil(s).min(ow);
-            let hi = (w + p.left).saturating_sub(v).div_ceil(s).clamp(lo, ow);
-            if lo == hi {
-                continue;
-            }
-            for y in 0..oh {
-                let iy = y * s + u;
-                if iy >= p.top && iy < h + p.top {
-                    f(iy - p.top, y, lo * s + v - p.left, lo..hi, *value);
-                }
-            }
-        }
+    /// One map, from a padded one of rows `wp`.
+    fn slide(&self, padded: &[f32], wp: usize, weight: &[f32], rows: usize, f: impl FnOnce(&[f32])) {
+        let offsets: Vec<usize> =
+            (0..weight.len()).map(|t| t / self.kernel.1 * wp + t % self.kernel.1).collect();
+        // The last row ends where the last window starts.
+        let n = rows * wp - (self.kernel.1 - 1);
+        with_scratch(rows * wp, |made| {
+            rows::slide_row(padded, &offsets, weight, &mut made[..n]);
+            f(made);
+        });
     }
 
-    fn sizes(&self) -> (usize, usize, usize) {
-        (self.side.0 * self.side.1, self.out.0 * self.out.1, self.kernel.0 * self.kernel.1)
+    fn forward(&self, x: &[f32], weight: &[f32], y: &mut [f32]) {
+        let ((h, w), (oh, ow), p, s) = (self.side, self.out, self.spec.padding, self.spec.stride);
+        let (hp, wp) = (h + p.top + p.bottom, w + p.left + p.right);
+        with_scratch(hp * wp, |padded| {
+            padded.fill(0.);
+            for (row, src) in padded.chunks_exact_mut(wp).skip(p.top).zip(x.chunks_exact(w)) {
+                row[p.left..p.left + w].copy_from_slice(src);
+            }
+            self.slide(padded, wp, weight, (oh - 1) * s + 1, |made| {
+                for (dst, row) in y.chunks_exact_mut(ow).zip(made.chunks(wp).step_by(s)) {
+                    dst.iter_mut().zip(row.iter().step_by(s)).for_each(|(d, v)| *d = *v);
+                }
+            });
+        });
+    }
+
+    /// The gradient of the input: the gradient of the output, spread out by the stride, under the turned kernel.
+    fn backward(&self, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
+        let ((h, w), (kh, kw), p, s) = (self.side, self.kernel, self.spec.padding, self.spec.stride);
+        let (hp, wp) = (h + kh - 1, w + kw - 1);
+        let turned: Vec<f32> = weight.iter().rev().copied().collect();
+        // Where output `i` stands in the padded map, unless no window of the map reaches it.
+        let place = |i: usize, k: usize, pad: usize, side: usize| {
+            (i * s + k - 1).checked_sub(pad).filter(|at| *at < side)
+        };
+        with_scratch(hp * wp, |padded| {
+            padded.fill(0.);
+            for (y, row) in dy.chunks_exact(self.out.1).enumerate() {
+                let Some(y) = place(y, kh, p.top, hp) else { continue };
+                for (x, value) in row.iter().enumerate() {
+                    if let Some(x) = place(x, kw, p.left, wp) {
+                        padded[y * wp + x] = *value;
+                    }
+                }
+            }
+            self.slide(padded, wp, &turned, h, |made| {
+                for (dst, row) in dx.chunks_exact_mut(w).zip(made.chunks(wp)) {
+                    dst.copy_from_slice(&row[..w]);
+                }
+            });
+        });
+    }
+
+    /// Runs `f(input map, kernel, output map)` for every map of `input`.
+    fn each(
+        &self,
+        input: (&[f32], usize),
+        weight: &[f32],
+        output: (&mut [f32], usize),
+        f: impl Fn(&[f32], &[f32], &mut [f32]) + Sync,
+    ) {
+        let taps = self.kernel.0 * self.kernel.1;
+        output.0.par_chunks_exact_mut(output.1).enumerate().with_min_len(8).for_each(|(i, out)| {
+            let kernel = &weight[i % self.channels * taps..][..taps];
+            f(&input.0[i * input.1..][..input.1], kernel, out);
+        });
+    }
+
+    /// Pixels of an input and of an output map.
+    fn pixels(&self) -> (usize, usize) {
+        (self.side.0 * self.side.1, self.out.0 * self.out.1)
     }
 }
 
@@ -71,18 +126,9 @@ impl CustomOp2 for Depthwise {
         w: &CpuStorage,
         lw: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, weight) = (slice(x, lx)?, slice(w, lw)?);
-        let (inp, out, taps) = self.sizes();
+        let (inp, out) = self.pixels();
         let mut y = vec![0f32; self.batch * self.channels * out];
-        let (w, ow, s) = (self.side.1, self.out.1, self.spec.stride);
-        y.par_chunks_exact_mut(out).enumerate().with_min_len(8).for_each(|(i, y)| {
-            let plane = &x[i * inp..][..inp];
-            self.taps(&weight[i % self.channels * taps..][..taps], |iy, oy, from, cols, value| {
-                let src = plane[iy * w + from..(iy + 1) * w].iter().step_by(s);
-                let dst = &mut y[oy * ow..][cols];
-                dst.iter_mut().zip(src).for_each(|(d, s)| *d += value * s);
-            });
-        });
+        self.each((slice(x, lx)?, inp), slice(w, lw)?, (&mut y, out), |x, k, y| self.forward(x, k, y));
         let shape = (self.batch, self.channels, self.out.0, self.out.1);
         Ok((CpuStorage::F32(y), shape.into()))
     }
@@ -95,18 +141,10 @@ impl CustomOp2 for Depthwise {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
-        let (inp, out, taps) = self.sizes();
-        let (width, ow, s) = (self.side.1, self.out.1, self.spec.stride);
+        let (inp, out) = self.pixels();
         let mut dx = vec![0f32; x.elem_count()];
         with_values([w, &dy], |[weight, dy]| {
-            dx.par_chunks_exact_mut(inp).enumerate().with_min_len(8).for_each(|(i, dx)| {
-                let plane = &dy[i * out..][..out];
-                self.taps(&weight[i % self.channels * taps..][..taps], |iy, oy, from, cols, value| {
-                    let src = &plane[oy * ow..][cols];
-                    let dst = dx[iy * width + from..(iy + 1) * width].iter_mut().step_by(s);
-                    dst.zip(src).for_each(|(d, s)| *d += value * s);
-                });
-            });
+            self.each((dy, out), weight, (&mut dx, inp), |dy, k, dx| self.backward(dy, k, dx));
             Ok(())
         })?;
         Ok((Some(Tensor::from_vec(dx, x.shape(), &Device::Cpu)?), None))
