@@ -67,7 +67,7 @@ fn pack(name: &str) -> Result<PathBuf> {
 
 /// The packed file of `name`, the last by name where there are several versions.
 fn packed(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
-    let prefix = format!("{}-", name.trim_start_matches('@').replace('/', "-"));
+    let prefix = name.trim_start_matches('@').replace(['/', '@'], "-");
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
