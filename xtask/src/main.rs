@@ -42,14 +42,10 @@ struct Rest {
 enum Task {
     /// Train the encoders, then the GAN.
     Train(Rest),
-    /// Train the text and image encoders only.
-    Pretrain(Rest),
     /// Draw captions with a trained generator.
     Sample(Rest),
     /// Measure a trained generator.
     Evaluate(Rest),
-    /// Show what a run, checkpoint or weights file holds.
-    Inspect(Rest),
     /// Make or check data sets.
     Data(data::Data),
     /// Run all tests.
@@ -69,10 +65,8 @@ enum Task {
 fn main() -> Result<ExitCode> {
     match Cli::parse().task {
         Task::Train(rest) => run::drgan("train", &rest.args),
-        Task::Pretrain(rest) => run::drgan("pretrain", &rest.args),
         Task::Sample(rest) => run::drgan("sample", &rest.args),
         Task::Evaluate(rest) => run::drgan("evaluate", &rest.args),
-        Task::Inspect(rest) => run::drgan("inspect", &rest.args),
         Task::Data(data) => data.run(),
         Task::Test(test) => test.run(),
         Task::Bench(bench) => bench.run(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// DR-GAN: pictures from captions, trained and sampled on a CPU.
 #[derive(Debug, Parser)]
-#[command(name = "drgan", version, about, propagate_version = true)]
+#[command(name = "drgan", version, propagate_version = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -19,18 +19,18 @@ pub enum Command {
   drgan train
   drgan train --preset tiny --out runs/first
   drgan train --data my/folder --set train.steps=5000 --set loss.lambda=2
-  drgan train --resume runs/emoji-64-1
+  drgan train --resume runs/emoji-64-s0-001
   drgan train --preset birds --dry-run")]
     Train(TrainArgs),
     /// Draw captions with a trained run.
     #[command(after_help = "Examples:
   drgan sample \"a red heart\" \"a yellow face crying\" --out hearts.png
   drgan sample \"a blue square\" --count 8 --seed 3
-  drgan sample \"a green apple\" --run runs/emoji-64-1 --stages --attention")]
+  drgan sample \"a green apple\" --run runs/emoji-64-s0-001 --stages --attention")]
     Sample(SampleArgs),
     /// Measure a trained run beside its untrained self and the real pictures.
     #[command(after_help = "Example:
-  drgan evaluate --run runs/emoji-64-1")]
+  drgan evaluate --run runs/emoji-64-s0-001")]
     Evaluate(EvaluateArgs),
     /// Make or look at data sets.
     #[command(subcommand)]
@@ -61,7 +61,7 @@ pub struct TrainArgs {
     /// Seed of every random number [default: 0].
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Run folder [default: runs/PRESET-N].
+    /// Run folder [default: runs/PRESET-sSEED-NNN].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print the resolved settings, parameters a network and the estimated time, and stop.
