@@ -300,6 +300,9 @@ impl RunConfig {
         if self.damsm.max_words == 0 {
             return refuse("damsm.max_words", "must be at least 1");
         }
+        if self.evaluate.seeds == 0 {
+            return refuse("evaluate.seeds", "must be at least 1");
+        }
         if self.text.words_dim != self.generator.text_dim
             || self.text.words_dim != self.discriminator.text_dim
         {

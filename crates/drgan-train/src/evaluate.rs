@@ -10,7 +10,7 @@ use crate::pretrain::load_images;
 use crate::sampler::Sampler;
 use crate::train::CANDIDATES;
 use candle_core::{Device, Tensor};
-use drgan_metrics::obedience::{self, Obedience};
+use drgan_metrics::obedience::{self, Obedience, ObedienceScores};
 use drgan_metrics::{kernel_distance, pair_distance, r_precision};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,12 @@ pub struct Figures {
     pub r_precision: f64,
 }
 
+impl Figures {
+    fn obeys(&mut self, scores: &ObedienceScores) {
+        (self.hue, self.lab, self.shape) = (Some(scores.hue), Some(scores.lab), Some(scores.shape));
+    }
+}
+
 /// A whole evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
@@ -50,7 +56,7 @@ pub struct Evaluation {
     pub trained: Figures,
     /// The same generator before its first step.
     pub untrained: Figures,
-    /// Held-out real pictures in the samples' place.
+    /// Held-out real pictures in the samples' place; in the obedience measures, the 27 real pictures themselves.
     pub real: Option<Figures>,
     /// KID of the averaged generator at one eighth of the run.
     pub early_kid: Option<f64>,
@@ -98,13 +104,18 @@ impl<'a> Evaluator<'a> {
                 Ok(Some(obedience::Reference { colour, shape, image }))
             })
             .collect::<Result<Option<Vec<_>>, _>>()?;
-        let obedience = references.map(|r| Obedience::from_references(&r)).transpose()?;
+        let obedience = references.as_deref().map(Obedience::from_references).transpose()?;
         let mut all = Self { cfg, encoders, captions, real_features, real_pairs, obedience, real: None };
         let mut held_out = Vec::new();
         let images = load_images(data, &data.split(Split::HeldOut), side, &mut held_out, &mut Vec::new())?;
         if let Some(images) = images.filter(|_| held_out.len() > 1) {
             let texts: Vec<String> = held_out.iter().map(describe).collect();
-            all.real = Some(all.judge(&images, &texts)?);
+            let mut real = all.judge(&images, &texts)?;
+            if let (Some(obedience), Some(references)) = (&all.obedience, references) {
+                let samples: Vec<_> = references.into_iter().map(|r| r.image).enumerate().collect();
+                real.obeys(&obedience.score(&samples)?);
+            }
+            all.real = Some(real);
         }
         Ok(all)
     }
@@ -152,9 +163,7 @@ impl<'a> Evaluator<'a> {
             let samples = (0..texts.len())
                 .map(|i| Ok((i / seeds, pictures.get(i)?)))
                 .collect::<Result<Vec<_>, TrainError>>()?;
-            let scores = obedience.score(&samples)?;
-            (figures.hue, figures.lab, figures.shape) =
-                (Some(scores.hue), Some(scores.lab), Some(scores.shape));
+            figures.obeys(&obedience.score(&samples)?);
         }
         Ok(figures)
     }

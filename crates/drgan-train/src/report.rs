@@ -4,14 +4,14 @@ use crate::evaluate::{Evaluation, Figures};
 /// Trained, untrained and real side by side, with everything that a figure depends on above them.
 pub fn table(e: &Evaluation) -> String {
     let mut text = format!(
-        "preset {}, seed {}, step {}, averaged generator; {} samples, {} noise seeds a caption\n{:<34}{:>9}{:>11}{:>15}\n",
-        e.preset, e.seed, e.step, e.samples, e.noise_seeds, "", "trained", "untrained", "real held-out"
+        "preset {}, seed {}, step {}, averaged generator; {} samples, {} noise seeds a caption\n{:<34}{:>9}{:>11}{:>9}\n",
+        e.preset, e.seed, e.step, e.samples, e.noise_seeds, "", "trained", "untrained", "real"
     );
     let mut row = |name: &str, of: &dyn Fn(&Figures) -> Option<f64>| {
         let cell = |f: Option<&Figures>| f.and_then(of).map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
         let (trained, untrained, real) =
             (cell(Some(&e.trained)), cell(Some(&e.untrained)), cell(e.real.as_ref()));
-        text += &format!("{name:<34}{trained:>9}{untrained:>11}{real:>15}\n");
+        text += &format!("{name:<34}{trained:>9}{untrained:>11}{real:>9}\n");
     };
     row("hue within 30 degrees", &|f| f.hue);
     row("nearest of nine colours (Lab)", &|f| f.lab);
@@ -20,6 +20,7 @@ pub fn table(e: &Evaluation) -> String {
     row("noise diversity", &|f| f.noise_diversity);
     row("KID (backbone features)", &|f| Some(f.kid));
     row("R-precision over 100", &|f| Some(f.r_precision));
+    text += "real: held-out pictures in the samples' place; the obedience measures, the 27 real pictures themselves\n";
     if let Some(early) = e.early_kid {
         text +=
             &format!("KID at one eighth of the run: {early:.3}; now {:.2} of it\n", e.trained.kid / early);

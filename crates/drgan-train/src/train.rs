@@ -15,7 +15,7 @@ use crate::run_dir::RunDir;
 use crate::sample_grid::{self, Options};
 use crate::sampler::Sampler;
 use crate::state::{self, Phase};
-use crate::step::{self, Judge, Scalar, StepBatch};
+use crate::step::{self, Judge, StepBatch};
 use drgan_tensor::fnv1a;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -285,6 +285,3 @@ fn prepare(batch: Batch, encoders: &Encoders) -> Result<StepBatch, TrainError> {
     };
     Ok(StepBatch { images: batch.images, text, groups })
 }
-
-/// Scalars of one step, by name.
-pub type Scalars = Vec<Scalar>;
