@@ -46,7 +46,7 @@ enum Task {
     Sample(Rest),
     /// Measure a trained generator.
     Evaluate(Rest),
-    /// Make or check data sets.
+    /// Make data sets.
     Data(data::Data),
     /// Run all tests.
     Test(test::Test),

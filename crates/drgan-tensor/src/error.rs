@@ -36,6 +36,9 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         reason: String,
     },
+    /// An input that cannot be used, in words for whoever gave it.
+    #[error("{0}")]
+    Input(String),
     /// Anything candle reports.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

@@ -21,5 +21,5 @@ pub use vocab::{END, Vocabulary};
 
 /// An error that is neither a shape nor a configuration value, as a message.
 fn fail(message: String) -> drgan_tensor::Error {
-    candle_core::Error::msg(message).into()
+    drgan_tensor::Error::Input(message)
 }

@@ -141,9 +141,11 @@ impl Tokenizer {
             }
         }
         if ids.is_empty() {
-            return Err(fail(format!(
-                "caption `{caption}`: no word of the vocabulary in it (unknown: {unknown:?}); use other words"
-            )));
+            let why = match unknown.as_slice() {
+                [] => "it has no word of ASCII letters or digits".to_owned(),
+                unknown => format!("none of its words is in the vocabulary ({})", unknown.join(", ")),
+            };
+            return Err(fail(format!("caption `{caption}`: {why}; use other words")));
         }
         let truncated = ids.len() > max_words;
         ids.truncate(max_words);

@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 
 /// Of the layout below; a reader refuses another.
 pub const FORMAT_VERSION: &str = "1";
-/// Checkpoints kept unless asked otherwise.
-pub const KEEP: usize = 3;
 
 const VERSION_KEY: &str = "format_version";
 const CRC_KEY: &str = "crc32c";

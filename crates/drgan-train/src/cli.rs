@@ -20,7 +20,7 @@ pub enum Command {
   drgan train --preset tiny --out runs/first
   drgan train --data my/folder --set train.steps=5000 --set loss.lambda=2
   drgan train --resume runs/emoji-64-s0-001
-  drgan train --preset birds --dry-run")]
+  drgan train --preset emoji-256 --dry-run")]
     Train(TrainArgs),
     /// Draw captions with a trained run.
     #[command(after_help = "Examples:
@@ -32,7 +32,7 @@ pub enum Command {
     #[command(after_help = "Example:
   drgan evaluate --run runs/emoji-64-s0-001")]
     Evaluate(EvaluateArgs),
-    /// Make or look at data sets.
+    /// Make data sets.
     #[command(subcommand)]
     Data(DataCommand),
 }

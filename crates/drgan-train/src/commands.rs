@@ -7,7 +7,7 @@
 use crate::checkpoint::{self, Checkpoint};
 use crate::cli::{DataCommand, EvaluateArgs, SampleArgs, Threads, TrainArgs};
 use crate::config::{Overrides, RunConfig};
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Loader, Split};
 use crate::encoders::Encoders;
 use crate::estimate::estimate;
 use crate::evaluate::Evaluator;
@@ -36,6 +36,7 @@ pub fn train(args: &TrainArgs) -> Result<()> {
         None => configured(args)?,
     };
     let data = open_data(&cfg)?;
+    Loader::check(&data, Split::Train, &cfg.loader())?;
     if args.dry_run {
         println!("{}", cfg.to_toml()?);
         println!("{}", describe(&cfg, &data)?);
@@ -121,8 +122,7 @@ fn resumed_config(args: &TrainArgs, path: &Path) -> Result<RunConfig> {
 }
 
 /// Settings that a resumed run may change: none of them changes a tensor's shape or what batches hold.
-const RESUMABLE: [&str; 6] =
-    ["train.", "loss.", "evaluate.", "generator_opt.lr", "discriminator_opt.lr", "data.path"];
+const RESUMABLE: [&str; 5] = ["train.", "loss.", "evaluate.", "generator_opt.lr", "discriminator_opt.lr"];
 
 /// `drgan sample`.
 ///
@@ -195,6 +195,12 @@ fn write(path: &Path, text: &str) -> Result<()> {
 
 fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
     let mut data = match cfg.data.path.as_str() {
+        "" if matches!(cfg.preset.as_str(), "birds" | "coco") => {
+            bail!(
+                "preset {}: give its pictures and captions with --data DIR_OR_TAR (docs/data.md)",
+                cfg.preset
+            )
+        }
         "" => Dataset::embedded()?,
         path => Dataset::open(Path::new(path))?,
     };

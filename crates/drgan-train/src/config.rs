@@ -76,7 +76,7 @@ pub struct TrainConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
-            steps: 2600,
+            steps: 1400,
             final_lr: 1.0,
             average: 0.999,
             checkpoint_every: 500,
@@ -300,6 +300,38 @@ impl RunConfig {
         if self.damsm.max_words == 0 {
             return refuse("damsm.max_words", "must be at least 1");
         }
+        let l = &self.loss;
+        for (field, weight) in [
+            ("loss.lambda", l.lambda),
+            ("loss.sdl_image", l.sdl_image),
+            ("loss.sdl_context", l.sdl_context),
+            ("loss.rirm", l.rirm),
+            ("loss.dnm", l.dnm),
+            ("loss.dal", l.dal),
+            ("loss.condition_kl", l.condition_kl),
+        ] {
+            if !(weight.is_finite() && weight >= 0.) {
+                return refuse(field, "must be a finite number, 0 or more");
+            }
+        }
+        for (field, opt) in [
+            ("generator_opt.lr", &self.generator_opt),
+            ("discriminator_opt.lr", &self.discriminator_opt),
+            ("damsm.opt.lr", &self.damsm.opt),
+        ] {
+            if !(opt.lr.is_finite() && opt.lr > 0.) {
+                return refuse(field, "must be a finite number above 0");
+            }
+        }
+        if !(self.damsm.decay > 0. && self.damsm.decay <= 1.) {
+            return refuse("damsm.decay", "must lie in (0, 1]");
+        }
+        if !(self.damsm.clip.is_finite() && self.damsm.clip > 0.) {
+            return refuse("damsm.clip", "must be a finite number above 0");
+        }
+        if self.image_encoder.side < 32 {
+            return refuse("image_encoder.side", "must be at least 32: the backbone halves it five times");
+        }
         if self.evaluate.seeds == 0 {
             return refuse("evaluate.seeds", "must be at least 1");
         }
@@ -333,10 +365,21 @@ fn parse_set(set: &str) -> Result<Table, TrainError> {
     }
 }
 
+/// Keys that something else decides.
+const DERIVED: [(&str, &str); 4] = [
+    ("preset", "use --preset"),
+    ("text.vocab_size", "the captions decide it"),
+    ("discriminator.side", "each stage has its own"),
+    ("discriminator.base", "it is generator.base"),
+];
+
 /// Lays `over` over `base`, whose keys are all there are.
 fn merge(base: &mut Table, over: Table, prefix: &str, origin: &str) -> Result<(), TrainError> {
     for (key, value) in over {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        if let Some((_, why)) = DERIVED.iter().find(|(name, _)| *name == path) {
+            return Err(TrainError::Config(format!("{origin}: `{path}` is not a setting: {why}")));
+        }
         let known: Vec<String> = base.keys().cloned().collect();
         match (base.get_mut(&key), value) {
             (None, _) => {
@@ -355,8 +398,9 @@ fn merge(base: &mut Table, over: Table, prefix: &str, origin: &str) -> Result<()
             (Some(slot), value) if slot.same_type(&value) => *slot = value,
             (Some(slot), value) => {
                 let (want, got) = (slot.type_str(), value.type_str());
+                let article = if want.starts_with(['a', 'i']) { "an" } else { "a" };
                 return Err(TrainError::Config(format!(
-                    "{origin}: `{path}` takes a {want}, got the {got} {value}"
+                    "{origin}: `{path}` takes {article} {want}, got the {got} {value}"
                 )));
             }
         }

@@ -53,10 +53,17 @@ impl Encoders {
     /// A tokenizer of all the words that `records` are described with.
     ///
     /// # Errors
-    /// No word at all.
+    /// A caption without a word, by its picture.
     pub fn tokenizer_of(records: &[Record]) -> Result<Tokenizer, TrainError> {
         let captions = records.iter().flat_map(|r| r.captions.iter().map(String::as_str));
-        Ok(Tokenizer::new(&Vocabulary::from_captions(captions)?)?)
+        let tokenizer = Tokenizer::new(&Vocabulary::from_captions(captions)?)?;
+        for record in records {
+            for caption in &record.captions {
+                let known = tokenizer.encode(caption, 1);
+                known.map_err(|e| TrainError::Config(format!("picture `{}`: {e}", record.key)))?;
+            }
+        }
+        Ok(tokenizer)
     }
 
     /// Captions as constant features, in evaluation mode. A caption's features do not depend on its neighbours.

@@ -21,12 +21,14 @@ pub enum TrainError {
     #[error("{0}")]
     Run(String),
     /// A loss stopped being a number.
-    #[error("{loss} is {value} at step {step}; training stopped. {}", way_back(checkpoint.as_deref()))]
+    #[error("{loss} is {value} at {phase} step {step}; training stopped. {}", way_back(phase, checkpoint.as_deref()))]
     Diverged {
         /// Which.
         loss: String,
         /// NaN or infinity.
         value: f32,
+        /// `"damsm"` or `"gan"`.
+        phase: &'static str,
         /// When.
         step: u64,
         /// Where to resume from.
@@ -41,8 +43,11 @@ pub enum TrainError {
 }
 
 /// What a user does about a divergence.
-fn way_back(checkpoint: Option<&Path>) -> String {
-    let calmer = "smaller learning rates (--set generator_opt.lr=..., --set discriminator_opt.lr=...)";
+fn way_back(phase: &str, checkpoint: Option<&Path>) -> String {
+    let calmer = match phase {
+        "damsm" => "a smaller learning rate (--set damsm.opt.lr=...)",
+        _ => "smaller learning rates (--set generator_opt.lr=..., --set discriminator_opt.lr=...)",
+    };
     match checkpoint {
         Some(path) => format!("The last good checkpoint is {}: resume the run with {calmer}", path.display()),
         None => format!("There is no checkpoint yet: start again with {calmer}"),

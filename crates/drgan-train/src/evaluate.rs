@@ -29,8 +29,10 @@ pub struct Figures {
     pub noise_diversity: Option<f64>,
     /// Kernel distance of backbone features to the real training pictures'.
     pub kid: f64,
-    /// Share of pictures whose own caption is the DAMSM's first choice of [`CANDIDATES`].
+    /// Share of pictures whose own caption is the DAMSM's first choice.
     pub r_precision: f64,
+    /// Of this many captions.
+    pub candidates: usize,
 }
 
 impl Figures {
@@ -94,7 +96,14 @@ impl<'a> Evaluator<'a> {
                 parts.push(encoders.backbone_features(&images)?.pooled);
             }
         }
-        let captions = train.iter().cycle().take(cfg.evaluate.samples).map(describe).collect();
+        if cfg.evaluate.samples < 2 {
+            return Err(TrainError::Config(
+                "evaluate.samples: at least 2 are needed to measure anything".into(),
+            ));
+        }
+        // Spread over the whole set, whose order is by key and so by kind.
+        let spread = |i: usize| &train[i * train.len() / cfg.evaluate.samples];
+        let captions = (0..cfg.evaluate.samples).map(|i| describe(spread(i))).collect();
         let real_features = Tensor::cat(&parts, 0)?;
         let real_pairs = pair_distance(&real_features, &distinct(train.len()))?;
         let references = obedience::captions()
@@ -182,6 +191,7 @@ impl<'a> Evaluator<'a> {
             pair_distance: pair_distance(&features, &distinct(texts.len()))? / self.real_pairs,
             kid: kernel_distance(&features, &self.real_features)?,
             r_precision: r.image_to_text,
+            candidates: r.candidates,
             ..Figures::default()
         })
     }

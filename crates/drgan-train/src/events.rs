@@ -62,13 +62,6 @@ pub enum Event {
         /// Its name.
         name: String,
     },
-    /// The run is over.
-    Done {
-        /// Steps done.
-        step: u64,
-        /// Wall time of the run.
-        seconds: f64,
-    },
 }
 
 /// Somewhere events go: console, JSON lines, a browser.

@@ -35,7 +35,8 @@ pub struct Pretrainer {
 }
 
 impl Pretrainer {
-    /// Computes the features of `records`, and of their mirror images if the loader flips.
+    /// Computes the features of `records`, and of their mirror images if the loader flips; nothing if `progress`, told how
+    /// many are done, asks to stop.
     ///
     /// # Errors
     /// A picture that does not decode.
@@ -44,8 +45,8 @@ impl Pretrainer {
         encoders: &Encoders,
         data: &Dataset,
         records: &[usize],
-        mut progress: impl FnMut(usize),
-    ) -> Result<Self, TrainError> {
+        mut progress: impl FnMut(usize) -> bool,
+    ) -> Result<Option<Self>, TrainError> {
         let side = *cfg.sides().last().unwrap_or(&0);
         let (mut plain, mut flipped) = (Vec::new(), Vec::new());
         let (mut kept, mut skipped) = (Vec::new(), Vec::new());
@@ -58,7 +59,9 @@ impl Pretrainer {
                 flipped.push(encoders.backbone_features(&images.index_select(&order, 3)?)?);
             }
             let done = plain.iter().chain(&flipped).map(|f| f.pooled.dims()[0]).sum();
-            progress(done);
+            if !progress(done) {
+                return Ok(None);
+            }
         }
         data.tolerate(&skipped, records.len())?;
         let mirrored = if cfg.loader.flip { kept.len() } else { 0 };
@@ -66,7 +69,7 @@ impl Pretrainer {
         let join = |pick: fn(&BackboneFeatures) -> &Tensor| {
             Tensor::cat(&plain.iter().map(pick).collect::<Vec<_>>(), 0)
         };
-        Ok(Self {
+        Ok(Some(Self {
             records: kept,
             skipped,
             features: BackboneFeatures { map: join(|f| &f.map)?, pooled: join(|f| &f.pooled)? },
@@ -74,7 +77,7 @@ impl Pretrainer {
             text_opt: Adam::new(&encoders.text_store, cfg.damsm.opt)?,
             image_opt: Adam::new(&encoders.image_store, cfg.damsm.opt)?,
             epoch: 0,
-        })
+        }))
     }
 
     /// One pass over the records; the mean loss, or nothing if `progress` asked to stop.

@@ -19,7 +19,8 @@ pub fn table(e: &Evaluation) -> String {
     row("pair distance / real", &|f| Some(f.pair_distance));
     row("noise diversity", &|f| f.noise_diversity);
     row("KID (backbone features)", &|f| Some(f.kid));
-    row("R-precision over 100", &|f| Some(f.r_precision));
+    row("R-precision", &|f| Some(f.r_precision));
+    row("  of this many captions", &|f| Some(f.candidates as f64));
     text += "real: held-out pictures in the samples' place; the obedience measures, the 27 real pictures themselves\n";
     if let Some(early) = e.early_kid {
         text +=

@@ -39,7 +39,11 @@ impl RunDir {
             return Ok(this);
         }
         let near = runs(path.parent().unwrap_or(path));
-        Err(Error::file(path, format!("is no run: config.toml is missing; runs nearby: {near:?}")))
+        let near = match near.as_slice() {
+            [] => "there is no run beside it".to_owned(),
+            near => near.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "),
+        };
+        Err(Error::file(path, format!("is no run: config.toml is missing; runs nearby: {near}")))
     }
 
     /// The run under `root` whose configuration is newest.

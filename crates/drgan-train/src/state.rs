@@ -136,3 +136,40 @@ pub fn restore_gan(
     }
     Ok(c.meta("step", at)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+    use crate::data::{Dataset, Split};
+
+    #[test]
+    fn two_damsm_epochs_are_one_a_checkpoint_and_another() -> Result<(), TrainError> {
+        let cfg = RunConfig::resolve("tiny", &Overrides::default())?;
+        let mut data = Dataset::embedded()?;
+        data.truncate(40);
+        let records = data.split(Split::Train);
+        let fresh = || -> Result<(Encoders, Pretrainer), TrainError> {
+            let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(data.records())?)?;
+            let phase = Pretrainer::new(&cfg, &encoders, &data, &records, |_| true)?;
+            Ok((encoders, phase.expect("not interrupted")))
+        };
+        let (whole, mut phase) = fresh()?;
+        phase.run_epoch(&cfg, &whole, &data, |_, _| true)?;
+        let saved = of_damsm(&cfg, &whole, &phase)?;
+        let saved = Checkpoint { tensors: copied(&saved)?, meta: saved.meta };
+        phase.run_epoch(&cfg, &whole, &data, |_, _| true)?;
+
+        let (resumed, mut phase) = fresh()?;
+        restore_damsm(&saved, Path::new("memory"), &resumed, &mut phase)?;
+        phase.run_epoch(&cfg, &resumed, &data, |_, _| true)?;
+        let bytes = |e: &Encoders| of_damsm(&cfg, e, &phase)?.to_bytes().map_err(TrainError::from);
+        assert!(bytes(&whole)? == bytes(&resumed)?, "a pause changed the encoders");
+        Ok(())
+    }
+
+    /// Values of their own: views follow the weights.
+    fn copied(c: &Checkpoint) -> Result<std::collections::BTreeMap<String, candle_core::Tensor>, TrainError> {
+        Ok(c.tensors.iter().map(|(n, t)| Ok((n.clone(), t.copy()?))).collect::<candle_core::Result<_>>()?)
+    }
+}

@@ -73,7 +73,8 @@ struct Verdict {
     scalars: Vec<Scalar>,
 }
 
-/// One step. `lr_scale` multiplies every learning rate. No weight is touched if a loss of the generator is not finite.
+/// One step. `lr_scale` multiplies every learning rate. A loss or a gradient that is not finite stops it before the
+/// weights that it would change are touched.
 ///
 /// # Errors
 /// Shapes that do not fit; [`TrainError::Diverged`] (step and checkpoint left for the caller to fill in) on a loss
@@ -137,9 +138,40 @@ pub fn step(
     refuse_non_finite(&scalars)?;
 
     let gradients = total.backward()?;
+    refuse_non_finite(&[("gradient of the generator".into(), hero.opt.grad_norm(&gradients)? as f32)])?;
     hero.opt.step(&gradients, lr_scale)?;
     hero.real_image_opt.step(&gradients, lr_scale)?;
     Ok(scalars)
+}
+
+/// Whether the networks still give numbers, and gradients: what a checkpoint is held to before it becomes the last good
+/// one. A frozen pass on `batch`; nothing changes, not even a random stream.
+///
+/// # Errors
+/// [`TrainError::Diverged`] where a picture, a verdict, a reconstruction or the generator's gradient is not finite.
+pub fn probe(hero: &Protagonist, adversaries: &[Adversary], batch: &StepBatch) -> Result<(), TrainError> {
+    let mut ctx = hero.ctx.clone();
+    ctx.mode = Mode::Frozen;
+    let z = ctx.randn((batch.text.sentence.dim(0)?, hero.nz), batch.text.sentence.device())?;
+    let made = hero.generator.generate(&z, &batch.text, &mut ctx)?;
+    let mut sums = Vec::new();
+    let mut total = Tensor::zeros((), z.dtype(), z.device())?;
+    for (stage, adversary) in made.stages.iter().zip(adversaries) {
+        let said = adversary.frozen.discriminate(&stage.image, &batch.text.sentence, &mut ctx)?;
+        let side = adversary.live.side();
+        let means = [
+            ("picture", stage.image.mean_all()?),
+            ("verdict", said.conditional.mean_all()?),
+            ("reconstruction", said.reconstruction.mean_all()?),
+        ];
+        for (name, mean) in means {
+            sums.push((format!("{name} {side} after the step"), scalar(&mean)?));
+            total = (total + mean)?;
+        }
+    }
+    let norm = hero.opt.grad_norm(&total.backward()?)?;
+    sums.push(("gradient of the generator after the step".into(), norm as f32));
+    refuse_non_finite(&sums)
 }
 
 impl Adversary {
@@ -179,6 +211,7 @@ impl Adversary {
             let values = (scalar(&adversarial)?, scalar(&dnm)?);
             refuse_non_finite(&[(format!("d{side}"), values.0), (format!("dnm{side}"), values.1)])?;
             let gradients = (adversarial + (dnm * judge.loss.dnm)?)?.backward()?;
+            refuse_non_finite(&[(format!("gradient of d{side}"), self.opt.grad_norm(&gradients)? as f32)])?;
             self.opt.step(&gradients, lr_scale)?;
             values
         };
@@ -246,9 +279,13 @@ pub(crate) fn scalar(t: &Tensor) -> Result<f32, TrainError> {
 /// The first loss that is NaN or infinite becomes an error.
 pub(crate) fn refuse_non_finite(scalars: &[Scalar]) -> Result<(), TrainError> {
     match scalars.iter().find(|(_, v)| !v.is_finite()) {
-        Some((loss, value)) => {
-            Err(TrainError::Diverged { loss: loss.clone(), value: *value, step: 0, checkpoint: None })
-        }
+        Some((loss, value)) => Err(TrainError::Diverged {
+            loss: loss.clone(),
+            value: *value,
+            phase: "gan",
+            step: 0,
+            checkpoint: None,
+        }),
         None => Ok(()),
     }
 }

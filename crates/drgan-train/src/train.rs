@@ -125,9 +125,12 @@ impl Session<'_> {
         let views = if cfg.loader.flip { 2 } else { 1 };
         let mut meter = Meter::new("backbone features", (records.len() * views) as u64, 1, 0);
         self.sinks.emit(&meter.started());
-        let mut phase = Pretrainer::new(cfg, encoders, data, records, |done| {
-            self.sinks.emit(&meter.at(done as u64, &[]));
+        let (sinks, interrupt) = (&mut *self.sinks, self.interrupt);
+        let phase = Pretrainer::new(cfg, encoders, data, records, |done| {
+            sinks.emit(&meter.at(done as u64, &[]));
+            !interrupt.requested()
         })?;
+        let Some(mut phase) = phase else { return Ok(false) };
         self.sinks.emit(&meter.ended());
         self.warn_of_skipped(&phase.skipped);
         if let Some(c) = saved {
@@ -143,16 +146,18 @@ impl Session<'_> {
                 seen += pairs as u64;
                 sinks.emit(&meter.at(seen, &[("damsm".to_owned(), loss)]));
                 !interrupt.requested()
-            })?;
-            let Some(mean) = mean else { return Ok(false) };
+            });
+            let batches = seen.div_ceil(cfg.damsm.batch as u64);
+            let Some(mean) = mean.map_err(|e| self.locate(e, "damsm", batches + 1))? else {
+                return Ok(false);
+            };
             let mut text = format!("DAMSM epoch {} of {}: loss {mean:.3}", phase.epoch, cfg.damsm.epochs);
             let held_out = data.split(Split::HeldOut);
             if held_out.len() > 1 {
                 let r = pretrain::r_precision(cfg, encoders, data, &held_out, CANDIDATES)?;
                 text += &format!(
-                    ", held-out R-precision over {CANDIDATES} candidates: {:.3} picture to caption, {:.3} caption to \
-                     picture",
-                    r.image_to_text, r.text_to_image
+                    ", held-out R-precision over {} candidates: {:.3} picture to caption, {:.3} caption to picture",
+                    r.candidates, r.image_to_text, r.text_to_image
                 );
             }
             self.sinks.emit(&Event::Message { text });
@@ -191,7 +196,7 @@ impl Session<'_> {
             let batch = prepare(batch?, encoders)?;
             let lr = 1. - (1. - cfg.train.final_lr) * step as f64 / total as f64;
             let scalars = step::step(&mut networks.hero, &mut networks.adversaries, &judge, &batch, lr);
-            let scalars = scalars.map_err(|e| self.locate(e, step + 1))?;
+            let scalars = scalars.map_err(|e| self.locate(e, "gan", step + 1))?;
             networks.ema.update(step)?;
             step += 1;
             if loader.skipped().len() > told {
@@ -208,6 +213,8 @@ impl Session<'_> {
             }
             let stopping = self.interrupt.requested();
             if step % cfg.train.checkpoint_every == 0 || step == total || stopping {
+                step::probe(&networks.hero, &networks.adversaries, &batch)
+                    .map_err(|e| self.locate(e, "gan", step))?;
                 let c = state::of_gan(cfg, encoders, &networks, step, early_kid)?;
                 let path = c.save(&self.run.checkpoints(), step)?;
                 checkpoint::prune(&self.run.checkpoints(), cfg.train.keep)?;
@@ -248,10 +255,10 @@ impl Session<'_> {
     }
 
     /// A divergence with its step and the checkpoint to go back to.
-    fn locate(&self, e: TrainError, at: u64) -> TrainError {
+    fn locate(&self, e: TrainError, phase: &'static str, step: u64) -> TrainError {
         match e {
             TrainError::Diverged { loss, value, .. } => {
-                TrainError::Diverged { loss, value, step: at, checkpoint: self.latest_checkpoint() }
+                TrainError::Diverged { loss, value, phase, step, checkpoint: self.latest_checkpoint() }
             }
             other => other,
         }

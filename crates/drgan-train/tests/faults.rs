@@ -20,6 +20,38 @@ fn missing_data_and_too_large_a_batch_are_named() {
     assert!(e.contains("no/such.tar"), "{e}");
     let e = failure(&mut train_tiny(&out, &["--set", "loader.batch=64"]));
     assert!(e.contains("64") && e.contains("batch"), "{e}");
+    let e = failure(drgan().args(["train", "--preset", "birds"]));
+    assert!(e.contains("--data"), "{e}");
+    assert!(!out.exists(), "a mistake costs no run folder");
+}
+
+#[test]
+fn values_out_of_range_are_refused_before_anything_runs() {
+    for (set, said) in [
+        ("loss.lambda=nan", "loss.lambda"),
+        ("loss.dal=-3", "loss.dal"),
+        ("loader.shift=500", "loader.shift"),
+        ("damsm.decay=-1", "damsm.decay"),
+        ("evaluate.seeds=0", "evaluate.seeds"),
+        ("text.vocab_size=7", "not a setting"),
+    ] {
+        let e = failure(drgan().args(["train", "--preset", "tiny", "--dry-run", "--set", set]));
+        assert!(e.contains(said), "{set}: {e}");
+    }
+}
+
+#[test]
+fn a_caption_without_a_word_is_named_with_its_picture() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..12u8 {
+        let name = |end: &str| dir.path().join(format!("p{i}.{end}"));
+        image::RgbImage::from_pixel(8, 8, image::Rgb([i, 0, 0])).save(name("png")).unwrap();
+        std::fs::write(name("txt"), if i == 5 { "\u{7ea2}\u{8272}" } else { "a red square" }).unwrap();
+    }
+    let mut command = drgan();
+    command.args(["train", "--preset", "tiny", "--dry-run", "--data"]).arg(dir.path());
+    let e = failure(&mut command);
+    assert!(e.contains("p5") && e.contains("caption"), "{e}");
 }
 
 #[test]
@@ -30,13 +62,27 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint() {
         &run,
         &["--set", "generator_opt.lr=1e30", "--set", "train.checkpoint_every=1"],
     ));
-    assert!(e.contains("at step") && e.contains("checkpoint"), "{e}");
+    assert!(e.contains("at gan step") && e.contains("step-000000.safetensors"), "{e}");
     let kept = std::fs::read_dir(run.join("checkpoints")).unwrap().flatten();
     let kept: Vec<_> = kept.filter(|f| f.path().extension().is_some_and(|x| x == "safetensors")).collect();
     assert!(!kept.is_empty());
     for f in kept {
         drgan_train::Checkpoint::load(&f.path()).unwrap();
     }
+    // It is good: with a rate that is none, the run goes on from it.
+    let mut again = drgan();
+    again
+        .args(["train", "--no-evaluate", "--steps", "2", "--set", "generator_opt.lr=1e-4", "--resume"])
+        .arg(&run);
+    success(&mut again);
+}
+
+#[test]
+fn a_divergence_of_the_encoders_says_where_and_what_to_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let more = ["--set", "damsm.opt.lr=1e30", "--set", "damsm.epochs=3"];
+    let e = failure(&mut train_tiny(&dir.path().join("run"), &more));
+    assert!(e.contains("at damsm step") && !e.contains("step 0;") && e.contains("damsm.opt.lr"), "{e}");
 }
 
 /// A run that goes on for long, once its first GAN checkpoint is written.

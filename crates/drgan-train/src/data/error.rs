@@ -110,7 +110,7 @@ pub enum DataError {
         total: usize,
     },
     /// A loader setting out of range.
-    #[error("config `data.{field}`: {reason}")]
+    #[error("config `loader.{field}`: {reason}")]
     Config {
         /// The field of [`super::LoaderConfig`].
         field: &'static str,

@@ -143,6 +143,23 @@ pub struct Loader {
 }
 
 impl Loader {
+    /// Holds the settings against the data, as [`Loader::new`] does; the records of the split.
+    ///
+    /// # Errors
+    /// As [`Loader::new`].
+    pub fn check(data: &Dataset, split: Split, config: &LoaderConfig) -> Result<Vec<usize>, DataError> {
+        config.check()?;
+        let indices = data.split(split);
+        let path = data.path().to_owned();
+        if indices.len() < 2 {
+            return Err(DataError::TooFew { path, part: format!("{split:?}"), found: indices.len() });
+        }
+        if config.batch > indices.len() {
+            return Err(DataError::BatchTooLarge { path, batch: config.batch, records: indices.len() });
+        }
+        Ok(indices)
+    }
+
     /// Starts the workers at batch `start`.
     ///
     /// # Errors
@@ -153,15 +170,7 @@ impl Loader {
         config: LoaderConfig,
         start: u64,
     ) -> Result<Self, DataError> {
-        config.check()?;
-        let indices = data.split(split);
-        let path = data.path().to_owned();
-        if indices.len() < 2 {
-            return Err(DataError::TooFew { path, part: format!("{split:?}"), found: indices.len() });
-        }
-        if config.batch > indices.len() {
-            return Err(DataError::BatchTooLarge { path, batch: config.batch, records: indices.len() });
-        }
+        let indices = Self::check(&data, split, &config)?;
         let repeat = |i: &usize| if data.records()[*i].names_colour { config.colour_repeat } else { 1 };
         let draws = indices.iter().flat_map(|i| std::iter::repeat_n(*i, repeat(i))).collect();
         let order = Order { draws, batch: config.batch, seed: config.seed };

@@ -205,7 +205,7 @@ fn settings_out_of_range_are_named() {
     refuse(LoaderConfig { sides: vec![3, 8], ..config() }, "data.sides");
     refuse(LoaderConfig { sides: vec![8, 4], ..config() }, "data.sides");
     refuse(LoaderConfig { load_side: 7, ..config() }, "data.load_side");
-    refuse(LoaderConfig { shift: 8, ..config() }, "data.shift");
+    refuse(LoaderConfig { shift: 8, ..config() }, "loader.shift");
     let e = toml::from_str::<LoaderConfig>("bach = 3").unwrap_err().to_string();
     assert!(e.contains("bach"), "{e}");
     assert_eq!(toml::from_str::<LoaderConfig>("batch = 3").unwrap().batch, 3);

@@ -51,7 +51,6 @@ fn line(event: &Event) -> String {
         Event::Message { text } => text.clone(),
         Event::Warning { text } => format!("warning: {text}"),
         Event::PhaseEnded { name } => format!("{name}: finished"),
-        Event::Done { step, seconds } => format!("done: {step} steps in {}", format_duration(*seconds)),
     }
 }
 

@@ -2,7 +2,7 @@
 use assert_cmd::Command;
 use std::path::Path;
 
-/// The binary, two threads.
+/// The binary.
 pub(crate) fn drgan() -> Command {
     Command::cargo_bin("drgan").expect("the drgan binary is built with its tests")
 }
