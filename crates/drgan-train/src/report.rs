@@ -8,7 +8,8 @@ pub fn table(e: &Evaluation) -> String {
         e.preset, e.seed, e.step, e.samples, e.noise_seeds, "", "trained", "untrained", "real"
     );
     let mut row = |name: &str, of: &dyn Fn(&Figures) -> Option<f64>| {
-        let cell = |f: Option<&Figures>| f.and_then(of).map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
+        let show = |v: f64| if v >= 10. { format!("{v:.0}") } else { format!("{v:.3}") };
+        let cell = |f: Option<&Figures>| f.and_then(of).map_or_else(|| "-".to_owned(), show);
         let (trained, untrained, real) =
             (cell(Some(&e.trained)), cell(Some(&e.untrained)), cell(e.real.as_ref()));
         text += &format!("{name:<34}{trained:>9}{untrained:>11}{real:>9}\n");
