@@ -95,7 +95,7 @@ fn endless(run: &std::path::Path, more: &[&str]) -> std::process::Child {
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .spawn()
-        .unwrap();
+        .expect("the drgan binary starts");
     // Wait for the step loop, so that the signal meets it.
     let first = run.join("checkpoints/step-000003.safetensors");
     let patience = Instant::now();
@@ -108,7 +108,8 @@ fn endless(run: &std::path::Path, more: &[&str]) -> std::process::Child {
 
 #[cfg(unix)]
 fn interrupt(child: &std::process::Child) {
-    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(sent.is_ok_and(|s| s.success()), "could not send the signal");
 }
 
 #[cfg(unix)]
