@@ -24,8 +24,10 @@ fn parts(c: &mut Criterion) {
             attention.attend(h, &words.words, &words.mask).map(|(context, _)| context)
         });
 
-        let disentangle = Disentangle::new(cfg.ngf, vb.pp("disentangle"))?;
-        forward_and_backward(c, "sdm/disentangle", &maps, |h| disentangle.split(h).map(|s| s.key));
+        let disentangle = Disentangle::new(cfg.ngf, cfg.mask(), vb.pp("disentangle"))?;
+        forward_and_backward(c, "sdm/disentangle", &maps, |h| {
+            disentangle.split(h, &Ctx::new(Mode::Eval, 0)).map(|s| s.key)
+        });
 
         let stage = FirstStage::new(&cfg, vb.pp("stage"))?;
         let condition = values(&[B, cfg.nc])?;

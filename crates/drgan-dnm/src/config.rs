@@ -1,4 +1,4 @@
-use drgan_tensor::{Error, Result};
+use drgan_tensor::{Error, Form, Result};
 use serde::{Deserialize, Serialize};
 
 /// Sizes of a [`StageDiscriminator`](crate::StageDiscriminator).
@@ -15,11 +15,13 @@ pub struct DiscriminatorConfig {
     pub text_dim: usize,
     /// Length of the normalised latent, and of the sentence's code beside it.
     pub latent: usize,
+    /// The VAE as the paper's, or as the released code's.
+    pub form: Form,
 }
 
 impl Default for DiscriminatorConfig {
     fn default() -> Self {
-        Self { side: 64, base: 64, ndf: 32, text_dim: 256, latent: 100 }
+        Self { side: 64, base: 64, ndf: 32, text_dim: 256, latent: 100, form: Form::Paper }
     }
 }
 
@@ -27,6 +29,16 @@ impl DiscriminatorConfig {
     /// Channels of the features v.
     pub fn features(&self) -> usize {
         8 * self.ndf
+    }
+
+    /// Strided layers beyond the four that end in `8 ndf` channels; each doubles the channels once more.
+    pub(crate) fn extra_layers(&self) -> usize {
+        ((self.side / 4).ilog2() as usize).saturating_sub(4)
+    }
+
+    /// Channels of the deepest map.
+    pub fn deepest(&self) -> usize {
+        self.features() << self.extra_layers()
     }
 
     /// Checks every field.

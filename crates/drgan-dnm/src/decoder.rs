@@ -1,8 +1,10 @@
 use crate::DiscriminatorConfig;
+use crate::encoder::SLOPE;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::{Conv2d, Expand, UpBlock};
-use drgan_tensor::{Ctx, Result};
+use drgan_tensor::ops::{self, Activation};
+use drgan_tensor::{Ctx, Form, Result};
 
 /// D^E, the decoding half of the VAE: the sentence's code and the latent to a picture.
 ///
@@ -10,13 +12,14 @@ use drgan_tensor::{Ctx, Result};
 /// Names: `h_net1.fc`, `h_net1.upsample1`, ..., `img_code_s1.0`.
 ///
 /// # Paper
-/// Section III, distribution normalization. The order (text, image) is the released code's; that one ends in a
-/// LeakyReLU, whose range is not a picture's (docs/divergences.md, decoder).
+/// Section III, distribution normalization. The order (text, image) is the released code's; in that form it ends in a
+/// LeakyReLU(0.2), whose range is not a picture's (docs/divergences.md, decoder).
 #[derive(Clone, Debug)]
 pub struct Decoder {
     expand: Expand,
     upsample: Vec<UpBlock>,
     image: Conv2d,
+    form: Form,
 }
 
 impl Decoder {
@@ -32,17 +35,23 @@ impl Decoder {
                 .map(|k| UpBlock::new(wide >> k, wide >> (k + 1), net.pp(format!("upsample{}", k + 1))))
                 .collect::<Result<_>>()?,
             image: Conv2d::pointwise(cfg.ndf, 3, vb.pp("img_code_s1.0"))?,
+            form: cfg.form,
         })
     }
 
     /// # Shapes
-    /// `text`, c_s, and `latent`, z*, `(B, latent)`; the result, x*, `(B, 3, S, S)` in `[-1, 1]`.
+    /// `text`, c_s, and `latent`, z*, `(B, latent)`; the result, x*, `(B, 3, S, S)`, in the paper's form
+    /// in `[-1, 1]`.
     ///
     /// # Errors
     /// Shapes that do not fit; outside evaluation, a batch of one.
     pub fn forward(&self, text: &Tensor, latent: &Tensor, ctx: &Ctx) -> Result<Tensor> {
         let x = self.expand.forward(&Tensor::cat(&[text, latent], 1)?, ctx)?; // (B, ndf S / 4, 4, 4)
         let x = self.upsample.iter().try_fold(x, |x, up| up.forward(&x, ctx))?; // (B, ndf, S, S)
-        Ok(self.image.forward(&x)?.tanh()?)
+        let x = self.image.forward(&x)?;
+        Ok(match self.form {
+            Form::Paper => x.tanh()?,
+            Form::Released => ops::activate(&x, Activation::LeakyRelu(SLOPE))?,
+        })
     }
 }

@@ -1,8 +1,8 @@
-use crate::{Conditional, Decoder, DiscriminatorConfig, Encoder, LatentNet, Unconditional};
+use crate::{Conditional, Decoder, DiscriminatorConfig, Encoded, Encoder, LatentNet, Unconditional};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::{
-    Ctx, Discriminator, DiscriminatorOutput, Error, FromConfig, Gaussian, Result, expect_shape,
+    Ctx, Discriminator, DiscriminatorOutput, Error, Form, FromConfig, Gaussian, Result, expect_shape,
 };
 
 /// One stage's discriminator: encoder, two heads, and a VAE.
@@ -17,6 +17,15 @@ pub struct StageDiscriminator {
     latent: LatentNet,
     decoder: Decoder,
     cfg: DiscriminatorConfig,
+}
+
+/// Standard normal noise of [`StageDiscriminator::reconstruct`], each `(B, latent)`; none stands for the mean.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LatentNoise<'a> {
+    /// Of the pictures' latent.
+    pub image: Option<&'a Tensor>,
+    /// Of the sentence's code.
+    pub text: Option<&'a Tensor>,
 }
 
 impl FromConfig for StageDiscriminator {
@@ -41,14 +50,14 @@ impl StageDiscriminator {
         &self.cfg
     }
 
-    /// The features v alone.
+    /// What it sees in pictures.
     ///
     /// # Shapes
-    /// `images` `(B, 3, side, side)`; the result `(B, 8 ndf, 4, 4)`.
+    /// `images` `(B, 3, side, side)`; the features, v, `(B, 8 ndf, 4, 4)`.
     ///
     /// # Errors
     /// Another shape.
-    pub fn encode(&self, images: &Tensor, ctx: &Ctx) -> Result<Tensor> {
+    pub fn encode(&self, images: &Tensor, ctx: &Ctx) -> Result<Encoded> {
         self.encoder.forward(images, ctx)
     }
 
@@ -64,21 +73,22 @@ impl StageDiscriminator {
         self.unconditional.forward(features)
     }
 
-    /// The latent and the picture rebuilt from it: `z* = mu + eps exp(logvar / 2)`, `x* = D^E([c_s, z*])`.
-    /// Without `eps`, `z* = mu`.
+    /// The latent and the picture rebuilt from it: `z* = mu + eps exp(logvar / 2)`, `x* = D^E([c_s, z*])`, and the
+    /// sentence's code c_s sampled alike; without their noise `z* = mu` and c_s is its mean.
     ///
     /// # Shapes
-    /// `features` `(B, 8 ndf, 4, 4)`, `sentence` `(B, D)`, `eps` `(B, latent)`; the picture `(B, 3, S, S)`.
+    /// `sentence` `(B, D)`, both noises `(B, latent)`; the picture `(B, 3, S, S)`.
     ///
     /// # Errors
     /// Another shape; outside evaluation, a batch of one (its batch statistics have no variance).
     pub fn reconstruct(
         &self,
-        features: &Tensor,
+        seen: &Encoded,
         sentence: &Tensor,
-        eps: Option<&Tensor>,
+        noise: LatentNoise<'_>,
         ctx: &Ctx,
     ) -> Result<(Gaussian, Tensor)> {
+        let features = &seen.features;
         self.check_features(features)?;
         let (b, d, n) = (features.dim(0)?, self.cfg.text_dim, self.cfg.latent);
         let documented = format!("(B = {b}, D = {d})");
@@ -91,16 +101,17 @@ impl StageDiscriminator {
                 got: features.dims().to_vec(),
             });
         }
-        let latent = self.latent.image(features)?;
-        let z = match eps {
+        let draw = |from: &Gaussian, eps: Option<&Tensor>, what| match eps {
             Some(eps) => {
-                let documented = format!("(B = {b}, latent = {n})");
-                expect_shape("Discriminator: eps", eps, &[Some(b), Some(n)], &documented)?;
-                latent.sample(eps)?
+                expect_shape(what, eps, &[Some(b), Some(n)], &format!("(B = {b}, latent = {n})"))?;
+                from.sample(eps)
             }
-            None => latent.mu.clone(),
+            None => Ok(from.mu.clone()),
         };
-        let picture = self.decoder.forward(&self.latent.text(sentence)?, &z, ctx)?;
+        let latent = self.latent.image(seen, ctx)?;
+        let z = draw(&latent, noise.image, "Discriminator: noise.image")?;
+        let code = draw(&self.latent.text(sentence)?, noise.text, "Discriminator: noise.text")?;
+        let picture = self.decoder.forward(&code, &z, ctx)?;
         Ok((latent, picture))
     }
 
@@ -116,19 +127,26 @@ impl Discriminator for StageDiscriminator {
         self.cfg.side
     }
 
-    /// Samples z* outside evaluation, with eps from `ctx`; in evaluation `z* = mu`.
+    /// Samples z* outside evaluation, with eps from `ctx`, and in the released form c_s too; in evaluation both are means.
     fn discriminate(&self, images: &Tensor, sentence: &Tensor, ctx: &mut Ctx) -> Result<DiscriminatorOutput> {
-        let features = self.encode(images, ctx)?;
-        let eps = if ctx.mode.batch_statistics() {
-            let eps = ctx.randn((images.dim(0)?, self.cfg.latent), images.device())?;
-            Some(eps.to_dtype(images.dtype())?)
-        } else {
-            None
+        let seen = self.encode(images, ctx)?;
+        let (b, sampling) = (images.dim(0)?, ctx.mode.batch_statistics());
+        let mut eps = |drawn: bool| -> Result<Option<Tensor>> {
+            let eps = drawn.then(|| ctx.randn((b, self.cfg.latent), images.device())).transpose()?;
+            Ok(eps.map(|eps| eps.to_dtype(images.dtype())).transpose()?)
         };
-        let unconditional = self.judge(&features)?;
-        let conditional = self.match_sentence(&features, sentence, ctx)?;
-        let (latent, reconstruction) = self.reconstruct(&features, sentence, eps.as_ref(), ctx)?;
-        Ok(DiscriminatorOutput { features, unconditional, conditional, latent, reconstruction })
+        let (image, text) = (eps(sampling)?, eps(sampling && self.cfg.form == Form::Released)?);
+        let noise = LatentNoise { image: image.as_ref(), text: text.as_ref() };
+        let unconditional = self.judge(&seen.features)?;
+        let conditional = self.match_sentence(&seen.features, sentence, ctx)?;
+        let (latent, reconstruction) = self.reconstruct(&seen, sentence, noise, ctx)?;
+        Ok(DiscriminatorOutput {
+            features: seen.features,
+            unconditional,
+            conditional,
+            latent,
+            reconstruction,
+        })
     }
 
     fn match_sentence(&self, features: &Tensor, sentence: &Tensor, ctx: &mut Ctx) -> Result<Tensor> {

@@ -21,8 +21,18 @@ pub(crate) const SLOPE: f64 = 0.2;
 /// each followed by `.module`, and so on for larger sides. The form of sides from 64 on is the released code's.
 #[derive(Clone, Debug)]
 pub struct Encoder {
-    layers: Vec<SpectralConv2d>,
+    strided: Vec<SpectralConv2d>,
+    narrowing: Vec<SpectralConv2d>,
     side: usize,
+}
+
+/// What a discriminator sees in pictures; both maps are the same up to side 64.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// v, `(B, 8 ndf, 4, 4)`.
+    pub features: Tensor,
+    /// The map in front of the 3x3 layers, `(B, 8 ndf * side / 64, 4, 4)`: what the released code's latent is made of.
+    pub deepest: Tensor,
 }
 
 impl Encoder {
@@ -31,9 +41,9 @@ impl Encoder {
     pub fn new(cfg: &DiscriminatorConfig, vb: VarBuilder<'_>) -> Result<Self> {
         let strided = (cfg.side / 4).ilog2() as usize;
         let chain = strided.min(4); // layers of the chain that ends in 8 ndf
-        let extra = strided - chain; // doublings beyond it, each taken back by a 3x3 layer
+        let extra = cfg.extra_layers(); // doublings beyond it, each taken back by a 3x3 layer
         let at = |name: String| vb.pp(name).pp("module");
-        let mut layers = Vec::with_capacity(strided + extra);
+        let (mut layers, mut narrowing) = (Vec::with_capacity(strided), Vec::with_capacity(extra));
         let mut channels = 3;
         for k in 0..chain {
             let out = cfg.ndf << (4 - chain + k);
@@ -53,23 +63,27 @@ impl Encoder {
         }
         for j in 1..=extra {
             let name = format!("img_code_s{}_{j}.0", 16 << extra);
-            layers.push(SpectralConv2d::new((channels, channels / 2), 3, 1, 1, at(name))?);
+            narrowing.push(SpectralConv2d::new((channels, channels / 2), 3, 1, 1, at(name))?);
             channels /= 2;
         }
-        Ok(Self { layers, side: cfg.side })
+        Ok(Self { strided: layers, narrowing, side: cfg.side })
     }
 
     /// # Shapes
-    /// `images` `(B, 3, side, side)`; the result, v, `(B, 8 ndf, 4, 4)`.
+    /// `images` `(B, 3, side, side)`.
     ///
     /// # Errors
     /// Another shape.
-    pub fn forward(&self, images: &Tensor, ctx: &Ctx) -> Result<Tensor> {
+    pub fn forward(&self, images: &Tensor, ctx: &Ctx) -> Result<Encoded> {
         let side = self.side;
         let want = [None, Some(3), Some(side), Some(side)];
         expect_shape("Discriminator: images", images, &want, &format!("(B, 3, {side}, {side})"))?;
-        self.layers.iter().try_fold(images.clone(), |x, layer| {
-            Ok(ops::activate(&layer.forward(&x, ctx)?, Activation::LeakyRelu(SLOPE))?)
-        })
+        let through = |layers: &[SpectralConv2d], x: &Tensor| {
+            layers.iter().try_fold(x.clone(), |x, layer| -> Result<Tensor> {
+                Ok(ops::activate(&layer.forward(&x, ctx)?, Activation::LeakyRelu(SLOPE))?)
+            })
+        };
+        let deepest = through(&self.strided, images)?;
+        Ok(Encoded { features: through(&self.narrowing, &deepest)?, deepest })
     }
 }

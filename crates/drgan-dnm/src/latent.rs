@@ -1,52 +1,71 @@
-use crate::DiscriminatorConfig;
+use crate::{DiscriminatorConfig, Encoded};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use drgan_tensor::nn::ConditionNet;
-use drgan_tensor::{Gaussian, Result};
+use drgan_tensor::nn::{BatchNorm, ConditionNet, Conv2d, ConvLayer};
+use drgan_tensor::ops::Activation;
+use drgan_tensor::{Ctx, Form, Gaussian, Result};
 
 /// The encoding half of the VAE: features to a Gaussian, a sentence to its code.
 ///
-/// `pooled v -> phi -> mu, logvar`; `c_s` = the mean of a separate net of the same form over the sentence. Names:
-/// `phi.fc`, `ca_net.fc`.
+/// `pooled v -> phi -> mu, logvar`; the sentence's code from a separate net of the same form. Names: `phi.fc`,
+/// `ca_net.fc`.
+///
+/// In the released form one net serves both: the pooled deepest map is brought to a sentence's length
+/// (`conv1x1 -> BN -> ReLU`, names `global_reduction.0`, `.1`) and given to `ca_net`.
 ///
 /// # Paper
-/// Section III, distribution normalization. The released code gives both to one net and samples the sentence's
-/// code (docs/divergences.md, latent).
+/// Section III, distribution normalization (docs/divergences.md, latent).
 #[derive(Clone, Debug)]
 pub struct LatentNet {
-    image: ConditionNet,
+    image: ImageNet,
     text: ConditionNet,
+}
+
+#[derive(Clone, Debug)]
+enum ImageNet {
+    Own(ConditionNet),
+    Shared(ConvLayer),
 }
 
 impl LatentNet {
     /// # Errors
     /// A parameter is missing or of another shape.
     pub fn new(cfg: &DiscriminatorConfig, vb: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self {
-            image: ConditionNet::new(cfg.features(), cfg.latent, vb.pp("phi"))?,
-            text: ConditionNet::new(cfg.text_dim, cfg.latent, vb.pp("ca_net"))?,
-        })
+        let image = match cfg.form {
+            Form::Paper => ImageNet::Own(ConditionNet::new(cfg.features(), cfg.latent, vb.pp("phi"))?),
+            Form::Released => {
+                let vb = vb.pp("global_reduction");
+                let conv =
+                    Conv2d::pointwise(cfg.deepest(), cfg.text_dim, vb.pp("0"))?.and_bias(vb.pp("0"))?;
+                let norm = BatchNorm::new(cfg.text_dim, vb.pp("1"))?;
+                ImageNet::Shared(ConvLayer::normalised(conv, norm, Activation::Relu))
+            }
+        };
+        Ok(Self { image, text: ConditionNet::new(cfg.text_dim, cfg.latent, vb.pp("ca_net"))? })
     }
 
-    /// The features' Gaussian.
+    /// The pictures' Gaussian; mean and logarithm of the variance `(B, latent)`.
+    ///
+    /// # Errors
+    /// Maps of another shape; in the released form in training, a batch of one.
+    pub fn image(&self, seen: &Encoded, ctx: &Ctx) -> Result<Gaussian> {
+        match &self.image {
+            ImageNet::Own(phi) => phi.forward(&seen.features.mean((2, 3))?),
+            ImageNet::Shared(reduction) => {
+                let pooled = seen.deepest.mean_keepdim((2, 3))?; // (B, C, 1, 1)
+                self.text.forward(&reduction.forward(&pooled, ctx)?.flatten_from(1)?)
+            }
+        }
+    }
+
+    /// The sentence's Gaussian.
     ///
     /// # Shapes
-    /// `features`, v, `(B, 8 ndf, 4, 4)`; mean and logarithm of the variance `(B, latent)`.
+    /// `sentence` `(B, D)`; mean and logarithm of the variance `(B, latent)`.
     ///
     /// # Errors
     /// Another shape.
-    pub fn image(&self, features: &Tensor) -> Result<Gaussian> {
-        self.image.forward(&features.mean((2, 3))?)
-    }
-
-    /// The sentence's code c_s.
-    ///
-    /// # Shapes
-    /// `sentence` `(B, D)`; the result `(B, latent)`.
-    ///
-    /// # Errors
-    /// Another shape.
-    pub fn text(&self, sentence: &Tensor) -> Result<Tensor> {
-        Ok(self.text.forward(sentence)?.mu)
+    pub fn text(&self, sentence: &Tensor) -> Result<Gaussian> {
+        self.text.forward(sentence)
     }
 }

@@ -12,7 +12,7 @@ mod latent;
 
 pub use config::DiscriminatorConfig;
 pub use decoder::Decoder;
-pub use discriminator::StageDiscriminator;
-pub use encoder::Encoder;
+pub use discriminator::{LatentNoise, StageDiscriminator};
+pub use encoder::{Encoded, Encoder};
 pub use heads::{Conditional, Unconditional};
 pub use latent::LatentNet;

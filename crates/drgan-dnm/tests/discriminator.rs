@@ -1,13 +1,13 @@
 //! The discriminators: shapes, independence of the batch, names, gradients, errors.
 use candle_core::{DType, Device, Tensor, Var};
-use drgan_dnm::{DiscriminatorConfig, StageDiscriminator};
+use drgan_dnm::{DiscriminatorConfig, LatentNoise, StageDiscriminator};
 use drgan_tensor::testing::{Tol, assert_close, assert_grad};
 use drgan_tensor::{Ctx, Discriminator, FromConfig, Kind, Mode, ParamStore, Result, init};
 
 const CPU: Device = Device::Cpu;
 
 fn config(side: usize, base: usize) -> DiscriminatorConfig {
-    DiscriminatorConfig { side, base, ndf: 2, text_dim: 5, latent: 3 }
+    DiscriminatorConfig { side, base, ndf: 2, text_dim: 5, latent: 3, ..Default::default() }
 }
 
 fn build(cfg: &DiscriminatorConfig, dtype: DType) -> Result<(ParamStore, StageDiscriminator)> {
@@ -74,7 +74,8 @@ fn the_parts_are_the_whole_and_sentences_matter() -> Result<()> {
     let (images, sentence) = batch(3, &cfg)?;
     let mut ctx = Ctx::new(Mode::Eval, 0);
     let whole = net.discriminate(&images, &sentence, &mut ctx)?;
-    let v = net.encode(&images, &ctx)?;
+    let seen = net.encode(&images, &ctx)?;
+    let v = seen.features.clone();
     assert_close("features", &v, &whole.features, Tol::EXACT)?;
     assert_close("unconditional", &net.judge(&v)?, &whole.unconditional, Tol::EXACT)?;
     assert_close(
@@ -83,7 +84,7 @@ fn the_parts_are_the_whole_and_sentences_matter() -> Result<()> {
         &whole.conditional,
         Tol::EXACT,
     )?;
-    let (latent, picture) = net.reconstruct(&v, &sentence, None, &ctx)?;
+    let (latent, picture) = net.reconstruct(&seen, &sentence, LatentNoise::default(), &ctx)?;
     assert_close("mu", &latent.mu, &whole.latent.mu, Tol::EXACT)?;
     assert_close("picture", &picture, &whole.reconstruction, Tol::EXACT)?;
 
@@ -92,9 +93,13 @@ fn the_parts_are_the_whole_and_sentences_matter() -> Result<()> {
     };
     let other = Tensor::cat(&[&sentence.narrow(0, 1, 2)?, &sentence.narrow(0, 0, 1)?], 0)?;
     assert!(differs(&net.match_sentence(&v, &other, &mut ctx)?, &whole.conditional)?);
-    assert!(differs(&net.reconstruct(&v, &other, None, &ctx)?.1, &picture)?);
+    assert!(differs(&net.reconstruct(&seen, &other, LatentNoise::default(), &ctx)?.1, &picture)?);
     let eps = ctx.randn((3, cfg.latent), &CPU)?;
-    assert!(differs(&net.reconstruct(&v, &sentence, Some(&eps), &ctx)?.1, &picture)?);
+    for noise in
+        [LatentNoise { image: Some(&eps), text: None }, LatentNoise { image: None, text: Some(&eps) }]
+    {
+        assert!(differs(&net.reconstruct(&seen, &sentence, noise, &ctx)?.1, &picture)?);
+    }
     Ok(())
 }
 

@@ -32,6 +32,6 @@ fn main() -> Result<()> {
         RealImagePath::from_config(&cfg.real_image(), ParamStore::seeded(2).builder(DType::F32, &dev))?;
     let real = Tensor::zeros((2, 3, 16, 16), DType::F32, &dev)?;
     let features = path.encode(1, &real, &ctx)?;
-    println!("H* {:?}, rebuilt {:?}", features.dims(), generator.decode(0, &features)?.dims());
+    println!("H* {:?}, rebuilt {:?}", features.dims(), generator.decode(0, &features, &ctx)?.dims());
     Ok(())
 }

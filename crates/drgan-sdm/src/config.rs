@@ -1,4 +1,5 @@
-use drgan_tensor::{Error, Result};
+use crate::MaskConfig;
+use drgan_tensor::{Error, Form, Result};
 use serde::{Deserialize, Serialize};
 
 /// Sizes of a [`StageGenerator`](crate::StageGenerator).
@@ -21,6 +22,10 @@ pub struct GeneratorConfig {
     pub nc: usize,
     /// Residual blocks R in front of the context's mask, and again after the masks: 2 for CUB, 3 for COCO.
     pub residual_blocks: usize,
+    /// Masks and image heads as the paper's, or as the released code's (which exists for base 64 and 3 stages only).
+    pub form: Form,
+    /// What mask logits are multiplied by, positive; see [`MaskConfig`].
+    pub mask_logit_scale: f64,
     /// How conditioning augmentation starts; see [`init_condition`](crate::init_condition).
     pub condition_init: ConditionInit,
 }
@@ -35,6 +40,8 @@ impl Default for GeneratorConfig {
             nz: 100,
             nc: 100,
             residual_blocks: 2,
+            form: Form::Paper,
+            mask_logit_scale: 1.,
             condition_init: ConditionInit::default(),
         }
     }
@@ -44,6 +51,11 @@ impl GeneratorConfig {
     /// Side of the pictures of `stage`.
     pub fn side(&self, stage: usize) -> usize {
         self.base << stage
+    }
+
+    /// How both masks of a stage are made.
+    pub fn mask(&self) -> MaskConfig {
+        MaskConfig { form: self.form, logit_scale: self.mask_logit_scale }
     }
 
     /// Checks every field.
@@ -63,11 +75,10 @@ impl GeneratorConfig {
                 return Err(Error::Config { field, reason: "0; must be at least 1".to_owned() });
             }
         }
+        check_positive("generator.mask_logit_scale", self.mask_logit_scale)?;
+        check_form(self.form, self.ngf, "generator.ngf")?;
         let ConditionInit { weight_scale, logvar_bias } = self.condition_init;
-        if !(weight_scale.is_finite() && weight_scale > 0.) {
-            let reason = format!("{weight_scale}; must be a positive number");
-            return Err(Error::Config { field: "generator.condition_init.weight_scale", reason });
-        }
+        check_positive("generator.condition_init.weight_scale", weight_scale)?;
         if !logvar_bias.is_finite() {
             let reason = format!("{logvar_bias}; must be a number");
             return Err(Error::Config { field: "generator.condition_init.logvar_bias", reason });
@@ -77,7 +88,7 @@ impl GeneratorConfig {
 
     /// The real image path whose features compare with this generator's.
     pub fn real_image(&self) -> RealImageConfig {
-        RealImageConfig { base: self.base, stages: self.stages, ngf: self.ngf }
+        RealImageConfig { base: self.base, stages: self.stages, ngf: self.ngf, form: self.form }
     }
 }
 
@@ -111,6 +122,8 @@ pub struct RealImageConfig {
     pub stages: usize,
     /// Channels of H*, even.
     pub ngf: usize,
+    /// The paper's, or the released code's shallow encoder.
+    pub form: Form,
 }
 
 impl Default for RealImageConfig {
@@ -145,6 +158,24 @@ fn check_stages(base: usize, stages: usize, [base_field, stages_field]: [&'stati
 fn check_channels(field: &'static str, ngf: usize) -> Result<()> {
     if ngf == 0 || ngf % 2 == 1 {
         return Err(Error::Config { field, reason: format!("{ngf}; must be even and at least 2") });
+    }
+    Ok(())
+}
+
+fn check_positive(field: &'static str, value: f64) -> Result<()> {
+    if !(value.is_finite() && value > 0.) {
+        return Err(Error::Config { field, reason: format!("{value}; must be a positive number") });
+    }
+    Ok(())
+}
+
+/// The released image heads halve the channels twice.
+fn check_form(form: Form, ngf: usize, field: &'static str) -> Result<()> {
+    if form == Form::Released && ngf % 4 != 0 {
+        return Err(Error::Config {
+            field,
+            reason: format!("{ngf}; the released form needs a multiple of 4"),
+        });
     }
     Ok(())
 }

@@ -1,21 +1,40 @@
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use drgan_tensor::nn::Conv2d;
-use drgan_tensor::ops::{self, Activation};
-use drgan_tensor::{Result, expect_shape};
+use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer};
+use drgan_tensor::ops::Activation;
+use drgan_tensor::{Ctx, Form, Result, expect_shape};
+use serde::{Deserialize, Serialize};
+
+/// How a mask is made of a feature map.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MaskConfig {
+    /// The paper's plain convolutions, or the released ones with batch normalisation.
+    pub form: Form,
+    /// What logits are multiplied by in front of the sigmoid, positive. The paper has none (1); the released code divides
+    /// by its batch size (1/4 in its evaluation on birds, 1/10 on COCO), an older version of it by 64.
+    pub logit_scale: f64,
+}
+
+impl Default for MaskConfig {
+    fn default() -> Self {
+        Self { form: Form::Paper, logit_scale: 1. }
+    }
+}
 
 /// Divides a feature map into what the caption speaks of (key) and the rest (non-key).
 ///
-/// `M = sigmoid(conv1x1(relu(conv3x3(x))))`, `key = x * M`, `non_key = x - key`; M has as many channels as x. Both
-/// convolutions have a bias, since no normalisation stands behind them. Names: `0` and `3`, the convolutions' places
-/// in the released code.
+/// `M = sigmoid(k conv1x1(relu(conv3x3(x))))`, `key = x * M`, `non_key = x - key`; M has as many channels as x, and k is the
+/// configuration's logit scale, 1 in the paper. Both convolutions have a bias, since no normalisation stands behind
+/// them. In the released form each is followed by a batch normalisation instead, and the rectifier is leaky (0.2).
+/// Names, the released code's: `0`, `3` (convolutions), `1`, `4` (normalisations, if any).
 ///
 /// # Paper
-/// Section III, semantic disentangling (docs/divergences.md, masks).
+/// Section III, semantic disentangling (docs/divergences.md, masks and mask scale).
 #[derive(Clone, Debug)]
 pub struct Disentangle {
-    conv1: Conv2d,
-    conv2: Conv2d,
+    layers: [ConvLayer; 2],
+    logit_scale: f64,
     channels: usize,
 }
 
@@ -35,24 +54,37 @@ impl Disentangle {
     ///
     /// # Errors
     /// A parameter is missing or of another shape.
-    pub fn new(channels: usize, vb: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self {
-            conv1: Conv2d::same3x3(channels, channels, vb.pp("0"))?.and_bias(vb.pp("0"))?,
-            conv2: Conv2d::pointwise(channels, channels, vb.pp("3"))?.and_bias(vb.pp("3"))?,
-            channels,
-        })
+    pub fn new(channels: usize, cfg: MaskConfig, vb: VarBuilder<'_>) -> Result<Self> {
+        let wide = Conv2d::same3x3(channels, channels, vb.pp("0"))?;
+        let narrow = Conv2d::pointwise(channels, channels, vb.pp("3"))?;
+        let layers = match cfg.form {
+            Form::Paper => [
+                ConvLayer::plain(wide.and_bias(vb.pp("0"))?, Activation::Relu),
+                ConvLayer::plain(narrow.and_bias(vb.pp("3"))?, Activation::Identity),
+            ],
+            Form::Released => {
+                let norm = |name: &str| BatchNorm::new(channels, vb.pp(name));
+                [
+                    ConvLayer::normalised(wide, norm("1")?, Activation::LeakyRelu(crate::SLOPE)),
+                    ConvLayer::normalised(narrow, norm("4")?, Activation::Identity),
+                ]
+            }
+        };
+        Ok(Self { layers, logit_scale: cfg.logit_scale, channels })
     }
 
     /// # Shapes
     /// `x` `(B, C, H, W)`; all three results the same.
     ///
     /// # Errors
-    /// Another number of channels.
-    pub fn split(&self, x: &Tensor) -> Result<Split> {
+    /// Another number of channels; in the released form in training, fewer than two values a channel.
+    pub fn split(&self, x: &Tensor, ctx: &Ctx) -> Result<Split> {
         let c = self.channels;
         expect_shape("Disentangle: x", x, &[None, Some(c), None, None], &format!("(B, C = {c}, H, W)"))?;
-        let mask = ops::activate(&self.conv1.forward(x)?, Activation::Relu)?;
-        let mask = candle_nn::ops::sigmoid(&self.conv2.forward(&mask)?)?;
+        let logits = self.layers.iter().try_fold(x.clone(), |x, layer| layer.forward(&x, ctx))?;
+        // A factor of 1 would cost a pass over the map.
+        let logits = if self.logit_scale == 1. { logits } else { (logits * self.logit_scale)? };
+        let mask = candle_nn::ops::sigmoid(&logits)?;
         let key = (x * &mask)?;
         let non_key = (x - &key)?;
         Ok(Split { key, non_key, mask })

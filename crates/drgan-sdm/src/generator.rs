@@ -33,7 +33,7 @@ impl FromConfig for StageGenerator {
                 .map(|i| NextStage::new(cfg, vb.pp(format!("h_net{}", i + 1))))
                 .collect::<Result<_>>()?,
             heads: (0..cfg.stages)
-                .map(|i| ImageHead::new(cfg.ngf, vb.pp(format!("img_net{}", i + 1))))
+                .map(|i| ImageHead::new(cfg.ngf, cfg.form, vb.pp(format!("img_net{}", i + 1))))
                 .collect::<Result<_>>()?,
             cfg: cfg.clone(),
         })
@@ -88,12 +88,16 @@ impl StageGenerator {
         };
         let mut h = self.first.forward(&c, z, ctx)?;
         let mut stages = Vec::with_capacity(self.heads.len());
-        stages.push(StageOutput { image: self.heads[0].forward(&h)?, attention: None, disentangled: None });
+        stages.push(StageOutput {
+            image: self.heads[0].forward(&h, ctx)?,
+            attention: None,
+            disentangled: None,
+        });
         for (stage, head) in self.next.iter().zip(&self.heads[1..]) {
             let next = stage.forward(&h, text, ctx)?;
             h = next.features;
             stages.push(StageOutput {
-                image: head.forward(&h)?,
+                image: head.forward(&h, ctx)?,
                 attention: Some(next.attention),
                 disentangled: Some(next.disentangled),
             });
@@ -114,7 +118,7 @@ impl Generator for StageGenerator {
         self.generate_with(z, Some(&eps), text, ctx)
     }
 
-    fn decode(&self, stage: usize, features: &Tensor) -> Result<Tensor> {
+    fn decode(&self, stage: usize, features: &Tensor, ctx: &Ctx) -> Result<Tensor> {
         let Some(head) = self.heads.get(stage) else {
             let expected = format!("a stage in 0..{}", self.heads.len());
             return Err(Error::Shape { what: "Generator::decode: stage", expected, got: vec![stage] });
@@ -123,6 +127,6 @@ impl Generator for StageGenerator {
         let documented = format!("(B, ngf = {c}, {side}, {side})");
         let want = [None, Some(c), Some(side), Some(side)];
         expect_shape("Generator::decode: features", features, &want, &documented)?;
-        head.forward(features)
+        head.forward(features, ctx)
     }
 }

@@ -9,13 +9,18 @@ mod condition;
 mod config;
 mod disentangle;
 mod generator;
+mod image_head;
 mod real_image;
 mod stage;
 
 pub use attention::WordAttention;
 pub use condition::init_condition;
 pub use config::{ConditionInit, GeneratorConfig, RealImageConfig};
-pub use disentangle::{Disentangle, Split};
+pub use disentangle::{Disentangle, MaskConfig, Split};
 pub use generator::StageGenerator;
+pub use image_head::ImageHead;
 pub use real_image::RealImagePath;
-pub use stage::{FirstStage, ImageHead, NextStage};
+pub use stage::{FirstStage, NextStage};
+
+/// Of the leaky rectifiers.
+const SLOPE: f64 = 0.2;

@@ -1,12 +1,9 @@
 use crate::RealImageConfig;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use drgan_tensor::nn::{BatchNorm, Conv2d, ResidualBlock};
+use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer, ResidualBlock};
 use drgan_tensor::ops::Activation;
-use drgan_tensor::{Ctx, Error, FromConfig, Result, expect_shape};
-
-/// Of the leaky rectifiers.
-const SLOPE: f64 = 0.2;
+use drgan_tensor::{Ctx, Error, Form, FromConfig, Result, expect_shape};
 
 /// The real image reconstruction module's (RIRM) encoders: real pictures to H*, which the masks' parts are held
 /// against in training.
@@ -27,31 +24,39 @@ pub struct RealImagePath {
 
 /// `conv3x3 -> BN -> LeakyReLU -> conv3x3 -> BN -> LeakyReLU -> residual block`.
 /// Names: `0`, `1`, `3`, `4` (as the released code's), `6`.
+///
+/// Released: `conv2x2 (to H + 1) -> BN -> LeakyReLU -> conv2x2 (back to H) -> BN`.
 #[derive(Clone, Debug)]
 struct Encoder {
-    conv1: Conv2d,
-    bn1: BatchNorm,
-    conv2: Conv2d,
-    bn2: BatchNorm,
-    residual: ResidualBlock,
+    layers: [ConvLayer; 2],
+    residual: Option<ResidualBlock>,
 }
 
 impl Encoder {
-    fn new(channels: usize, vb: VarBuilder<'_>) -> Result<Self> {
+    fn new(channels: usize, form: Form, vb: VarBuilder<'_>) -> Result<Self> {
         let half = channels / 2;
+        let leaky = Activation::LeakyRelu(crate::SLOPE);
+        let (kernel, padding, last) = match form {
+            Form::Paper => (3, [1, 1], leaky),
+            Form::Released => (2, [1, 0], Activation::Identity),
+        };
+        let conv1 = Conv2d::new((3, half), kernel, 1, padding[0], vb.pp("0"))?;
+        let conv2 = Conv2d::new((half, channels), kernel, 1, padding[1], vb.pp("3"))?;
         Ok(Self {
-            conv1: Conv2d::same3x3(3, half, vb.pp("0"))?,
-            bn1: BatchNorm::new(half, vb.pp("1"))?,
-            conv2: Conv2d::same3x3(half, channels, vb.pp("3"))?,
-            bn2: BatchNorm::new(channels, vb.pp("4"))?,
-            residual: ResidualBlock::new(channels, vb.pp("6"))?,
+            layers: [
+                ConvLayer::normalised(conv1, BatchNorm::new(half, vb.pp("1"))?, leaky),
+                ConvLayer::normalised(conv2, BatchNorm::new(channels, vb.pp("4"))?, last),
+            ],
+            residual: (form == Form::Paper).then(|| ResidualBlock::new(channels, vb.pp("6"))).transpose()?,
         })
     }
 
     fn forward(&self, x: &Tensor, ctx: &Ctx) -> Result<Tensor> {
-        let x = self.bn1.forward(&self.conv1.forward(x)?, Activation::LeakyRelu(SLOPE), ctx)?; // (B, C / 2, H, W)
-        let x = self.bn2.forward(&self.conv2.forward(&x)?, Activation::LeakyRelu(SLOPE), ctx)?; // (B, C, H, W)
-        self.residual.forward(&x, ctx)
+        let x = self.layers.iter().try_fold(x.clone(), |x, layer| layer.forward(&x, ctx))?; // (B, C, H, W)
+        match &self.residual {
+            Some(block) => block.forward(&x, ctx),
+            None => Ok(x),
+        }
     }
 }
 
@@ -60,7 +65,8 @@ impl FromConfig for RealImagePath {
 
     fn from_config(cfg: &RealImageConfig, vb: VarBuilder<'_>) -> Result<Self> {
         cfg.validate()?;
-        let encoder = |i: usize| Encoder::new(cfg.ngf, vb.pp(format!("h_net{}.img_code_sxx", i + 1)));
+        let encoder =
+            |i: usize| Encoder::new(cfg.ngf, cfg.form, vb.pp(format!("h_net{}.img_code_sxx", i + 1)));
         Ok(Self { encoders: (1..cfg.stages).map(encoder).collect::<Result<_>>()?, cfg: cfg.clone() })
     }
 }

@@ -1,8 +1,8 @@
 use crate::{Disentangle, GeneratorConfig, WordAttention};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use drgan_tensor::nn::{Conv2d, Expand, ResidualBlock, UpBlock};
-use drgan_tensor::{Ctx, Disentangled, Result, TextFeatures, expect_shape};
+use drgan_tensor::nn::{Expand, ResidualBlock, UpBlock};
+use drgan_tensor::{Ctx, Disentangled, Result, TextFeatures};
 
 /// Stage 0: condition and noise to the first feature map.
 ///
@@ -42,7 +42,7 @@ impl FirstStage {
 /// Stage 1 and on: attention, disentangling, and twice the side.
 ///
 /// `Q = residual0(attention(H, W))`; key and non-key parts of H and Q; `H' = up(residual([H+, Q+]))`.
-/// Names: `att`, `residual0` (the context's blocks), `reduct_demension` (H's mask), `reduct_demension2` (Q's mask),
+/// Names: `att`, `residual0` (the context's blocks), `reduct_demension2` (H's mask), `reduct_demension` (Q's mask),
 /// `residual`, `upsample`; the spelling is the released code's.
 #[derive(Clone, Debug)]
 pub struct NextStage {
@@ -73,8 +73,8 @@ impl NextStage {
         Ok(Self {
             attention: WordAttention::new(cfg.text_dim, c, vb.pp("att"))?,
             context: ResidualBlock::chain(cfg.residual_blocks, c, vb.pp("residual0"))?,
-            image_mask: Disentangle::new(c, vb.pp("reduct_demension"))?,
-            context_mask: Disentangle::new(c, vb.pp("reduct_demension2"))?,
+            image_mask: Disentangle::new(c, cfg.mask(), vb.pp("reduct_demension2"))?,
+            context_mask: Disentangle::new(c, cfg.mask(), vb.pp("reduct_demension"))?,
             residual: ResidualBlock::chain(cfg.residual_blocks, 2 * c, vb.pp("residual"))?,
             upsample: UpBlock::new(2 * c, c, vb.pp("upsample"))?,
         })
@@ -90,8 +90,8 @@ impl NextStage {
     pub(crate) fn forward(&self, h: &Tensor, text: &TextFeatures, ctx: &Ctx) -> Result<NextFeatures> {
         let (context, attention) = self.attention.attend(h, &text.words, &text.mask)?;
         let context = self.context.iter().try_fold(context, |x, block| block.forward(&x, ctx))?; // Q
-        let image = self.image_mask.split(h)?;
-        let context = self.context_mask.split(&context)?;
+        let image = self.image_mask.split(h, ctx)?;
+        let context = self.context_mask.split(&context, ctx)?;
         let joint = Tensor::cat(&[&image.key, &context.key], 1)?; // (B, 2 ngf, H, W)
         let joint = self.residual.iter().try_fold(joint, |x, block| block.forward(&x, ctx))?;
         Ok(NextFeatures {
@@ -106,36 +106,5 @@ impl NextStage {
                 mask_context: context.mask,
             },
         })
-    }
-}
-
-/// Features to a picture: `tanh(conv3x3(h))`, no bias. Name: `img.0`.
-///
-/// # Paper
-/// Section III; the released code has three convolutions here (docs/divergences.md, image heads).
-#[derive(Clone, Debug)]
-pub struct ImageHead {
-    conv: Conv2d,
-    channels: usize,
-}
-
-impl ImageHead {
-    /// For maps of `channels`.
-    ///
-    /// # Errors
-    /// A parameter is missing or of another shape.
-    pub fn new(channels: usize, vb: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self { conv: Conv2d::same3x3(channels, 3, vb.pp("img.0"))?, channels })
-    }
-
-    /// # Shapes
-    /// `h` `(B, C, H, W)`; the result `(B, 3, H, W)` in `[-1, 1]`.
-    ///
-    /// # Errors
-    /// Another number of channels.
-    pub fn forward(&self, h: &Tensor) -> Result<Tensor> {
-        let c = self.channels;
-        expect_shape("ImageHead: h", h, &[None, Some(c), None, None], &format!("(B, C = {c}, H, W)"))?;
-        Ok(self.conv.forward(h)?.tanh()?)
     }
 }

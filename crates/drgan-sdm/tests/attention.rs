@@ -3,9 +3,9 @@ mod common;
 
 use candle_core::{DType, Tensor};
 use common::{CPU, captions};
-use drgan_sdm::{Disentangle, WordAttention};
+use drgan_sdm::{Disentangle, MaskConfig, WordAttention};
 use drgan_tensor::testing::{Fill, Tol, assert_close, assert_grad, golden};
-use drgan_tensor::{Ctx, Mode, Result};
+use drgan_tensor::{Ctx, Form, Mode, Result};
 
 const GRAD: Tol = Tol { rtol: 1e-5, atol: 1e-7 };
 
@@ -70,27 +70,51 @@ fn attention_gradients_agree_with_finite_differences() -> Result<()> {
     assert_grad("words", &text.words, |words| weigh(&h, words), GRAD)
 }
 
+fn mask(form: Form, dtype: DType) -> Result<Disentangle> {
+    let cfg = MaskConfig { form, logit_scale: if form == Form::Paper { 1. } else { 0.25 } };
+    Disentangle::new(4, cfg, Fill::new("t", "").builder().set_dtype(dtype))
+}
+
 #[test]
 fn key_and_non_key_parts_sum_to_the_input() -> Result<()> {
-    let split = Disentangle::new(4, Fill::new("t", "").builder())?;
+    for form in [Form::Paper, Form::Released] {
+        let x = noise((1, 4, 3, 5))?;
+        let s = mask(form, DType::F32)?.split(&x, &Ctx::new(Mode::Eval, 0))?;
+        assert_close("key + non-key", &(&s.key + &s.non_key)?, &x, Tol { rtol: 1e-6, atol: 1e-7 })?;
+        assert_close("key", &s.key, &(&x * &s.mask)?, Tol::EXACT)?;
+        let m = s.mask.flatten_all()?.to_vec1::<f32>()?;
+        assert!(m.iter().all(|m| (0. ..=1.).contains(m)), "{m:?}");
+        assert!(m.iter().any(|v| (v - m[0]).abs() > 1e-3), "a mask that does not look at its input: {m:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_smaller_logit_scale_brings_the_mask_nearer_to_a_half() -> Result<()> {
     let x = noise((1, 4, 3, 5))?;
-    let s = split.split(&x)?;
-    assert_close("key + non-key", &(&s.key + &s.non_key)?, &x, Tol { rtol: 1e-6, atol: 1e-7 })?;
-    assert_close("key", &s.key, &(&x * &s.mask)?, Tol::EXACT)?;
-    let m = s.mask.flatten_all()?.to_vec1::<f32>()?;
-    assert!(m.iter().all(|m| (0. ..=1.).contains(m)), "{m:?}");
-    assert!(m.iter().any(|v| (v - m[0]).abs() > 1e-3), "a mask that does not look at its input: {m:?}");
+    let peak = |logit_scale: f64| -> Result<f32> {
+        let cfg = MaskConfig { form: Form::Released, logit_scale };
+        let split = Disentangle::new(4, cfg, Fill::new("t", "").builder())?;
+        let mask = split.split(&x, &Ctx::new(Mode::Eval, 0))?.mask;
+        Ok((mask - 0.5)?.abs()?.max_all()?.to_scalar::<f32>()?)
+    };
+    assert!(peak(1.)? > 3. * peak(0.25)?, "{} {}", peak(1.)?, peak(0.25)?);
     Ok(())
 }
 
 #[test]
 fn disentangling_gradients_agree_with_finite_differences() -> Result<()> {
-    let split = Disentangle::new(4, Fill::new("t", "").builder().set_dtype(DType::F64))?;
-    let f = |x: &Tensor| -> Result<Tensor> {
-        let s = split.split(x)?;
-        Ok((s.key.sqr()?.sum_all()? + (s.non_key.powf(3.)? + s.mask.sqr()?)?.sum_all()?)?)
-    };
-    assert_grad("x", &noise((2, 4, 3, 5))?, f, GRAD)
+    for form in [Form::Paper, Form::Released] {
+        let split = mask(form, DType::F64)?;
+        for mode in [Mode::Frozen, Mode::Eval] {
+            let f = |x: &Tensor| -> Result<Tensor> {
+                let s = split.split(x, &Ctx::new(mode, 0))?;
+                Ok((s.key.sqr()?.sum_all()? + (s.non_key.powf(3.)? + s.mask.sqr()?)?.sum_all()?)?)
+            };
+            assert_grad("x", &noise((2, 4, 3, 5))?, f, GRAD)?;
+        }
+    }
+    Ok(())
 }
 
 #[test]
@@ -115,9 +139,9 @@ fn bad_shapes_are_named() -> Result<()> {
         message(attention.attend(&h, &text.words, &text.mask.narrow(1, 0, 2)?)),
         "WordAttention: mask: expected shape (B = 1, T = 3), got [1, 2]"
     );
-    let split = Disentangle::new(4, Fill::new("t", "").builder())?;
+    let (split, ctx) = (mask(Form::Paper, DType::F32)?, Ctx::new(Mode::Eval, 0));
     assert_eq!(
-        split.split(&noise((1, 3, 2, 2))?).unwrap_err().to_string(),
+        split.split(&noise((1, 3, 2, 2))?, &ctx).unwrap_err().to_string(),
         "Disentangle: x: expected shape (B, C = 4, H, W), got [1, 3, 2, 2]"
     );
     Ok(())

@@ -197,16 +197,17 @@ fn every_parameter_learns_and_the_gradient_is_right() -> Result<()> {
 fn decode_is_the_head_of_its_stage() -> Result<()> {
     let cfg = config(16, 2);
     let (store, generator) = build(&cfg, DType::F32)?;
-    let h = Ctx::new(Mode::Eval, 1).randn((1, cfg.ngf, 32, 32), &CPU)?;
+    let mut ctx = Ctx::new(Mode::Eval, 1);
+    let h = ctx.randn((1, cfg.ngf, 32, 32), &CPU)?;
     let weight = &store.views()["img_net2.img.0.weight"];
     let want = h.conv2d(weight, 1, 1, 1, 1)?.tanh()?;
-    assert_close("stage 1", &generator.decode(1, &h)?, &want, Tol::LAYER)?;
+    assert_close("stage 1", &generator.decode(1, &h, &ctx)?, &want, Tol::LAYER)?;
     assert_eq!(
-        generator.decode(2, &h).unwrap_err().to_string(),
+        generator.decode(2, &h, &ctx).unwrap_err().to_string(),
         "Generator::decode: stage: expected shape a stage in 0..2, got [2]"
     );
     assert_eq!(
-        generator.decode(0, &h).unwrap_err().to_string(),
+        generator.decode(0, &h, &ctx).unwrap_err().to_string(),
         "Generator::decode: features: expected shape (B, ngf = 4, 16, 16), got [1, 4, 32, 32]"
     );
     Ok(())
@@ -224,7 +225,7 @@ fn the_real_image_path_feeds_the_heads() -> Result<()> {
         let real = Ctx::new(Mode::Eval, 1).randn((2, 3, side, side), &CPU)?.tanh()?;
         let features = path.encode(stage, &real, &ctx)?;
         assert_eq!(features.dims(), [2, cfg.ngf, side, side]);
-        assert_eq!(generator.decode(stage - 1, &features)?.dims(), real.dims());
+        assert_eq!(generator.decode(stage - 1, &features, &ctx)?.dims(), real.dims());
     }
     let wrong = Tensor::zeros((1, 3, 32, 32), DType::F32, &CPU)?;
     assert_eq!(

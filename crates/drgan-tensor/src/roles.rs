@@ -46,7 +46,7 @@ pub trait Generator {
     ///
     /// # Errors
     /// No such stage, or another shape.
-    fn decode(&self, stage: usize, features: &Tensor) -> Result<Tensor>;
+    fn decode(&self, stage: usize, features: &Tensor, ctx: &Ctx) -> Result<Tensor>;
 }
 
 /// Pictures of one size to logits.

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Of the layout below; a reader refuses another.
-pub const FORMAT_VERSION: &str = "1";
+pub const FORMAT_VERSION: &str = "2";
 
 const VERSION_KEY: &str = "format_version";
 const CRC_KEY: &str = "crc32c";

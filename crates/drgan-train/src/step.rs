@@ -122,7 +122,7 @@ pub fn step(
         let Some(split) = &made.stages[stage].disentangled else { continue };
         let real = &batch.images[stage - 1];
         let h_star = hero.real_image.encode(stage, real, &hero.ctx)?;
-        let mirrored = hero.generator.decode(stage - 1, &h_star)?;
+        let mirrored = hero.generator.decode(stage - 1, &h_star, &hero.ctx)?;
         let rirm = reconstruction(&mirrored, real)?;
         let image = sdl::semantic_disentangling(&split.key_image, &split.non_key_image, &h_star)?;
         let context = sdl::semantic_disentangling(&split.key_context, &split.non_key_context, &h_star)?;

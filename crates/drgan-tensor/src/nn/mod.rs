@@ -2,11 +2,13 @@
 mod batch_norm;
 mod blocks;
 mod conv;
+mod conv_layer;
 mod linear;
 mod spectral_norm;
 
 pub use batch_norm::BatchNorm;
 pub use blocks::{ResidualBlock, UpBlock};
 pub use conv::Conv2d;
+pub use conv_layer::ConvLayer;
 pub use linear::{ConditionNet, Expand, Linear};
 pub use spectral_norm::SpectralConv2d;

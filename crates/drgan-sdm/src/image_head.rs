@@ -1,0 +1,54 @@
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer};
+use drgan_tensor::ops::Activation;
+use drgan_tensor::{Ctx, Form, Result, expect_shape};
+
+/// Features to a picture: `tanh(conv3x3(h))`, no bias. Name: `img.0`.
+///
+/// In the released form three convolutions, to C / 2, to C / 4 and to 3 channels, each with its tanh, and the first two
+/// batch-normalised. Names: `img.0`, `img.1`, `img.3`, `img.4`, `img.6`.
+///
+/// # Paper
+/// Section III (docs/divergences.md, image heads).
+#[derive(Clone, Debug)]
+pub struct ImageHead {
+    layers: Vec<ConvLayer>,
+    channels: usize,
+}
+
+impl ImageHead {
+    /// For maps of `channels`, in the released form a multiple of 4.
+    ///
+    /// # Errors
+    /// A parameter is missing or of another shape.
+    pub fn new(channels: usize, form: Form, vb: VarBuilder<'_>) -> Result<Self> {
+        let vb = vb.pp("img");
+        let widths = match form {
+            Form::Paper => vec![channels, 3],
+            Form::Released => vec![channels, channels / 2, channels / 4, 3],
+        };
+        let last = widths.len() - 2;
+        let layer = |(i, pair): (usize, &[usize])| {
+            let conv = Conv2d::same3x3(pair[0], pair[1], vb.pp(3 * i))?;
+            Ok(if i == last {
+                ConvLayer::plain(conv, Activation::Identity)
+            } else {
+                let norm = BatchNorm::new(pair[1], vb.pp(3 * i + 1))?;
+                ConvLayer::normalised(conv, norm, Activation::Identity)
+            })
+        };
+        Ok(Self { layers: widths.windows(2).enumerate().map(layer).collect::<Result<_>>()?, channels })
+    }
+
+    /// # Shapes
+    /// `h` `(B, C, H, W)`; the result `(B, 3, H, W)` in `[-1, 1]`.
+    ///
+    /// # Errors
+    /// Another number of channels; in the released form in training, fewer than two values a channel.
+    pub fn forward(&self, h: &Tensor, ctx: &Ctx) -> Result<Tensor> {
+        let c = self.channels;
+        expect_shape("ImageHead: h", h, &[None, Some(c), None, None], &format!("(B, C = {c}, H, W)"))?;
+        self.layers.iter().try_fold(h.clone(), |x, layer| Ok(layer.forward(&x, ctx)?.tanh()?))
+    }
+}
