@@ -8,6 +8,7 @@ mod decoder;
 mod discriminator;
 mod encoder;
 mod heads;
+mod infer;
 mod latent;
 
 pub use config::DiscriminatorConfig;

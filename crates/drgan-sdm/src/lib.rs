@@ -10,6 +10,7 @@ mod config;
 mod disentangle;
 mod generator;
 mod image_head;
+mod infer;
 mod real_image;
 mod stage;
 
