@@ -41,7 +41,7 @@ impl Data {
                 let fluent = fluent.map_or_else(|| pack("@lobehub/fluent-emoji-3d@1.1.0"), Ok)?;
                 let emojibase = emojibase.map_or_else(|| pack("emojibase-data@17.0.0"), Ok)?;
                 let out = out.unwrap_or_else(|| run::root().join(EMOJI));
-                let mut drgan = Command::new(run::build_drgan()?);
+                let mut drgan = Command::new(run::build("drgan")?);
                 drgan.args(["data", "emoji", "--fluent"]).arg(fluent).arg("--emojibase").arg(emojibase);
                 drgan.arg("--out").arg(out);
                 run::become_it(drgan)

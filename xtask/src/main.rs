@@ -17,6 +17,7 @@ Examples:
   cargo xtask train --preset tiny --out runs/t   a run of seconds
   cargo xtask sample \"a red heart\" --out hearts.png
   cargo xtask train --help                       the options of `drgan train`
+  cargo xtask parity ../shared/golden            hold golden files of another framework against our modules
   cargo xtask test                               all tests
   cargo xtask bench kernels -- up_conv2d         some benchmarks of one module
   cargo xtask bench --baseline before            compare with what `--save-baseline before` kept
@@ -48,6 +49,8 @@ enum Task {
     Evaluate(Rest),
     /// Make data sets.
     Data(data::Data),
+    /// Hold golden files against our modules, e.g. `cargo xtask parity ../shared/golden`.
+    Parity(Rest),
     /// Run all tests.
     Test(test::Test),
     /// Run the benchmarks of one module, or of all.
@@ -68,6 +71,7 @@ fn main() -> Result<ExitCode> {
         Task::Sample(rest) => run::drgan("sample", &rest.args),
         Task::Evaluate(rest) => run::drgan("evaluate", &rest.args),
         Task::Data(data) => data.run(),
+        Task::Parity(rest) => run::parity(&rest.args),
         Task::Test(test) => test.run(),
         Task::Bench(bench) => bench.run(),
         Task::Tidy { root } => tidy::run(&root),

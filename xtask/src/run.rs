@@ -27,8 +27,8 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
-/// Builds the `drgan` binary and says where it lies.
-pub(crate) fn build_drgan() -> Result<PathBuf> {
+/// Builds the workspace's binaries and says where `name` lies.
+pub(crate) fn build(name: &str) -> Result<PathBuf> {
     // The named test is ours, small, and here for one reason: without a test, cargo leaves development dependencies
     // out of its choice of features, and builds candle for `drgan` and once more for the tests.
     let targets = ["--bins", "--test", "command_line"];
@@ -41,7 +41,7 @@ pub(crate) fn build_drgan() -> Result<PathBuf> {
         bail!("the build failed: see the compiler's messages above")
     }
     let messages = String::from_utf8_lossy(&built.stdout);
-    executable(&messages, "drgan").context("the build made no binary named `drgan`")
+    executable(&messages, name).with_context(|| format!("the build made no binary named `{name}`"))
 }
 
 /// The path of the binary `name` in cargo's JSON messages.
@@ -53,9 +53,16 @@ fn executable(messages: &str, name: &str) -> Option<PathBuf> {
 
 /// Builds `drgan` and becomes `drgan COMMAND ARGS`, in the caller's directory.
 pub(crate) fn drgan(command: &str, args: &[String]) -> Result<ExitCode> {
-    let mut drgan = Command::new(build_drgan()?);
+    let mut drgan = Command::new(build("drgan")?);
     drgan.arg(command).args(args);
     become_it(drgan)
+}
+
+/// Builds `drgan-parity` and becomes it, in the caller's directory.
+pub(crate) fn parity(args: &[String]) -> Result<ExitCode> {
+    let mut parity = Command::new(build("drgan-parity")?);
+    parity.args(args);
+    become_it(parity)
 }
 
 /// Replaces this process, so that signals, terminal and exit status are the command's own: Ctrl-C reaches a training

@@ -171,7 +171,7 @@ fn check_positive(field: &'static str, value: f64) -> Result<()> {
 
 /// The released image heads halve the channels twice.
 fn check_form(form: Form, ngf: usize, field: &'static str) -> Result<()> {
-    if form == Form::Released && ngf % 4 != 0 {
+    if form == Form::Released && !ngf.is_multiple_of(4) {
         return Err(Error::Config {
             field,
             reason: format!("{ngf}; the released form needs a multiple of 4"),

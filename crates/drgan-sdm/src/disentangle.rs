@@ -30,7 +30,7 @@ impl Default for MaskConfig {
 /// Names, the released code's: `0`, `3` (convolutions), `1`, `4` (normalisations, if any).
 ///
 /// # Paper
-/// Section III, semantic disentangling (docs/divergences.md, masks and mask scale).
+/// Section III, semantic disentangling (docs/divergences.md, masks; docs/divergences.md, mask scale).
 #[derive(Clone, Debug)]
 pub struct Disentangle {
     layers: [ConvLayer; 2],

@@ -1,2 +1,5 @@
 //! Weight files.
 pub mod safetensors;
+pub mod torch;
+
+pub use safetensors::{Metadata, Tensors};

@@ -1,0 +1,442 @@
+//! A pickle machine that builds values and executes nothing.
+//!
+//! Every operation reads at least one byte and makes at most one value of fixed size, and strings are slices of the input, so
+//! memory is bounded by the length of the input. What would call a function is refused by the function's name, but for
+//! the few that torch.save writes for tensors, whose meaning is known here.
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// A value; lists and dictionaries are places in [`Machine`]'s tables, since a pickle fills them after remembering them.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    None,
+    Bool(bool),
+    Int(i64),
+    /// An integer beyond 64 bits.
+    Long,
+    Float,
+    Text(Rc<str>),
+    /// Items, and how many tuples deep they go: a tuple is dropped by recursion.
+    Tuple(Rc<[Value]>, usize),
+    List(usize),
+    Dict(usize),
+    Global(Rc<str>),
+    Storage(Rc<Storage>),
+    Tensor(Rc<View>),
+}
+
+/// What a persistent id says of a storage.
+#[derive(Debug)]
+pub(super) struct Storage {
+    pub(super) kind: Rc<str>,
+    pub(super) key: Rc<str>,
+    pub(super) len: usize,
+    /// Of a legacy view: where it starts in the storage `key`, in elements.
+    pub(super) start: usize,
+}
+
+/// A tensor as a view of a storage.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) storage: Rc<Storage>,
+    pub(super) offset: usize,
+    pub(super) shape: Vec<usize>,
+    pub(super) strides: Vec<usize>,
+}
+
+/// Stack, memo and tables of one pickle.
+#[derive(Default)]
+pub(super) struct Machine {
+    stack: Vec<Value>,
+    marks: Vec<usize>,
+    memo: HashMap<usize, Value>,
+    lists: Vec<Vec<Value>>,
+    dicts: Vec<Vec<(Value, Value)>>,
+}
+
+/// Of tensors; of tuples within tuples.
+const MAX_RANK: usize = 32;
+const MAX_DEPTH: usize = 64;
+
+type Result<T> = std::result::Result<T, String>;
+
+/// The input, from which nothing is read past its end.
+pub(super) struct Bytes<'a> {
+    all: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Bytes<'a> {
+    pub(super) fn new(all: &'a [u8]) -> Self {
+        Self { all, at: 0 }
+    }
+
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn take(&mut self, n: usize) -> Result<&'a [u8]> {
+        let end = self.at.checked_add(n).filter(|end| *end <= self.all.len());
+        let end = end.ok_or_else(|| format!("cut short at byte {}: {n} more bytes were to come", self.at))?;
+        let part = &self.all[self.at..end];
+        self.at = end;
+        Ok(part)
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut out = [0; N];
+        out.copy_from_slice(self.take(N)?);
+        Ok(out)
+    }
+
+    fn byte(&mut self) -> Result<u8> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn line(&mut self) -> Result<&'a str> {
+        let rest = &self.all[self.at..];
+        let len = rest.iter().position(|b| *b == b'\n').ok_or("cut short within a line")?;
+        let line = self.take(len + 1)?;
+        std::str::from_utf8(&line[..len]).map_err(|_| "a line that is not text".to_owned())
+    }
+
+    /// A length of `N` bytes.
+    fn len<const N: usize>(&mut self) -> Result<usize> {
+        let mut wide = [0; 8];
+        wide[..N].copy_from_slice(self.take(N)?);
+        usize::try_from(u64::from_le_bytes(wide)).map_err(|_| "a length beyond this machine's".to_owned())
+    }
+}
+
+fn text(bytes: &[u8]) -> Value {
+    // Python 2's strings are bytes of no stated encoding; names are ASCII.
+    Value::Text(String::from_utf8_lossy(bytes).into())
+}
+
+/// Little-endian two's complement of any length.
+fn long(bytes: &[u8]) -> Value {
+    if bytes.len() > 8 {
+        return Value::Long;
+    }
+    let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
+    let mut wide = [if negative { 0xff } else { 0 }; 8];
+    wide[..bytes.len()].copy_from_slice(bytes);
+    Value::Int(i64::from_le_bytes(wide))
+}
+
+impl Machine {
+    /// Runs one pickle from `input`, up to its stop; the value it leaves.
+    pub(super) fn run(&mut self, input: &mut Bytes<'_>) -> Result<Value> {
+        loop {
+            let at = input.position();
+            let op = input.byte()?;
+            if op == b'.' {
+                return self.pop();
+            }
+            self.step(op, input).map_err(|e| format!("{e} (pickle operation {op:#04x} at byte {at})"))?;
+        }
+    }
+
+    pub(super) fn list(&self, place: usize) -> &[Value] {
+        &self.lists[place]
+    }
+
+    pub(super) fn dict(&self, place: usize) -> &[(Value, Value)] {
+        &self.dicts[place]
+    }
+
+    fn step(&mut self, op: u8, input: &mut Bytes<'_>) -> Result<()> {
+        let value = match op {
+            0x80 => return input.byte().map(drop),
+            0x95 => return input.take(8).map(drop),
+            b'(' => {
+                self.marks.push(self.stack.len());
+                return Ok(());
+            }
+            b'0' => return self.pop().map(drop),
+            b'1' => return self.since_mark().map(drop),
+            b'2' => self.top()?.clone(),
+            b'N' => Value::None,
+            0x88 => Value::Bool(true),
+            0x89 => Value::Bool(false),
+            b'I' | b'L' => number(input.line()?)?,
+            b'J' => Value::Int(i32::from_le_bytes(input.array()?).into()),
+            b'K' => Value::Int(input.byte()?.into()),
+            b'M' => Value::Int(u16::from_le_bytes(input.array()?).into()),
+            0x8a => {
+                let n = input.len::<1>()?;
+                long(input.take(n)?)
+            }
+            0x8b => {
+                let n = input.len::<4>()?;
+                long(input.take(n)?)
+            }
+            b'F' => input.line().map(|_| Value::Float)?,
+            b'G' => input.take(8).map(|_| Value::Float)?,
+            b'S' => text(input.line()?.trim_matches(['\'', '"']).as_bytes()),
+            b'V' => text(input.line()?.as_bytes()),
+            b'U' | b'C' | 0x8c => {
+                let n = input.len::<1>()?;
+                text(input.take(n)?)
+            }
+            b'T' | b'B' | b'X' => {
+                let n = input.len::<4>()?;
+                text(input.take(n)?)
+            }
+            0x8d | 0x8e => {
+                let n = input.len::<8>()?;
+                text(input.take(n)?)
+            }
+            b']' => self.new_list(vec![]),
+            b'l' => {
+                let items = self.since_mark()?;
+                self.new_list(items)
+            }
+            b'a' | b'e' => return self.append(op == b'e'),
+            b')' => tuple(vec![])?,
+            b't' => tuple(self.since_mark()?)?,
+            0x85..=0x87 => {
+                let n = usize::from(op - 0x84);
+                let from = self.stack.len().checked_sub(n).filter(|from| *from >= self.floor());
+                tuple(self.stack.split_off(from.ok_or("too few values for a tuple")?))?
+            }
+            b'}' => self.new_dict(vec![]),
+            b'd' => {
+                let items = pairs(self.since_mark()?)?;
+                self.new_dict(items)
+            }
+            b's' | b'u' => return self.set(op == b'u'),
+            b'g' => {
+                let index = input.line()?.parse().map_err(|_| "a memo index that is no number")?;
+                self.recall(index)?
+            }
+            b'h' => {
+                let index = input.len::<1>()?;
+                self.recall(index)?
+            }
+            b'j' => {
+                let index = input.len::<4>()?;
+                self.recall(index)?
+            }
+            b'p' => {
+                let index = input.line()?.parse().map_err(|_| "a memo index that is no number")?;
+                return self.remember(index);
+            }
+            b'q' => {
+                let index = input.len::<1>()?;
+                return self.remember(index);
+            }
+            b'r' => {
+                let index = input.len::<4>()?;
+                return self.remember(index);
+            }
+            0x94 => return self.remember(self.memo.len()),
+            b'c' => Value::Global(format!("{}.{}", input.line()?, input.line()?).into()),
+            0x93 => match (self.pop()?, self.pop()?) {
+                (Value::Text(name), Value::Text(module)) => Value::Global(format!("{module}.{name}").into()),
+                _ => return Err("a name that is no text".into()),
+            },
+            b'R' => {
+                let (arguments, function) = (self.pop()?, self.pop()?);
+                self.reduce(&function, &arguments)?
+            }
+            b'b' => {
+                // A dictionary's attributes (`_metadata` of a state dict) say nothing of its tensors.
+                self.pop()?;
+                return match self.top()? {
+                    Value::Dict(_) | Value::Tensor(_) => Ok(()),
+                    other => Err(format!("attributes of {} are not read", describe(other))),
+                };
+            }
+            b'Q' => persistent(&self.pop()?)?,
+            _ => return Err("an operation that torch.save does not write".into()),
+        };
+        self.stack.push(value);
+        Ok(())
+    }
+
+    /// The functions of a state dict, by what they mean.
+    fn reduce(&mut self, function: &Value, arguments: &Value) -> Result<Value> {
+        let (Value::Global(name), Value::Tuple(args, _)) = (function, arguments) else {
+            return Err(format!("{} is called", describe(function)));
+        };
+        match (&**name, &**args) {
+            ("collections.OrderedDict", []) => Ok(self.new_dict(vec![])),
+            ("collections.OrderedDict", [Value::List(items)]) => {
+                // Taken, not copied: a list that is used again and again would grow without bound.
+                let items = std::mem::take(&mut self.lists[*items]);
+                let pair = |item: Value| match item {
+                    Value::Tuple(pair, _) if pair.len() == 2 => Ok((pair[0].clone(), pair[1].clone())),
+                    Value::List(pair) if self.lists[pair].len() == 2 => {
+                        Ok((self.lists[pair][0].clone(), self.lists[pair][1].clone()))
+                    }
+                    other => Err(format!("an OrderedDict of {}", describe(&other))),
+                };
+                let items = items.into_iter().map(pair).collect::<Result<_>>()?;
+                Ok(self.new_dict(items))
+            }
+            ("torch._utils._rebuild_tensor", [storage, offset, shape, strides])
+            | ("torch._utils._rebuild_tensor_v2", [storage, offset, shape, strides, ..]) => {
+                view(storage, offset, shape, strides)
+            }
+            ("torch._utils._rebuild_parameter", [data @ Value::Tensor(_), ..])
+            | ("torch.Size", [data @ Value::Tuple(..)])
+            | ("torch.nn.parameter.Parameter", [data @ Value::Tensor(_), ..]) => Ok(data.clone()),
+            ("_codecs.encode", [data @ Value::Text(_), ..]) => Ok(data.clone()),
+            _ => Err(format!("it wants `{name}` called; only tensors and plain containers are read")),
+        }
+    }
+
+    fn pop(&mut self) -> Result<Value> {
+        let full = self.stack.len() > self.floor();
+        full.then(|| self.stack.pop()).flatten().ok_or_else(|| "an empty stack".to_owned())
+    }
+
+    fn top(&self) -> Result<&Value> {
+        self.stack
+            .last()
+            .filter(|_| self.stack.len() > self.floor())
+            .ok_or_else(|| "an empty stack".to_owned())
+    }
+
+    /// What lies below belongs to whoever set the last mark.
+    fn floor(&self) -> usize {
+        self.marks.last().copied().unwrap_or(0)
+    }
+
+    fn since_mark(&mut self) -> Result<Vec<Value>> {
+        let mark = self.marks.pop().ok_or("no mark")?;
+        Ok(self.stack.split_off(mark))
+    }
+
+    fn new_list(&mut self, items: Vec<Value>) -> Value {
+        self.lists.push(items);
+        Value::List(self.lists.len() - 1)
+    }
+
+    fn new_dict(&mut self, items: Vec<(Value, Value)>) -> Value {
+        self.dicts.push(items);
+        Value::Dict(self.dicts.len() - 1)
+    }
+
+    fn append(&mut self, many: bool) -> Result<()> {
+        let items = if many { self.since_mark()? } else { vec![self.pop()?] };
+        let Value::List(list) = *self.top()? else { return Err("values appended to no list".into()) };
+        self.lists[list].extend(items);
+        Ok(())
+    }
+
+    fn set(&mut self, many: bool) -> Result<()> {
+        let items = if many {
+            pairs(self.since_mark()?)?
+        } else {
+            let (value, key) = (self.pop()?, self.pop()?);
+            vec![(key, value)]
+        };
+        let Value::Dict(dict) = *self.top()? else { return Err("items set in no dictionary".into()) };
+        self.dicts[dict].extend(items);
+        Ok(())
+    }
+
+    fn remember(&mut self, index: usize) -> Result<()> {
+        let value = self.top()?.clone();
+        self.memo.insert(index, value);
+        Ok(())
+    }
+
+    fn recall(&self, index: usize) -> Result<Value> {
+        self.memo.get(&index).cloned().ok_or_else(|| format!("memo {index} is empty"))
+    }
+}
+
+fn tuple(items: Vec<Value>) -> Result<Value> {
+    let below = items.iter().map(|v| if let Value::Tuple(_, depth) = v { *depth } else { 0 }).max();
+    let depth = below.unwrap_or(0) + 1;
+    if depth > MAX_DEPTH {
+        return Err(format!("tuples nested more than {MAX_DEPTH} deep"));
+    }
+    Ok(Value::Tuple(items.into(), depth))
+}
+
+fn pairs(items: Vec<Value>) -> Result<Vec<(Value, Value)>> {
+    if items.len() % 2 == 1 {
+        return Err("a key without a value".into());
+    }
+    let mut items = items.into_iter();
+    Ok(std::iter::from_fn(|| Some((items.next()?, items.next()?))).collect())
+}
+
+/// `I` and `L` lines; booleans are `I00` and `I01`.
+fn number(line: &str) -> Result<Value> {
+    match line {
+        "00" => Ok(Value::Bool(false)),
+        "01" => Ok(Value::Bool(true)),
+        _ => line.trim_end_matches('L').parse().map(Value::Int).map_err(|_| format!("`{line}` is no number")),
+    }
+}
+
+pub(super) fn size(value: &Value) -> Result<usize> {
+    match value {
+        Value::Int(n) => usize::try_from(*n).map_err(|_| format!("{n} where a size was to come")),
+        other => Err(format!("{} where a size was to come", describe(other))),
+    }
+}
+
+fn sizes(value: &Value) -> Result<Vec<usize>> {
+    match value {
+        Value::Tuple(items, _) if items.len() <= MAX_RANK => items.iter().map(size).collect(),
+        other => Err(format!("{} where sizes were to come", describe(other))),
+    }
+}
+
+fn view(storage: &Value, offset: &Value, shape: &Value, strides: &Value) -> Result<Value> {
+    let Value::Storage(storage) = storage else {
+        return Err(format!("a tensor over {}", describe(storage)));
+    };
+    let (shape, strides) = (sizes(shape)?, sizes(strides)?);
+    if shape.len() != strides.len() {
+        return Err(format!("a tensor of shape {shape:?} with strides {strides:?}"));
+    }
+    Ok(Value::Tensor(Rc::new(View { storage: storage.clone(), offset: size(offset)?, shape, strides })))
+}
+
+/// `('storage', type, key, location, elements)`, in the legacy format followed by `None` or `(key, start, elements)`.
+fn persistent(id: &Value) -> Result<Value> {
+    let Value::Tuple(parts, _) = id else { return Err(format!("{} as a persistent id", describe(id))) };
+    let [Value::Text(what), Value::Global(kind), Value::Text(key), _, len, rest @ ..] = &**parts else {
+        return Err(match parts.first() {
+            Some(Value::Text(what)) => {
+                format!("a persistent id of `{what}`: a whole pickled module? Save its state_dict")
+            }
+            _ => "a persistent id of unknown form".into(),
+        });
+    };
+    if **what != *"storage" {
+        return Err(format!("a persistent id of `{what}`"));
+    }
+    let (start, len) = match rest {
+        [] | [Value::None] => (0, size(len)?),
+        [Value::Tuple(view, _)] => match &**view {
+            [_, start, len] => (size(start)?, size(len)?),
+            _ => return Err("a storage's view of unknown form".into()),
+        },
+        _ => return Err("a persistent id of unknown form".into()),
+    };
+    Ok(Value::Storage(Rc::new(Storage { kind: kind.clone(), key: key.clone(), len, start })))
+}
+
+pub(super) fn describe(value: &Value) -> String {
+    match value {
+        Value::None => "None".into(),
+        Value::Bool(_) => "a boolean".into(),
+        Value::Int(_) | Value::Long => "an integer".into(),
+        Value::Float => "a number".into(),
+        Value::Text(_) => "text".into(),
+        Value::Tuple(..) => "a tuple".into(),
+        Value::List(_) => "a list".into(),
+        Value::Dict(_) => "a dictionary".into(),
+        Value::Global(name) => format!("`{name}`"),
+        Value::Storage(_) => "a storage".into(),
+        Value::Tensor(_) => "a tensor".into(),
+    }
+}

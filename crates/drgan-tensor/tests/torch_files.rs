@@ -1,0 +1,117 @@
+//! PyTorch checkpoints of both formats: values, and what is refused. Fixtures are made by tests/fixtures/make.py.
+#![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
+use candle_core::{DType, Device, Tensor};
+use drgan_tensor::testing::Fill;
+use drgan_tensor::weights::Tensors;
+use drgan_tensor::weights::torch::{Format, format_of, from_bytes, load, strip_module};
+use rstest::rstest;
+use std::path::{Path, PathBuf};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn read(name: &str) -> Tensors {
+    load(&fixture(name), &Device::Cpu).unwrap()
+}
+
+fn refusal(name: &str) -> String {
+    load(&fixture(name), &Device::Cpu).unwrap_err().to_string()
+}
+
+fn floats(t: &Tensor) -> Vec<f32> {
+    t.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+#[rstest]
+#[case("state.zip.pth")]
+#[case("state.legacy.pth")]
+#[case("python2.legacy.pth")]
+#[case("training.zip.pth")]
+#[case("training.legacy.pth")]
+fn every_type_stride_and_offset_is_read(#[case] name: &str) {
+    let t = read(name);
+    assert_eq!(t.len(), 15, "the optimizer's tensor is not the network's: {:?}", t.keys());
+    assert_eq!((t["whole"].dims(), floats(&t["whole"])), (&[3, 4][..], (0..12).map(|v| v as f32).collect()));
+    assert_eq!(t["transposed"].dims(), [4, 3]);
+    assert_eq!(floats(&t["transposed"]), [0., 4., 8., 1., 5., 9., 2., 6., 10., 3., 7., 11.]);
+    assert_eq!(floats(&t["part"]), [5., 6., 9., 10.]);
+    assert_eq!(floats(&t["learnt"]), [8., 9., 10., 11.]);
+    assert_eq!((t["old"].dims(), floats(&t["old"])), (&[2, 1, 3][..], vec![0., 2., 4., 6., 8., 10.]));
+    assert_eq!(t["none"].dims(), [0, 4]);
+    for name in ["double", "half", "bfloat16"] {
+        assert_eq!(floats(&t[name]), [0.5, -2.], "{name}");
+    }
+    for name in ["int", "short", "char"] {
+        assert_eq!(t[name].to_vec1::<i64>().unwrap(), [-3, 4], "{name}");
+    }
+    assert_eq!(t["long"].to_scalar::<i64>().unwrap(), 7);
+    assert_eq!(t["byte"].to_vec1::<u8>().unwrap(), [3, 255]);
+    assert_eq!(t["bool"].to_vec1::<u8>().unwrap(), [1, 0]);
+}
+
+#[test]
+fn float_types_are_kept_where_asked_for() {
+    let path = fixture("state.legacy.pth");
+    let t = from_bytes(&std::fs::read(&path).unwrap(), &path, &Device::Cpu).unwrap();
+    assert_eq!((t["double"].dtype(), t["half"].dtype()), (DType::F64, DType::F16));
+}
+
+#[test]
+fn data_parallel_names_lose_their_prefix() {
+    let whole = read("state.zip.pth");
+    let stripped = strip_module(read("module.zip.pth"));
+    assert!(stripped.keys().eq(whole.keys()));
+    let mut mixed = read("module.zip.pth");
+    mixed.insert("other".into(), whole["part"].clone());
+    assert!(strip_module(mixed).contains_key("module.part"), "a module of that name, not a wrapper");
+}
+
+#[rstest]
+#[case("hostile.zip.pth", "posix.system")]
+#[case("hostile.legacy.pth", "posix.system")]
+#[case("big_endian.legacy.pth", "big-endian")]
+#[case("outside.zip.pth", "tensor `w`: it reaches outside its storage")]
+#[case("expanded.zip.pth", "expanded")]
+#[case("overflow.zip.pth", "tensor `w`: sizes beyond")]
+#[case("claims.zip.pth", "claims 1 values and holds 0 bytes")]
+#[case("several.zip.pth", "several state dicts (a, b)")]
+#[case("make.py", "neither of PyTorch's")]
+#[case("absent.pth", "cannot be read")]
+fn what_is_refused_is_named(#[case] name: &str, #[case] reason: &str) {
+    let message = refusal(name);
+    assert!(message.contains(reason) && message.contains(name), "{message}");
+}
+
+#[test]
+fn formats_are_told_by_their_first_bytes() {
+    let of = |name: &str| format_of(&std::fs::read(fixture(name)).unwrap());
+    assert_eq!(of("state.zip.pth"), Some(Format::Zip));
+    assert_eq!(of("state.legacy.pth"), Some(Format::Legacy));
+    assert_eq!(of("make.py"), None);
+    assert_eq!(format_of(b""), None);
+}
+
+/// Real files of both formats hold what the golden rule gives.
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped check says so")]
+fn files_of_pytorch_follow_the_fill_rule() {
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|a| a.join("shared/golden"));
+    let Some(golden) = above.into_iter().find(|p| p.join("stage2.legacy.pth").exists()) else {
+        eprintln!("skipped: no shared/golden beside the repository");
+        return;
+    };
+    for (name, prefix) in [
+        ("stage2.legacy.pth", "generator.h_net2."),
+        ("text_encoder.legacy.pth", "text_encoder."),
+        ("text_encoder.zip.pth", "text_encoder."),
+    ] {
+        let tensors = load(&golden.join(name), &Device::Cpu).unwrap();
+        assert!(tensors.len() > 8, "{name}");
+        for (key, t) in tensors.iter().filter(|(_, t)| t.dtype().is_float()) {
+            let want = Fill::new("seed-a", prefix).values(key, t.dims());
+            let close = floats(t).iter().zip(&want).all(|(g, w)| (g - w).abs() <= 1e-6 * w.abs().max(1e-3));
+            assert!(close, "{name}: {key}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+use super::{Place, outputs};
+use crate::{Golden, Row};
+use anyhow::Result;
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use drgan_tensor::{Ctx, FromConfig, ImageEncoder, Mode, TextEncoder, TokenBatch};
+use drgan_text::{
+    Backbone, BackboneKind, BiLstmEncoder, DamsmImageEncoder, EfficientNetLite0, ImageEncoderConfig,
+    TextEncoderConfig, load_backbone_weights,
+};
+
+/// Words and sentence of the file's captions by the encoder of `vb`.
+pub(super) fn compare(g: &Golden, cfg: &TextEncoderConfig, vb: VarBuilder<'_>) -> Result<Vec<Row>> {
+    let lens = g.integers("lengths")?.into_iter().map(usize::try_from).collect::<Result<_, _>>()?;
+    let tokens = TokenBatch { ids: g.get("captions")?.to_dtype(DType::U32)?, lens };
+    let out = BiLstmEncoder::from_config(cfg, vb)?.encode_text(&tokens, &mut Ctx::new(Mode::Eval, 0))?;
+    outputs(g, &[("words", &out.words), ("sentence", &out.sentence)])
+}
+
+/// The width of the file's sentences.
+fn words_dim(g: &Golden) -> Result<usize> {
+    Ok(g.get("sentence")?.dim(1)?)
+}
+
+pub(super) fn text_encoder(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
+    let vocab_size = g.number("vocab")?.unwrap_or(place.settings.text_vocabulary);
+    let cfg = TextEncoderConfig { vocab_size, words_dim: words_dim(g)?, ..Default::default() };
+    compare(g, &cfg, g.fill(&place.settings.salt, "text_encoder.").builder())
+}
+
+/// Trained weights of the fashion encoder, in PyTorch's legacy format.
+const FASHION: &str = "fashion_attngan_text_encoder200.pth";
+
+pub(super) fn fashion(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
+    match place.trained(FASHION) {
+        Some(path) => super::checkpoints::encode(g, &path),
+        None => Ok(vec![Row::skipped("", format!("its trained weights {FASHION} are not here (--weights)"))]),
+    }
+}
+
+pub(super) fn image_encoder(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
+    let vb = g.fill(&place.settings.salt, "image_encoder.").builder();
+    let words_dim = g.get("code")?.dim(1)?;
+    let cfg = ImageEncoderConfig { backbone: BackboneKind::InceptionV3, words_dim, ..Default::default() };
+    let out = DamsmImageEncoder::from_config(&cfg, vb.clone(), vb)?.encode_image(g.get("image")?)?;
+    outputs(g, &[("regions", &out.regions), ("code", &out.code)])
+}
+
+/// Trained weights of EfficientNet-Lite0.
+const EFFICIENTNET: &str = "efficientnet_lite0_imagenet.safetensors";
+
+pub(super) fn efficientnet(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
+    let Some(path) = place.trained(EFFICIENTNET) else {
+        return Ok(vec![Row::skipped(
+            "",
+            format!("its trained weights {EFFICIENTNET} are not here (--weights)"),
+        )]);
+    };
+    let vb = load_backbone_weights(path, &Device::Cpu)?;
+    let images = g.get("image_u8_hwc")?;
+    // (x - 127) / 128 of the levels x is taken by the network; it is given [-1, 1].
+    let levels = images.to_dtype(DType::F32)?.permute((0, 3, 1, 2))?.contiguous()?;
+    let out = EfficientNetLite0::new(Some(images.dim(1)?), vb.clone())?
+        .features(&levels.affine(1. / 127.5, -1.)?)?;
+    let (classes, width) = g.get("probabilities")?.dims2().map(|(_, n)| (n, out.pooled.dims()[1]))?;
+    let logits = out.pooled.matmul(&vb.get((classes, width), "_fc.weight")?.t()?)?;
+    let logits: Tensor = logits.broadcast_add(&vb.get(classes, "_fc.bias")?)?;
+    let probabilities = candle_nn::ops::softmax(&logits, 1)?;
+    outputs(g, &[("features", &out.pooled), ("probabilities", &probabilities)])
+}

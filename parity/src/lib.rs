@@ -1,0 +1,62 @@
+//! Holds this workspace's modules against golden files: inputs and outputs that another framework computed.
+//!
+//! A golden folder holds `golden.json` (the salt of its weights and settings), one `.safetensors` file a case, lists of the
+//! authors' parameter names, and PyTorch checkpoints. Weights are not stored: they follow from each parameter's name
+//! ([`drgan_tensor::testing::Fill`]).
+mod cases;
+mod golden;
+mod measure;
+mod report;
+mod settings;
+
+pub use golden::Golden;
+pub use measure::relative_error;
+pub use report::{Report, Row, Verdict};
+pub use settings::Settings;
+
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+
+/// Largest relative error of an output.
+pub const OUTPUT: f64 = 1e-4;
+/// Largest relative error of a gradient.
+pub const GRADIENT: f64 = 1e-3;
+
+/// Runs every golden file in `dir`. `weights` is a folder searched for trained weights that some files belong to.
+///
+/// # Errors
+/// `dir` cannot be read, has no `golden.json`, or holds a file of unknown purpose. What goes wrong within a case is a
+/// failed row of the report.
+pub fn run(dir: &Path, weights: &Path) -> Result<Report> {
+    let settings = Settings::read(&dir.join("golden.json"))?;
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).with_context(|| dir.display().to_string())? {
+        let name = entry?.file_name();
+        names.push(name.into_string().map_err(|n| anyhow::anyhow!("{}: not UTF-8", n.display()))?);
+    }
+    names.sort();
+    let mut found = Vec::new();
+    let mut unknown = Vec::new();
+    for name in names {
+        match cases::of(&name) {
+            Some(case) => found.push((name, case)),
+            None if cases::COMPANIONS.contains(&name.as_str()) => {}
+            None => unknown.push(name),
+        }
+    }
+    if !unknown.is_empty() {
+        bail!("{}: no golden file is called: {}", dir.display(), unknown.join(", "));
+    }
+    if found.is_empty() {
+        bail!("{}: holds no golden file", dir.display());
+    }
+    let mut report = Report { notes: settings.notes.clone(), ..Report::default() };
+    for (name, case) in found {
+        let place = cases::Place { dir, name: &name, settings: &settings, weights };
+        match case(&place) {
+            Ok(rows) => report.rows.extend(rows.into_iter().map(|row| row.of(&name))),
+            Err(e) => report.rows.push(Row::failed("", format!("{e:#}")).of(&name)),
+        }
+    }
+    Ok(report)
+}

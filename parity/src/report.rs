@@ -1,0 +1,109 @@
+use crate::measure::relative_error;
+use candle_core::Tensor;
+use std::fmt;
+
+/// What became of one comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Both are there: the largest relative error, and how large it may be.
+    Compared {
+        /// Largest relative error.
+        error: f64,
+        /// Largest allowed.
+        tolerance: f64,
+    },
+    /// There was nothing to compare, because of this.
+    Failed(String),
+    /// Left out, because of this.
+    Skipped(String),
+}
+
+impl Verdict {
+    /// Whether it says that something is wrong.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Compared { error, tolerance } => error > tolerance,
+            Self::Failed(_) => true,
+            Self::Skipped(_) => false,
+        }
+    }
+}
+
+/// One line of the table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// File.
+    pub case: String,
+    /// Tensor in it.
+    pub tensor: String,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+impl Row {
+    pub(crate) fn compared(tensor: &str, got: &Tensor, want: &Tensor, tolerance: f64) -> Self {
+        match relative_error(got, want) {
+            Ok(error) => Self::new(tensor, Verdict::Compared { error, tolerance }),
+            Err(e) => Self::failed(tensor, e.to_string()),
+        }
+    }
+
+    pub(crate) fn failed(tensor: &str, why: String) -> Self {
+        Self::new(tensor, Verdict::Failed(why))
+    }
+
+    pub(crate) fn skipped(tensor: &str, why: String) -> Self {
+        Self::new(tensor, Verdict::Skipped(why))
+    }
+
+    pub(crate) fn new(tensor: &str, verdict: Verdict) -> Self {
+        Self { case: String::new(), tensor: tensor.to_owned(), verdict }
+    }
+
+    pub(crate) fn of(self, case: &str) -> Self {
+        Self { case: case.to_owned(), ..self }
+    }
+}
+
+/// The table.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Remarks about the folder as a whole.
+    pub notes: Vec<String>,
+    /// A row a tensor.
+    pub rows: Vec<Row>,
+}
+
+impl Report {
+    /// Number of rows that failed.
+    pub fn failures(&self) -> usize {
+        self.rows.iter().filter(|r| r.verdict.is_failure()).count()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = |of: fn(&Row) -> &str, title: &str| {
+            self.rows.iter().map(|r| of(r).chars().count()).chain([title.len()]).max().unwrap_or(0)
+        };
+        let (case, tensor) = (width(|r| &r.case, "case"), width(|r| &r.tensor, "tensor"));
+        writeln!(f, "{:case$}  {:tensor$}  {:>9}  {:>9}  verdict", "case", "tensor", "error", "tolerance")?;
+        for row in &self.rows {
+            write!(f, "{:case$}  {:tensor$}  ", row.case, row.tensor)?;
+            match &row.verdict {
+                Verdict::Compared { error, tolerance } => {
+                    let verdict = if row.verdict.is_failure() { "FAIL" } else { "ok" };
+                    writeln!(f, "{error:9.1e}  {tolerance:9.0e}  {verdict}")?;
+                }
+                Verdict::Failed(why) => writeln!(f, "{:>9}  {:>9}  FAIL: {why}", "-", "-")?,
+                Verdict::Skipped(why) => writeln!(f, "{:>9}  {:>9}  skipped: {why}", "-", "-")?,
+            }
+        }
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
+        }
+        let skipped = self.rows.iter().filter(|r| matches!(r.verdict, Verdict::Skipped(_))).count();
+        let failed = self.failures();
+        write!(f, "{} compared, {failed} failed, {skipped} skipped", self.rows.len() - skipped)
+    }
+}
