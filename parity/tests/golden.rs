@@ -1,4 +1,5 @@
 //! The committed golden files agree; wrong weights, unknown files and missing tensors are told.
+#![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
 use assert_cmd::Command;
 use drgan_parity::{Report, Verdict, run};
 use std::collections::HashMap;

@@ -49,6 +49,10 @@ enum Task {
     Evaluate(Rest),
     /// Make data sets.
     Data(data::Data),
+    /// Show the tensors of a weight file.
+    Inspect(Rest),
+    /// Write a weight file of others as safetensors.
+    Import(Rest),
     /// Hold golden files against our modules, e.g. `cargo xtask parity ../shared/golden`.
     Parity(Rest),
     /// Run all tests.
@@ -71,6 +75,8 @@ fn main() -> Result<ExitCode> {
         Task::Sample(rest) => run::drgan("sample", &rest.args),
         Task::Evaluate(rest) => run::drgan("evaluate", &rest.args),
         Task::Data(data) => data.run(),
+        Task::Inspect(rest) => run::drgan("inspect", &rest.args),
+        Task::Import(rest) => run::drgan("import", &rest.args),
         Task::Parity(rest) => run::parity(&rest.args),
         Task::Test(test) => test.run(),
         Task::Bench(bench) => bench.run(),

@@ -1,4 +1,5 @@
 //! The command line of `drgan`.
+use crate::import::Network;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -35,6 +36,15 @@ pub enum Command {
     /// Make data sets.
     #[command(subcommand)]
     Data(DataCommand),
+    /// Show the tensors of a weight file: safetensors, or a PyTorch checkpoint.
+    #[command(after_help = "Example:
+  drgan inspect netG_epoch_600.pth")]
+    Inspect(InspectArgs),
+    /// Recognise a weight file of others and write it as safetensors.
+    #[command(after_help = "Examples:
+  drgan import text_encoder200.pth --out text_encoder.safetensors
+  drgan import netG_epoch_600.pth --as generator --out netG.safetensors")]
+    Import(ImportArgs),
 }
 
 /// Arguments of `drgan train`.
@@ -140,6 +150,26 @@ pub struct EmojiArgs {
     #[arg(long, value_name = "TGZ_OR_DIR")]
     pub emojibase: PathBuf,
     /// The tar to write.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// Arguments of `drgan inspect`.
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// A .safetensors or .pth file; PyTorch's legacy and zip formats are told apart by what the file holds.
+    pub file: PathBuf,
+}
+
+/// Arguments of `drgan import`.
+#[derive(Args, Debug)]
+pub struct ImportArgs {
+    /// A .pth or .safetensors file.
+    pub file: PathBuf,
+    /// What it is, where its names do not tell.
+    #[arg(long = "as", value_enum, value_name = "NETWORK")]
+    pub network: Option<Network>,
+    /// The safetensors file to write. Tensors that nothing of ours reads are kept.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
 }

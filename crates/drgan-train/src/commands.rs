@@ -5,7 +5,7 @@
     reason = "the commands' results are printed here and nowhere else"
 )]
 use crate::checkpoint::{self, Checkpoint};
-use crate::cli::{DataCommand, EvaluateArgs, SampleArgs, Threads, TrainArgs};
+use crate::cli::{DataCommand, EvaluateArgs, ImportArgs, InspectArgs, SampleArgs, Threads, TrainArgs};
 use crate::config::{Overrides, RunConfig};
 use crate::data::{Dataset, Loader, Split};
 use crate::encoders::Encoders;
@@ -17,8 +17,10 @@ use crate::run_dir::RunDir;
 use crate::sampler::TrainedRun;
 use crate::sinks::{Console, Jsonl};
 use crate::train::{Outcome, Session};
-use crate::{report, sample_grid};
+use crate::{import as importer, report, sample_grid};
 use anyhow::{Context, Result, bail};
+use candle_core::Device;
+use drgan_tensor::weights;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -186,6 +188,44 @@ pub fn data(command: &DataCommand) -> Result<()> {
             println!("{report}");
         }
     }
+    Ok(())
+}
+
+/// `drgan inspect`.
+///
+/// # Errors
+/// No weight file.
+pub fn inspect(args: &InspectArgs) -> Result<()> {
+    let opened = weights::open(&args.file, &Device::Cpu)?;
+    print!("{}", importer::table(&opened)?);
+    match importer::fit(&opened.shapes(), None) {
+        Ok(fit) => print!("{}", importer::report(&fit)),
+        Err(e) => println!("{e}"),
+    }
+    Ok(())
+}
+
+/// `drgan import`.
+///
+/// # Errors
+/// No weight file, no network of ours, tensors missing; nothing is written then.
+pub fn import(args: &ImportArgs) -> Result<()> {
+    let opened = weights::open(&args.file, &Device::Cpu)?;
+    let fit =
+        importer::fit(&opened.shapes(), args.network).with_context(|| args.file.display().to_string())?;
+    print!("{}", importer::report(&fit));
+    if !fit.missing.is_empty() {
+        bail!(
+            "{}: {} tensors of a {} are missing; nothing was written",
+            args.file.display(),
+            fit.missing.len(),
+            fit.network.name()
+        );
+    }
+    let source = args.file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let metadata = importer::metadata(&fit, &source)?;
+    weights::safetensors::save(&args.out, &importer::contiguous(opened.tensors)?, &metadata)?;
+    println!("wrote          {}", args.out.display());
     Ok(())
 }
 

@@ -13,6 +13,7 @@ pub mod estimate;
 pub mod evaluate;
 pub mod events;
 pub mod grid;
+pub mod import;
 pub mod interrupt;
 pub mod networks;
 pub mod pretrain;

@@ -17,6 +17,8 @@ fn main() -> std::process::ExitCode {
         Command::Sample(args) => commands::sample(args),
         Command::Evaluate(args) => commands::evaluate(args),
         Command::Data(command) => commands::data(command),
+        Command::Inspect(args) => commands::inspect(args),
+        Command::Import(args) => commands::import(args),
     };
     match done {
         Ok(()) => std::process::ExitCode::SUCCESS,

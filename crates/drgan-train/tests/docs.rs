@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Set, docs/cli.md is written instead of compared.
 const REGENERATE: &str = "DRGAN_WRITE_DOCS";
 /// What `cargo xtask` does itself; the rest it hands to `drgan`.
-const XTASK_OWN: [&str; 4] = ["test", "bench", "tidy", "ci"];
+const XTASK_OWN: [&str; 5] = ["parity", "test", "bench", "tidy", "ci"];
 /// What `cargo xtask data emoji` adds where it is not given.
 const PACKING: [&str; 3] = ["--fluent", "--emojibase", "--out"];
 
@@ -205,7 +205,7 @@ fn docs_with_a_wrong_command_are_found_out() {
         "```\n$ cargo xtask sample\n```",
         "```\ndrgan train --preset emoji\n```",
         "    cargo xtask train --set loss.lamda=2",
-        "Say `cargo xtask inspect runs/x` then.",
+        "Say `cargo xtask dissect runs/x` then.",
         "Say `cargo xtask train --resume\nruns/x --seed 3` then.",
         "```\ncargo xtask train \\\n  --outt runs/x\n```",
         "```\ncargo xtask evaluate --run a b   # twice\n```",

@@ -1,5 +1,7 @@
 //! Weight files.
+mod open;
 pub mod safetensors;
 pub mod torch;
 
+pub use open::{Opened, open};
 pub use safetensors::{Metadata, Tensors};

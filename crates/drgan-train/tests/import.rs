@@ -1,0 +1,70 @@
+//! `drgan import` and `drgan inspect` on whole, partial and foreign files.
+use assert_cmd::Command;
+use candle_core::{DType, Device, Tensor};
+use drgan_tensor::testing::{Tol, assert_close};
+use drgan_tensor::weights::{Metadata, open, safetensors};
+use drgan_tensor::{FromConfig, ParamStore};
+use drgan_text::{BiLstmEncoder, TextEncoderConfig};
+use std::path::Path;
+
+fn drgan(args: &[&str]) -> (bool, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_drgan")).args(args).output().unwrap();
+    (
+        out.status.success(),
+        [out.stdout, out.stderr].map(|s| String::from_utf8_lossy(&s).into_owned()).concat(),
+    )
+}
+
+/// A text encoder as `DataParallel` names it, with a tensor too many.
+fn encoder(dir: &Path) -> std::path::PathBuf {
+    let cfg = TextEncoderConfig { vocab_size: 7, embedding: 4, words_dim: 6, ..Default::default() };
+    let store = ParamStore::seeded(1);
+    BiLstmEncoder::from_config(&cfg, store.builder(DType::F32, &Device::Cpu)).unwrap();
+    let mut tensors: safetensors::Tensors =
+        store.views().into_iter().map(|(n, t)| (format!("module.{n}"), t)).collect();
+    tensors.insert("module.extra.bias".into(), Tensor::new(&[1f32, 2.], &Device::Cpu).unwrap());
+    let path = dir.join("encoder.safetensors");
+    safetensors::save(&path, &tensors, &Metadata::new()).unwrap();
+    path
+}
+
+#[test]
+fn an_import_keeps_every_tensor_and_says_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (encoder(dir.path()), dir.path().join("out.safetensors"));
+    let (done, said) = drgan(&["import", from.to_str().unwrap(), "--out", to.to_str().unwrap()]);
+    assert!(done && said.contains("text-encoder") && said.contains("extra.*"), "{said}");
+    let (was, is) = (open(&from, &Device::Cpu).unwrap(), open(&to, &Device::Cpu).unwrap());
+    assert!(was.tensors.keys().eq(is.tensors.keys()) && is.tensors.contains_key("extra.bias"));
+    for (name, t) in &was.tensors {
+        assert_close(name, &is.tensors[name], t, Tol::EXACT).unwrap();
+    }
+    assert_eq!(
+        (is.metadata["kind"].as_str(), is.metadata["source"].as_str()),
+        ("text-encoder", "encoder.safetensors")
+    );
+    assert!(is.metadata["config"].contains("\"vocab_size\":7"));
+    let (done, said) = drgan(&["inspect", to.to_str().unwrap()]);
+    assert!(
+        done && said.contains("encoder.weight") && said.contains("[7, 4]") && said.contains("10 tensors"),
+        "{said}"
+    );
+}
+
+#[test]
+fn nothing_is_written_of_a_file_that_lacks_something() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (encoder(dir.path()), dir.path().join("out.safetensors"));
+    let mut tensors = open(&from, &Device::Cpu).unwrap().tensors;
+    tensors.remove("rnn.bias_ih_l0");
+    safetensors::save(&from, &tensors, &Metadata::new()).unwrap();
+    let (done, said) = drgan(&["import", from.to_str().unwrap(), "--out", to.to_str().unwrap()]);
+    assert!(!done && said.contains("missing        rnn.bias_ih_l0 [12]") && !to.exists(), "{said}");
+    let (done, said) =
+        drgan(&["import", from.to_str().unwrap(), "--as", "generator", "--out", to.to_str().unwrap()]);
+    assert!(!done && said.contains("ca_net.fc.weight") && said.contains("encoder.safetensors"), "{said}");
+    let text = dir.path().join("page.pth");
+    std::fs::write(&text, "<html>").unwrap();
+    let (done, said) = drgan(&["import", text.to_str().unwrap(), "--out", to.to_str().unwrap()]);
+    assert!(!done && said.contains("web page") && said.contains("page.pth"), "{said}");
+}
