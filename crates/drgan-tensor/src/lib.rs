@@ -14,6 +14,7 @@ mod values;
 
 pub mod init;
 pub mod nn;
+pub mod pickle;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod weights;

@@ -1,6 +1,8 @@
 use crate::{fail, tokenizer::Pipeline};
-use drgan_tensor::Result;
+use drgan_tensor::pickle::Plain;
+use drgan_tensor::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 
 /// The word of index 0: padding.
 pub const END: &str = "<end>";
@@ -46,6 +48,32 @@ impl Vocabulary {
         Ok(Self(words))
     }
 
+    /// The vocabulary of AttnGAN's `captions.pickle`: a list of training captions, held-out captions, words by index, indices
+    /// by word. The order is that of a Python 2 dictionary, which cannot be made again: encoders trained with it need
+    /// this very file.
+    ///
+    /// # Errors
+    /// [`Error::File`] that names the file: no pickle, another form, an index left out.
+    pub fn from_captions_pickle(path: &Path) -> Result<Self> {
+        let bad = |reason: String| Error::file(path, format!("not AttnGAN's captions.pickle: {reason}"));
+        let whole = Plain::load(path)?;
+        let parts = whole.list().unwrap_or_default();
+        let [_, _, Plain::Dict(by_index), ..] = parts else {
+            return Err(bad(format!(
+                "expected [train, test, words by index, indices by word], got {} parts",
+                parts.len()
+            )));
+        };
+        let mut words = vec![None; by_index.len()];
+        for (index, word) in by_index {
+            let place = index.int().and_then(|i| usize::try_from(i).ok()).and_then(|i| words.get_mut(i));
+            let place = place.ok_or_else(|| bad(format!("index {index:?} of {} words", by_index.len())))?;
+            *place = word.text().map(str::to_owned);
+        }
+        let whole = words.into_iter().enumerate().map(|(i, w)| w.ok_or_else(|| bad(format!("no word {i}"))));
+        Self::from_words(whole.collect::<Result<_>>()?).map_err(|e| bad(e.to_string()))
+    }
+
     /// By index.
     pub fn words(&self) -> &[String] {
         &self.0
@@ -77,5 +105,25 @@ mod tests {
         assert!(own(&[END, "bird"]).is_ok_and(|v| v.len() == 2));
         assert!(own(&["bird", END]).is_err() && own(&[]).is_err());
         assert!(own(&[END, "x", "x"]).is_err_and(|e| e.to_string().contains("`x`")));
+    }
+
+    #[test]
+    fn a_captions_pickle_gives_its_own_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("captions.pickle");
+        // [[[2, 1]], [], {0: '<end>', 1: 'red', 2: 'a'}, {...}] as Python 2 wrote it.
+        let head = b"\x80\x02](](](K\x02K\x01ee]}(K\x00U\x05<end>K\x02U\x01aK\x01U\x03redu".as_slice();
+        std::fs::write(&path, [head, b"}e."].concat()).unwrap();
+        let vocabulary = Vocabulary::from_captions_pickle(&path).unwrap();
+        assert_eq!(vocabulary.words(), [END, "red", "a"]);
+        for (bytes, said) in [
+            (b"\x80\x02]".as_slice(), "captions.pickle: not readable as a pickle"),
+            (b"\x80\x02].", "got 0 parts"),
+            (b"\x80\x02](]]}(K\x00U\x05<end>K\x05U\x01au}e.", "index Int(5) of 2 words"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let message = Vocabulary::from_captions_pickle(&path).unwrap_err().to_string();
+            assert!(message.contains(said), "{message}");
+        }
     }
 }

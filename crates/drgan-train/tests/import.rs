@@ -1,4 +1,5 @@
 //! `drgan import` and `drgan inspect` on whole, partial and foreign files.
+#![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
 use assert_cmd::Command;
 use candle_core::{DType, Device, Tensor};
 use drgan_tensor::testing::{Tol, assert_close};

@@ -8,7 +8,7 @@
 //! function but those of tensors and plain containers, whole pickled modules, big-endian files, views that leave their
 //! storage. Allocation is bounded by a small multiple of the file's size.
 mod legacy;
-mod pickle;
+pub(crate) mod pickle;
 mod state_dict;
 mod storage;
 mod zip_format;

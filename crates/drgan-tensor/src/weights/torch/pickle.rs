@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 /// A value; lists and dictionaries are places in [`Machine`]'s tables, since a pickle fills them after remembering them.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     None,
     Bool(bool),
     Int(i64),
@@ -27,26 +27,26 @@ pub(super) enum Value {
 
 /// What a persistent id says of a storage.
 #[derive(Debug)]
-pub(super) struct Storage {
-    pub(super) kind: Rc<str>,
-    pub(super) key: Rc<str>,
-    pub(super) len: usize,
+pub(crate) struct Storage {
+    pub(crate) kind: Rc<str>,
+    pub(crate) key: Rc<str>,
+    pub(crate) len: usize,
     /// Of a legacy view: where it starts in the storage `key`, in elements.
-    pub(super) start: usize,
+    pub(crate) start: usize,
 }
 
 /// A tensor as a view of a storage.
 #[derive(Debug)]
-pub(super) struct View {
-    pub(super) storage: Rc<Storage>,
-    pub(super) offset: usize,
-    pub(super) shape: Vec<usize>,
-    pub(super) strides: Vec<usize>,
+pub(crate) struct View {
+    pub(crate) storage: Rc<Storage>,
+    pub(crate) offset: usize,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) strides: Vec<usize>,
 }
 
 /// Stack, memo and tables of one pickle.
 #[derive(Default)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     stack: Vec<Value>,
     marks: Vec<usize>,
     memo: HashMap<usize, Value>,
@@ -61,21 +61,21 @@ const MAX_DEPTH: usize = 64;
 type Result<T> = std::result::Result<T, String>;
 
 /// The input, from which nothing is read past its end.
-pub(super) struct Bytes<'a> {
+pub(crate) struct Bytes<'a> {
     all: &'a [u8],
     at: usize,
 }
 
 impl<'a> Bytes<'a> {
-    pub(super) fn new(all: &'a [u8]) -> Self {
+    pub(crate) fn new(all: &'a [u8]) -> Self {
         Self { all, at: 0 }
     }
 
-    pub(super) fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 
-    pub(super) fn take(&mut self, n: usize) -> Result<&'a [u8]> {
+    pub(crate) fn take(&mut self, n: usize) -> Result<&'a [u8]> {
         let end = self.at.checked_add(n).filter(|end| *end <= self.all.len());
         let end = end.ok_or_else(|| format!("cut short at byte {}: {n} more bytes were to come", self.at))?;
         let part = &self.all[self.at..end];
@@ -83,7 +83,7 @@ impl<'a> Bytes<'a> {
         Ok(part)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let mut out = [0; N];
         out.copy_from_slice(self.take(N)?);
         Ok(out)
@@ -113,6 +113,51 @@ fn text(bytes: &[u8]) -> Value {
     Value::Text(String::from_utf8_lossy(bytes).into())
 }
 
+/// A quoted line of Python 2: characters up to 255 are bytes.
+fn quoted(line: &str) -> Result<Value> {
+    let inner = ['\'', '"'].iter().find_map(|q| line.trim_end().strip_prefix(*q)?.strip_suffix(*q));
+    let characters = unescape(inner.ok_or("a string without quotes")?)?;
+    let mut bytes = Vec::with_capacity(characters.len());
+    for c in characters {
+        match u8::try_from(u32::from(c)) {
+            Ok(byte) if !c.is_ascii() => bytes.push(byte),
+            _ => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+        }
+    }
+    Ok(text(&bytes))
+}
+
+/// Python's escapes of one line.
+fn unescape(line: &str) -> Result<Vec<char>> {
+    let mut out = Vec::with_capacity(line.len());
+    let mut rest = line.chars();
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        out.push(match rest.next() {
+            Some(kind @ ('x' | 'u' | 'U')) => {
+                let digits = match kind {
+                    'x' => 2,
+                    'u' => 4,
+                    _ => 8,
+                };
+                let hex: String = rest.by_ref().take(digits).collect();
+                let value =
+                    u32::from_str_radix(&hex, 16).map_err(|_| format!("`\\{kind}{hex}` in a string"))?;
+                char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+            Some('n') => '\n',
+            Some('t') => '\t',
+            Some('r') => '\r',
+            Some(other) => other,
+            None => return Err("a string that ends in a backslash".into()),
+        });
+    }
+    Ok(out)
+}
+
 /// Little-endian two's complement of any length.
 fn long(bytes: &[u8]) -> Value {
     if bytes.len() > 8 {
@@ -126,7 +171,7 @@ fn long(bytes: &[u8]) -> Value {
 
 impl Machine {
     /// Runs one pickle from `input`, up to its stop; the value it leaves.
-    pub(super) fn run(&mut self, input: &mut Bytes<'_>) -> Result<Value> {
+    pub(crate) fn run(&mut self, input: &mut Bytes<'_>) -> Result<Value> {
         loop {
             let at = input.position();
             let op = input.byte()?;
@@ -137,11 +182,11 @@ impl Machine {
         }
     }
 
-    pub(super) fn list(&self, place: usize) -> &[Value] {
+    pub(crate) fn list(&self, place: usize) -> &[Value] {
         &self.lists[place]
     }
 
-    pub(super) fn dict(&self, place: usize) -> &[(Value, Value)] {
+    pub(crate) fn dict(&self, place: usize) -> &[(Value, Value)] {
         &self.dicts[place]
     }
 
@@ -173,8 +218,8 @@ impl Machine {
             }
             b'F' => input.line().map(|_| Value::Float)?,
             b'G' => input.take(8).map(|_| Value::Float)?,
-            b'S' => text(input.line()?.trim_matches(['\'', '"']).as_bytes()),
-            b'V' => text(input.line()?.as_bytes()),
+            b'S' => quoted(input.line()?)?,
+            b'V' => Value::Text(unescape(input.line()?)?.into_iter().collect::<String>().into()),
             b'U' | b'C' | 0x8c => {
                 let n = input.len::<1>()?;
                 text(input.take(n)?)
@@ -375,7 +420,7 @@ fn number(line: &str) -> Result<Value> {
     }
 }
 
-pub(super) fn size(value: &Value) -> Result<usize> {
+pub(crate) fn size(value: &Value) -> Result<usize> {
     match value {
         Value::Int(n) => usize::try_from(*n).map_err(|_| format!("{n} where a size was to come")),
         other => Err(format!("{} where a size was to come", describe(other))),
@@ -425,7 +470,7 @@ fn persistent(id: &Value) -> Result<Value> {
     Ok(Value::Storage(Rc::new(Storage { kind: kind.clone(), key: key.clone(), len, start })))
 }
 
-pub(super) fn describe(value: &Value) -> String {
+pub(crate) fn describe(value: &Value) -> String {
     match value {
         Value::None => "None".into(),
         Value::Bool(_) => "a boolean".into(),

@@ -1,0 +1,132 @@
+//! Python pickles of plain values, of protocols 0 to 4 and either Python: what data sets of the time are kept in.
+use crate::weights::torch::pickle::{Bytes, Machine, Value, describe};
+use crate::{Error, Result};
+use std::path::Path;
+
+/// A value without code behind it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plain {
+    /// `None`.
+    None,
+    /// A boolean.
+    Bool(bool),
+    /// An integer of up to 64 bits.
+    Int(i64),
+    /// A string; Python 2's bytes as UTF-8, what is not is replaced.
+    Text(String),
+    /// A list or tuple.
+    List(Vec<Self>),
+    /// A dictionary, in its order.
+    Dict(Vec<(Self, Self)>),
+}
+
+/// Lists within lists beyond this are refused.
+const DEPTH: usize = 16;
+
+impl Plain {
+    /// Reads a file. Nothing is executed: a pickle that wants a function called is refused by the function's name.
+    ///
+    /// # Errors
+    /// [`Error::File`] that names the file and what is wrong or refused.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+        Self::from_bytes(&bytes).map_err(|e| Error::file(path, format!("not readable as a pickle: {e}")))
+    }
+
+    /// [`Plain::load`] of a file's bytes; the result is no larger than a multiple of them.
+    ///
+    /// # Errors
+    /// What is wrong or refused.
+    pub fn from_bytes(bytes: &[u8]) -> std::result::Result<Self, String> {
+        let mut machine = Machine::default();
+        let value = machine.run(&mut Bytes::new(bytes))?;
+        plain(&machine, &value, DEPTH, &mut (16 + 4 * bytes.len()))
+    }
+
+    /// The items of a list.
+    pub fn list(&self) -> Option<&[Self]> {
+        if let Self::List(items) = self { Some(items) } else { None }
+    }
+
+    /// The text.
+    pub fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// The integer.
+    pub fn int(&self) -> Option<i64> {
+        if let Self::Int(n) = self { Some(*n) } else { None }
+    }
+}
+
+/// `budget` counts values: one that is remembered and used again and again is copied each time.
+fn plain(
+    machine: &Machine,
+    value: &Value,
+    depth: usize,
+    budget: &mut usize,
+) -> std::result::Result<Plain, String> {
+    *budget = budget.checked_sub(1).ok_or("its values repeat one another beyond measure")?;
+    let below = depth.checked_sub(1).ok_or_else(|| format!("lists nested more than {DEPTH} deep"));
+    let mut all = |items: &[Value]| -> std::result::Result<Plain, String> {
+        let below = below.clone()?;
+        Ok(Plain::List(
+            items.iter().map(|v| plain(machine, v, below, budget)).collect::<std::result::Result<_, _>>()?,
+        ))
+    };
+    Ok(match value {
+        Value::None => Plain::None,
+        Value::Bool(b) => Plain::Bool(*b),
+        Value::Int(n) => Plain::Int(*n),
+        Value::Text(text) => Plain::Text(text.to_string()),
+        Value::Tuple(items, _) => all(items)?,
+        Value::List(place) => all(machine.list(*place))?,
+        Value::Dict(place) => {
+            let below = below?;
+            let mut pairs = Vec::new();
+            for (key, value) in machine.dict(*place) {
+                pairs.push((plain(machine, key, below, budget)?, plain(machine, value, below, budget)?));
+            }
+            Plain::Dict(pairs)
+        }
+        other => return Err(format!("it holds {}", describe(other))),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> std::result::Result<Plain, String> {
+        Plain::from_bytes(bytes)
+    }
+
+    #[test]
+    fn both_pythons_and_old_protocols_are_read() {
+        let names = ["001.A/a_1", "it's \\ \u{e9}"].map(|s| Plain::Text(s.to_owned()));
+        // Protocol 0 of Python 2: a list of strings with escapes.
+        let old = b"(lp0\nS'001.A/a_1'\np1\naS\"it's \\\\ \\xc3\\xa9\"\np2\na.";
+        assert_eq!(read(old).unwrap(), Plain::List(names.to_vec()));
+        let unicode = b"(lp0\nV001.A/a_1\np1\naVit's \\u005c \\u00e9\np2\na.";
+        assert_eq!(read(unicode).unwrap(), Plain::List(names.to_vec()));
+        // Protocol 2: {0: '<end>'} with a short byte string.
+        let dict = b"\x80\x02}q\x00K\x00U\x05<end>q\x01s.";
+        assert_eq!(read(dict).unwrap(), Plain::Dict(vec![(Plain::Int(0), Plain::Text("<end>".into()))]));
+    }
+
+    #[test]
+    fn code_and_bombs_are_refused() {
+        assert!(read(b"cos\nsystem\n(S'true'\ntR.").unwrap_err().contains("os.system"));
+        assert!(read(b"cos\nsystem\n.").unwrap_err().contains("os.system"));
+        // A list of sixteen times the list before, and so on: 16^9 values in 170 bytes.
+        let mut bomb = b"]q\0".to_vec();
+        for level in 0..9u8 {
+            bomb.extend([b']', b'q', level + 1, b'(']);
+            bomb.extend([b'h', level].repeat(16));
+            bomb.push(b'e');
+        }
+        bomb.push(b'.');
+        assert!(read(&bomb).unwrap_err().contains("repeat"));
+        assert!(read(b"]q\0h\0a.").unwrap_err().contains("nested"), "a list within itself");
+    }
+}
