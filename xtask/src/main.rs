@@ -43,6 +43,8 @@ struct Rest {
 enum Task {
     /// Train the encoders, then the GAN.
     Train(Rest),
+    /// Train the encoders alone.
+    Pretrain(Rest),
     /// Draw captions with a trained generator.
     Sample(Rest),
     /// Measure a trained generator.
@@ -72,6 +74,7 @@ enum Task {
 fn main() -> Result<ExitCode> {
     match Cli::parse().task {
         Task::Train(rest) => run::drgan("train", &rest.args),
+        Task::Pretrain(rest) => run::drgan("pretrain", &rest.args),
         Task::Sample(rest) => run::drgan("sample", &rest.args),
         Task::Evaluate(rest) => run::drgan("evaluate", &rest.args),
         Task::Data(data) => data.run(),

@@ -2,9 +2,9 @@ use crate::{EfficientNetLite0, InceptionV3, fail};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::{Conv2d, Linear};
+use drgan_tensor::weights;
 use drgan_tensor::{Error, ImageEncoder, ImageFeatures, Result, expect_shape};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::path::Path;
 
 /// What a backbone sees in images. Without a gradient to the image it can be computed once and kept.
@@ -164,15 +164,12 @@ impl ImageEncoder for DamsmImageEncoder {
     }
 }
 
-/// A builder over a safetensors file of any float type, as `f32`.
+/// A builder over a weight file of any float type, as `f32`: safetensors, or a PyTorch checkpoint such as torchvision's.
 ///
 /// # Errors
-/// The file is missing or not safetensors; the message names it.
+/// The file is missing or no weight file; the message names it.
 pub fn load_backbone_weights(path: impl AsRef<Path>, device: &Device) -> Result<VarBuilder<'static>> {
-    let path = path.as_ref();
-    let tensors = candle_core::safetensors::load(path, device)
-        .map_err(|e| fail(format!("backbone weights `{}`: {e}", path.display())))?;
-    floats(tensors, device)
+    floats(weights::open(path.as_ref(), device)?.tensors, device)
 }
 
 /// [`load_backbone_weights`] of a file's bytes.
@@ -185,7 +182,10 @@ pub fn backbone_weights_from_bytes(bytes: &[u8], device: &Device) -> Result<VarB
     floats(tensors, device)
 }
 
-fn floats(tensors: HashMap<String, Tensor>, device: &Device) -> Result<VarBuilder<'static>> {
+fn floats(
+    tensors: impl IntoIterator<Item = (String, Tensor)>,
+    device: &Device,
+) -> Result<VarBuilder<'static>> {
     let as_f32 = |(name, t): (String, Tensor)| Ok((name, t.to_dtype(DType::F32)?));
     let kept = tensors.into_iter().filter(|(_, t)| t.dtype().is_float()); // leaves batch counters out
     Ok(VarBuilder::from_tensors(kept.map(as_f32).collect::<Result<_>>()?, DType::F32, device))

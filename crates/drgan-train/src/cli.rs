@@ -23,6 +23,11 @@ pub enum Command {
   drgan train --resume runs/emoji-64-s0-001
   drgan train --preset emoji-256 --dry-run")]
     Train(TrainArgs),
+    /// Train the text and image encoders alone (DAMSM), for `train --encoders RUN`.
+    #[command(after_help = "Examples:
+  drgan pretrain --preset birds --data data/birds --set image_encoder.weights=inception_v3.pth
+  drgan pretrain --resume runs/birds-s0-001 --epochs 300")]
+    Pretrain(PretrainArgs),
     /// Draw captions with a trained run.
     #[command(after_help = "Examples:
   drgan sample \"a red heart\" \"a yellow face crying\" --out hearts.png
@@ -47,9 +52,9 @@ pub enum Command {
     Import(ImportArgs),
 }
 
-/// Arguments of `drgan train`.
+/// Which run: its settings, its data, its folder.
 #[derive(Args, Debug)]
-pub struct TrainArgs {
+pub struct RunArgs {
     /// Settings to start from: emoji-64, emoji-256, birds, coco, tiny.
     #[arg(long, default_value = "emoji-64", conflicts_with = "resume")]
     pub preset: String,
@@ -59,15 +64,12 @@ pub struct TrainArgs {
     /// One setting over all others, e.g. loss.lambda=2; repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// A WebDataset tar or an image folder instead of the embedded emoji set.
+    /// CUB, COCO, a WebDataset tar or an image folder instead of the embedded emoji set.
     #[arg(long, value_name = "DIR_OR_TAR")]
     pub data: Option<PathBuf>,
     /// Go on with a run from its last good checkpoint.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "seed"])]
     pub resume: Option<PathBuf>,
-    /// Generator steps.
-    #[arg(long)]
-    pub steps: Option<u64>,
     /// Seed of every random number [default: 0].
     #[arg(long)]
     pub seed: Option<u64>,
@@ -77,12 +79,46 @@ pub struct TrainArgs {
     /// Print the resolved settings, parameters a network and the estimated time, and stop.
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not measure the trained generator at the end.
-    #[arg(long)]
-    pub no_evaluate: bool,
     /// How many threads compute.
     #[command(flatten)]
     pub threads: Threads,
+}
+
+/// Arguments of `drgan train`.
+#[derive(Args, Debug)]
+pub struct TrainArgs {
+    /// Which run.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Generator steps.
+    #[arg(long)]
+    pub steps: Option<u64>,
+    /// Take the encoders of this run of `pretrain` instead of training them.
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    pub encoders: Option<PathBuf>,
+    /// AttnGAN's text encoder (.pth or .safetensors), with its image encoder and vocabulary.
+    #[arg(long, value_name = "FILE", requires_all = ["image_encoder", "vocabulary"], conflicts_with_all = ["encoders", "resume"])]
+    pub text_encoder: Option<PathBuf>,
+    /// AttnGAN's image encoder: Inception-v3 and its projection.
+    #[arg(long, value_name = "FILE", requires = "text_encoder")]
+    pub image_encoder: Option<PathBuf>,
+    /// AttnGAN's captions.pickle, or a tokenizer.json.
+    #[arg(long, value_name = "FILE", requires = "text_encoder")]
+    pub vocabulary: Option<PathBuf>,
+    /// Do not measure the trained generator at the end.
+    #[arg(long)]
+    pub no_evaluate: bool,
+}
+
+/// Arguments of `drgan pretrain`.
+#[derive(Args, Debug)]
+pub struct PretrainArgs {
+    /// Which run.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Passes over the training pictures.
+    #[arg(long)]
+    pub epochs: Option<u64>,
 }
 
 /// How many threads compute.
@@ -136,8 +172,20 @@ pub struct EvaluateArgs {
 /// What `drgan data` can do.
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
+    /// Say what a data set is, what is missing or broken, and what to do next; exit status 1 if it cannot be used.
+    #[command(after_help = "Example:
+  drgan data verify data/birds")]
+    Verify(VerifyArgs),
     /// Pack Fluent emoji into the WebDataset tar that is embedded in drgan.
     Emoji(EmojiArgs),
+}
+
+/// Arguments of `drgan data verify`.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// A folder or tar: CUB, COCO, pictures with captions, WebDataset.
+    #[arg(value_name = "DIR_OR_TAR")]
+    pub path: PathBuf,
 }
 
 /// Arguments of `drgan data emoji`.

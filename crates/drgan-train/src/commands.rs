@@ -5,8 +5,10 @@
     reason = "the commands' results are printed here and nowhere else"
 )]
 use crate::checkpoint::{self, Checkpoint};
-use crate::cli::{DataCommand, EvaluateArgs, ImportArgs, InspectArgs, SampleArgs, Threads, TrainArgs};
-use crate::config::{Overrides, RunConfig};
+use crate::cli::{
+    DataCommand, EvaluateArgs, ImportArgs, InspectArgs, PretrainArgs, RunArgs, SampleArgs, Threads, TrainArgs,
+};
+use crate::config::{Overrides, RunConfig, SplitRule};
 use crate::data::{Dataset, Loader, Split};
 use crate::encoders::Encoders;
 use crate::estimate::estimate;
@@ -27,22 +29,28 @@ use std::sync::Arc;
 /// Where runs lie unless `--out` says otherwise.
 const RUNS: &str = "runs";
 
-/// `drgan train`.
-///
-/// # Errors
-/// Everything that stops a run, with what to do.
-pub fn train(args: &TrainArgs) -> Result<()> {
+/// What stands before both phases: settings, data, the run's folder.
+struct Prepared {
+    cfg: RunConfig,
+    data: Arc<Dataset>,
+    run: RunDir,
+}
+
+/// Nothing if only the settings were asked for.
+fn prepare(args: &RunArgs, set: &[String]) -> Result<Option<Prepared>> {
     use_threads(args.threads)?;
+    let set = overrides(args, set)?;
     let cfg = match &args.resume {
-        Some(run) => resumed_config(args, run)?,
-        None => configured(args)?,
+        Some(run) => resumed_config(&set, run)?,
+        // Preset, file, `--set`, then the flags that have their own names.
+        None => RunConfig::resolve(&args.preset, &Overrides { file: args.config.as_deref(), set: &set })?,
     };
     let data = open_data(&cfg)?;
     Loader::check(&data, Split::Train, &cfg.loader())?;
     if args.dry_run {
         println!("{}", cfg.to_toml()?);
         println!("{}", describe(&cfg, &data)?);
-        return Ok(());
+        return Ok(None);
     }
     let run = match &args.resume {
         Some(path) => RunDir::open(path)?,
@@ -50,6 +58,48 @@ pub fn train(args: &TrainArgs) -> Result<()> {
     };
     write(&run.config(), &cfg.to_toml()?)?;
     eprintln!("{}", describe(&cfg, &data)?);
+    Ok(Some(Prepared { cfg, data, run }))
+}
+
+/// `drgan pretrain`.
+///
+/// # Errors
+/// Everything that stops a run, with what to do.
+pub fn pretrain(args: &PretrainArgs) -> Result<()> {
+    let set: Vec<String> = args.epochs.map(|n| format!("damsm.epochs={n}")).into_iter().collect();
+    let Some(Prepared { cfg, data, run }) = prepare(&args.run, &set)? else { return Ok(()) };
+    let mut sinks = Sinks::default().with(Console::default()).with(Jsonl::open(&run.log())?);
+    let interrupt = Interrupt::install()?;
+    sinks.emit(&Event::Message { text: format!("run folder {}", run.path().display()) });
+    let mut session =
+        Session { cfg: &cfg, run: &run, sinks: &mut sinks, interrupt: &interrupt, evaluate: false };
+    let shown = run.path().display();
+    if session.pretrain_only(&data)? {
+        println!("encoders     {}", run.checkpoints().display());
+        println!("vocabulary   {}", run.tokenizer().display());
+        println!("log          {}", run.log().display());
+        println!("train with: cargo xtask train --preset {} --encoders {shown}", cfg.preset);
+    } else {
+        println!("stopped; go on with: cargo xtask pretrain --resume {shown}");
+    }
+    Ok(())
+}
+
+/// `drgan train`.
+///
+/// # Errors
+/// Everything that stops a run, with what to do.
+pub fn train(args: &TrainArgs) -> Result<()> {
+    let mut set: Vec<String> = args.steps.map(|n| format!("train.steps={n}")).into_iter().collect();
+    for (key, path) in [
+        ("run", &args.encoders),
+        ("text", &args.text_encoder),
+        ("image", &args.image_encoder),
+        ("vocabulary", &args.vocabulary),
+    ] {
+        set.extend(path.as_deref().map(|path| path_setting(&format!("encoders.{key}"), path)).transpose()?);
+    }
+    let Some(Prepared { cfg, data, run }) = prepare(&args.run, &set)? else { return Ok(()) };
     let mut sinks = Sinks::default().with(Console::default()).with(Jsonl::open(&run.log())?);
     let interrupt = Interrupt::install()?;
     sinks.emit(&Event::Message { text: format!("run folder {}", run.path().display()) });
@@ -83,29 +133,25 @@ pub fn train(args: &TrainArgs) -> Result<()> {
     Ok(())
 }
 
-/// Preset, file, `--set`, then the flags that have their own names.
-fn configured(args: &TrainArgs) -> Result<RunConfig> {
-    let set = overrides(args)?;
-    Ok(RunConfig::resolve(&args.preset, &Overrides { file: args.config.as_deref(), set: &set })?)
-}
-
-/// The flags that are settings under another name, as `--set`s over the given ones.
-fn overrides(args: &TrainArgs) -> Result<Vec<String>> {
+/// The flags that are settings under another name, as `--set`s over the given ones; `more` are a command's own.
+fn overrides(args: &RunArgs, more: &[String]) -> Result<Vec<String>> {
     let mut set = args.set.clone();
-    if let Some(path) = &args.data {
-        let path = path.to_str().context("--data: the path is not UTF-8")?;
-        set.push(format!("data.path={}", toml::Value::String(path.to_owned())));
-    }
-    set.extend(args.steps.map(|n| format!("train.steps={n}")));
+    set.extend(args.data.as_deref().map(|path| path_setting("data.path", path)).transpose()?);
     set.extend(args.seed.map(|n| format!("seed={n}")));
+    set.extend_from_slice(more);
     Ok(set)
 }
 
+fn path_setting(key: &str, path: &Path) -> Result<String> {
+    let path = path.to_str().with_context(|| format!("{key}: {}: the path is not UTF-8", path.display()))?;
+    Ok(format!("{key}={}", toml::Value::String(path.to_owned())))
+}
+
 /// The configuration that a run was started with, and over it what may be changed: how it goes on.
-fn resumed_config(args: &TrainArgs, path: &Path) -> Result<RunConfig> {
+fn resumed_config(set: &[String], path: &Path) -> Result<RunConfig> {
     let run = RunDir::open(path)?;
     let text = std::fs::read_to_string(run.config()).with_context(|| run.config().display().to_string())?;
-    let wanted = RunConfig::from_toml(&text)?.with(&overrides(args)?)?;
+    let wanted = RunConfig::from_toml(&text)?.with(set)?;
     if !checkpoint::list(&run.checkpoints()).is_ok_and(|found| found.is_empty()) {
         let (saved, _) = Checkpoint::load_latest(&run.checkpoints())?;
         let saved: String = saved.meta("config", &run.checkpoints())?;
@@ -124,7 +170,8 @@ fn resumed_config(args: &TrainArgs, path: &Path) -> Result<RunConfig> {
 }
 
 /// Settings that a resumed run may change: none of them changes a tensor's shape or what batches hold.
-const RESUMABLE: [&str; 5] = ["train.", "loss.", "evaluate.", "generator_opt.lr", "discriminator_opt.lr"];
+const RESUMABLE: [&str; 6] =
+    ["train.", "loss.", "evaluate.", "damsm.epochs", "generator_opt.lr", "discriminator_opt.lr"];
 
 /// `drgan sample`.
 ///
@@ -187,6 +234,18 @@ pub fn data(command: &DataCommand) -> Result<()> {
             let report = crate::data::emoji::pack(&args.fluent, &args.emojibase, &args.out)?;
             println!("{report}");
         }
+        DataCommand::Verify(args) => {
+            let bar = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            let found = crate::data::verify(&args.path, |done, all| {
+                if bar && (done % 64 == 0 || done == all) {
+                    eprint!("\rreading pictures: {done} of {all}{}", if done == all { "\n" } else { "" });
+                }
+            })?;
+            println!("{found}");
+            if found.refusal.is_some() {
+                bail!("{}: not usable as it is", args.path.display());
+            }
+        }
     }
     Ok(())
 }
@@ -244,6 +303,12 @@ fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
         "" => Dataset::embedded()?,
         path => Dataset::open(Path::new(path))?,
     };
+    for note in data.notes() {
+        eprintln!("data: {note}");
+    }
+    if cfg.data.split == SplitRule::ByKey {
+        data.split_by_key();
+    }
     if cfg.data.limit > 0 {
         data.truncate(cfg.data.limit);
     }
@@ -266,8 +331,12 @@ fn use_threads(threads: Threads) -> Result<()> {
 /// What a run will do and how long that takes here.
 fn describe(cfg: &RunConfig, data: &Dataset) -> Result<String> {
     let (train, held_out) = (data.split(Split::Train).len(), data.split(Split::HeldOut).len());
-    let encoders = Encoders::new(cfg, Encoders::tokenizer_of(data.records())?)?;
-    let e = estimate(cfg, &encoders, train)?;
+    let (encoders, trained) = Encoders::starting(cfg, data)?;
+    let mut to_do = cfg.clone();
+    if trained {
+        to_do.damsm.epochs = 0;
+    }
+    let e = estimate(&to_do, &encoders, train)?;
     let mut text = format!(
         "preset {}: pictures of {:?} pixels, {train} to train on and {held_out} held out, batch {}, {} steps\n",
         cfg.preset,

@@ -37,6 +37,8 @@ pub struct RunConfig {
     pub text: TextEncoderConfig,
     /// Image encoder of the DAMSM and of the measures.
     pub image_encoder: ImageEncoderConfig,
+    /// Encoders that were trained elsewhere.
+    pub encoders: GivenEncoders,
     /// Pre-training of both encoders.
     pub damsm: DamsmConfig,
     /// Generator.
@@ -95,6 +97,40 @@ pub struct DataConfig {
     pub path: String,
     /// Uses this many records only; 0 for all.
     pub limit: usize,
+    /// Who says which pictures are held out.
+    pub split: SplitRule,
+}
+
+/// Who says which pictures are held out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitRule {
+    /// The set itself, where it does (CUB, COCO); else the key.
+    #[default]
+    Given,
+    /// Each record's key, in every set.
+    ByKey,
+}
+
+/// Encoders that were trained elsewhere: a run of `drgan pretrain`, or AttnGAN's three files. Empty: they are pre-trained.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GivenEncoders {
+    /// A run folder whose encoders and vocabulary are taken.
+    pub run: String,
+    /// AttnGAN's text encoder, .pth or .safetensors.
+    pub text: String,
+    /// AttnGAN's image encoder: Inception-v3 with its projection.
+    pub image: String,
+    /// The text encoder's vocabulary: AttnGAN's captions.pickle, or a tokenizer.json.
+    pub vocabulary: String,
+}
+
+impl GivenEncoders {
+    /// Whether none is given.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Image encoder of the DAMSM and of the measures.
@@ -105,7 +141,7 @@ pub struct ImageEncoderConfig {
     pub backbone: BackboneKind,
     /// Pictures are brought to this side before EfficientNet-Lite0 (Inception always reads 299).
     pub side: usize,
-    /// Backbone weights (safetensors); empty for the embedded EfficientNet-Lite0.
+    /// Backbone weights (safetensors or .pth); empty for the embedded EfficientNet-Lite0.
     pub weights: String,
 }
 

@@ -1,9 +1,13 @@
 //! The DAMSM's two encoders as one unit: what turns captions and pictures into features everywhere else.
+use crate::checkpoint::Checkpoint;
 use crate::config::RunConfig;
-use crate::data::Record;
+use crate::data::Dataset;
 use crate::error::TrainError;
+use crate::run_dir::RunDir;
+use crate::state;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
+use drgan_tensor::weights;
 use drgan_tensor::{
     Ctx, FromConfig, ImageEncoder, ImageFeatures, Kind, Mode, ParamStore, TextEncoder, TextFeatures,
 };
@@ -11,6 +15,8 @@ use drgan_text::{
     BackboneFeatures, BackboneKind, BiLstmEncoder, DamsmImageEncoder, TextEncoderConfig, Tokenizer,
     Vocabulary, backbone_weights_from_bytes, load_backbone_weights,
 };
+use std::collections::BTreeSet;
+use std::path::Path;
 
 /// ImageNet weights of EfficientNet-Lite0 in f16 (Apache-2.0; THIRD-PARTY-NOTICES.md).
 const EFFICIENTNET: &[u8] = include_bytes!("../assets/efficientnet_lite0_imagenet_f16.safetensors");
@@ -50,14 +56,82 @@ impl Encoders {
         Ok(Self { tokenizer, text, image, text_store, image_store, max_words: cfg.damsm.max_words })
     }
 
-    /// A tokenizer of all the words that `records` are described with.
+    /// The encoders that a run starts with, and whether they are trained: those that the configuration names, or fresh ones
+    /// for the data's vocabulary.
     ///
     /// # Errors
-    /// A caption without a word, by its picture.
-    pub fn tokenizer_of(records: &[Record]) -> Result<Tokenizer, TrainError> {
-        let captions = records.iter().flat_map(|r| r.captions.iter().map(String::as_str));
-        let tokenizer = Tokenizer::new(&Vocabulary::from_captions(captions)?)?;
-        for record in records {
+    /// Files that cannot be read or do not belong together.
+    pub fn starting(cfg: &RunConfig, data: &Dataset) -> Result<(Self, bool), TrainError> {
+        let given = &cfg.encoders;
+        if given.is_empty() {
+            return Ok((Self::new(cfg, Self::tokenizer_of(data)?)?, false));
+        }
+        if !given.run.is_empty() {
+            return Ok((Self::of_run(cfg, Path::new(&given.run))?, true));
+        }
+        Ok((Self::of_files(cfg)?, true))
+    }
+
+    fn of_run(cfg: &RunConfig, run: &Path) -> Result<Self, TrainError> {
+        let run = RunDir::open(run)?;
+        let (checkpoint, _) = Checkpoint::load_latest(&run.checkpoints())?;
+        let encoders = Self::new(cfg, Tokenizer::load(run.tokenizer())?)?;
+        state::restore_encoders(&checkpoint, &encoders).map_err(|e| {
+            TrainError::Config(format!(
+                "encoders.run: {}: its encoders do not fit this run's settings (text, image_encoder): {e}",
+                run.path().display()
+            ))
+        })?;
+        Ok(encoders)
+    }
+
+    /// AttnGAN's text encoder, image encoder and vocabulary.
+    fn of_files(cfg: &RunConfig) -> Result<Self, TrainError> {
+        let given = &cfg.encoders;
+        let files = [("text", &given.text), ("image", &given.image), ("vocabulary", &given.vocabulary)];
+        if let Some((absent, _)) = files.iter().find(|(_, file)| file.is_empty()) {
+            return Err(TrainError::Config(format!(
+                "encoders.{absent}: not given; a text encoder, its image encoder and its vocabulary belong together"
+            )));
+        }
+        let tokenizer = match Path::new(&given.vocabulary) {
+            path if path.extension().is_some_and(|e| e == "json") => Tokenizer::load(path)?,
+            path => Tokenizer::new(&Vocabulary::from_captions_pickle(path)?)?,
+        };
+        let text = weights::open(Path::new(&given.text), &Device::Cpu)?.tensors;
+        let rows = text.get("encoder.weight").map_or(0, |t| t.dims()[0]);
+        if rows != tokenizer.vocab_size() {
+            return Err(TrainError::Config(format!(
+                "encoders.text: {} embeds {rows} words, encoders.vocabulary: {} has {}; give the vocabulary it was trained with",
+                given.text,
+                given.vocabulary,
+                tokenizer.vocab_size()
+            )));
+        }
+        let image = weights::open(Path::new(&given.image), &Device::Cpu)?.tensors;
+        let encoders = Self::new(cfg, tokenizer)?;
+        for (store, tensors, key, file) in [
+            (&encoders.text_store, text, "text", &given.text),
+            (&encoders.image_store, image, "image", &given.image),
+        ] {
+            let names: BTreeSet<String> = store.all().into_iter().map(|(name, ..)| name).collect();
+            let kept = tensors.into_iter().filter(|(name, _)| names.contains(name)).collect();
+            store.assign(&kept).map_err(|e| TrainError::Config(format!("encoders.{key}: {file}: {e}")))?;
+        }
+        Ok(encoders)
+    }
+
+    /// A tokenizer of the words that the set brings with it, or of all that its records are described with.
+    ///
+    /// # Errors
+    /// A caption without a known word, by its picture.
+    pub fn tokenizer_of(data: &Dataset) -> Result<Tokenizer, TrainError> {
+        let captions = data.records().iter().flat_map(|r| r.captions.iter().map(String::as_str));
+        let tokenizer = match data.vocabulary() {
+            Some(vocabulary) => Tokenizer::new(vocabulary)?,
+            None => Tokenizer::new(&Vocabulary::from_captions(captions)?)?,
+        };
+        for record in data.records() {
             for caption in &record.captions {
                 let known = tokenizer.encode(caption, 1);
                 known.map_err(|e| TrainError::Config(format!("picture `{}`: {e}", record.key)))?;
@@ -116,13 +190,17 @@ impl Encoders {
 }
 
 fn backbone_weights(cfg: &RunConfig) -> Result<VarBuilder<'static>, TrainError> {
-    let file = &cfg.image_encoder.weights;
+    let file = match cfg.image_encoder.backbone {
+        // AttnGAN's file holds the backbone too.
+        BackboneKind::InceptionV3 if !cfg.encoders.image.is_empty() => &cfg.encoders.image,
+        _ => &cfg.image_encoder.weights,
+    };
     match cfg.image_encoder.backbone {
         _ if !file.is_empty() => Ok(load_backbone_weights(file, &Device::Cpu)?),
         BackboneKind::EfficientNetLite0 => Ok(backbone_weights_from_bytes(EFFICIENTNET, &Device::Cpu)?),
         BackboneKind::InceptionV3 => Err(TrainError::Config(format!(
-            "preset {}: image_encoder.weights: Inception-v3 needs its weights; give a safetensors file of torchvision's \
-             inception_v3 with --set image_encoder.weights=FILE, or take the embedded network with --set \
+            "preset {}: image_encoder.weights: Inception-v3 needs its weights; give torchvision's inception_v3 (.pth or \
+             .safetensors) with --set image_encoder.weights=FILE, or take the embedded network with --set \
              image_encoder.backbone=efficientnet-lite0 --set image_encoder.side=128",
             cfg.preset
         ))),

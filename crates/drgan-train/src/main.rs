@@ -14,6 +14,7 @@ fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Train(args) => commands::train(args),
+        Command::Pretrain(args) => commands::pretrain(args),
         Command::Sample(args) => commands::sample(args),
         Command::Evaluate(args) => commands::evaluate(args),
         Command::Data(command) => commands::data(command),

@@ -124,7 +124,7 @@ mod tests {
     fn a_picture_depends_on_its_caption_seed_and_noise_number_only() -> Result<(), TrainError> {
         let cfg = RunConfig::resolve("tiny", &Overrides::default())?;
         let data = Dataset::embedded()?;
-        let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(data.records())?)?;
+        let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&data)?)?;
         let generator = OwnedGenerator::untrained(&cfg)?;
         let sampler = Sampler { cfg: &cfg, encoders: &encoders, generator: &generator };
         let captions = ["a red heart", "a very long caption about a green square with words", "cat"];

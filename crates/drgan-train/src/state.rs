@@ -150,7 +150,7 @@ mod tests {
         data.truncate(40);
         let records = data.split(Split::Train);
         let fresh = || -> Result<(Encoders, Pretrainer), TrainError> {
-            let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(data.records())?)?;
+            let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&data)?)?;
             let phase = Pretrainer::new(&cfg, &encoders, &data, &records, |_| true)?;
             Ok((encoders, phase.expect("not interrupted")))
         };

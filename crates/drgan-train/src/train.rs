@@ -81,25 +81,47 @@ impl Session<'_> {
     pub fn train(&mut self, data: &Arc<Dataset>) -> Result<Outcome, TrainError> {
         let saved = self.last_checkpoint()?;
         let records = data.split(Split::Train);
-        let tokenizer = if saved.is_some() {
-            drgan_text::Tokenizer::load(self.run.tokenizer())?
-        } else {
-            // Held-out captions too: a word that no training picture has is known, if untrained.
-            let tokenizer = Encoders::tokenizer_of(data.records())?;
-            tokenizer.save(self.run.tokenizer())?;
-            tokenizer
-        };
-        let encoders = Encoders::new(self.cfg, tokenizer)?;
+        let (encoders, trained) = self.encoders(data, saved.as_ref())?;
         let gan = match saved {
             Some(c) if state::phase(&c, &self.run.checkpoints())? == Phase::Gan => Some(c),
             early => {
-                if !self.pretrain(data, &records, &encoders, early.as_ref())? {
+                if !trained && !self.pretrain(data, &records, &encoders, early.as_ref())? {
                     return Ok(Outcome::Interrupted { step: 0, checkpoint: self.latest_checkpoint() });
                 }
                 None
             }
         };
         self.train_gan(data, &encoders, gan.as_ref())
+    }
+
+    /// Trains the encoders alone: the same phase, and nothing after it. False if it was interrupted.
+    ///
+    /// # Errors
+    /// As [`Session::train`]; a run whose GAN was begun.
+    pub fn pretrain_only(&mut self, data: &Arc<Dataset>) -> Result<bool, TrainError> {
+        let saved = self.last_checkpoint()?;
+        if let Some(c) = &saved
+            && state::phase(c, &self.run.checkpoints())? == Phase::Gan
+        {
+            let path = self.run.path().display();
+            return Err(TrainError::Run(format!(
+                "{path}: its encoders are trained and its GAN begun; use `train`"
+            )));
+        }
+        let (encoders, _) = self.encoders(data, saved.as_ref())?;
+        self.pretrain(data, &data.split(Split::Train), &encoders, saved.as_ref())
+    }
+
+    /// The encoders to start or go on with, and whether they need no training; a fresh run keeps their vocabulary.
+    fn encoders(&self, data: &Dataset, saved: Option<&Checkpoint>) -> Result<(Encoders, bool), TrainError> {
+        if saved.is_some() {
+            let tokenizer = drgan_text::Tokenizer::load(self.run.tokenizer())?;
+            return Ok((Encoders::new(self.cfg, tokenizer)?, false));
+        }
+        // Held-out captions too: a word that no training picture has is known, if untrained.
+        let (encoders, trained) = Encoders::starting(self.cfg, data)?;
+        encoders.tokenizer.save(self.run.tokenizer())?;
+        Ok((encoders, trained))
     }
 
     fn last_checkpoint(&mut self) -> Result<Option<Checkpoint>, TrainError> {

@@ -148,8 +148,8 @@ fn complaint(shown: &Shown) -> Option<String> {
     }
     let unfinished = elided || shown.mentioned && words.len() == 1;
     match Cli::try_parse_from(std::iter::once("drgan").chain(words)) {
-        Ok(Cli { command: Command::Train(args) }) if args.resume.is_none() => {
-            RunConfig::resolve(&args.preset, &Overrides { file: None, set: &args.set })
+        Ok(Cli { command: Command::Train(args) }) if args.run.resume.is_none() => {
+            RunConfig::resolve(&args.run.preset, &Overrides { file: None, set: &args.run.set })
                 .err()
                 .map(|e| e.to_string())
         }

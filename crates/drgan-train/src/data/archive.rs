@@ -74,7 +74,7 @@ pub(super) fn index<R: Read + Seek>(reader: R, length: u64, path: &str) -> Resul
             Some((entry, bytes)) => folder::description(path, &entry, &bytes)?,
             None => folder::Description::default(),
         };
-        found.push(Found { key, name, place, captions, description: json });
+        found.push(Found { key, name, place, captions, description: json, part: None, bird: None });
     }
     Ok(found)
 }

@@ -1,6 +1,7 @@
-use super::{DataError, Picture, archive, folder, picture};
+use super::{DataError, Picture, archive, folder, picture, published};
 use candle_core::{Device, Tensor};
 use drgan_tensor::fnv1a;
+use drgan_text::Vocabulary;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::io::Cursor;
@@ -23,6 +24,10 @@ pub(super) struct Found {
     pub(super) place: Place,
     pub(super) captions: Vec<String>,
     pub(super) description: folder::Description,
+    /// The part the set itself puts it in.
+    pub(super) part: Option<Split>,
+    /// The box that matters, x, y, width, height in pixels.
+    pub(super) bird: Option<[f64; 4]>,
 }
 
 /// A picture's captions and what else is known of it without decoding.
@@ -38,9 +43,11 @@ pub struct Record {
     pub names_colour: bool,
     /// The label, where a description gives one.
     pub label: Option<String>,
+    /// The part that the set itself puts it in; none: the key decides.
+    pub part: Option<Split>,
 }
 
-/// A part of a data set. It depends on each record's key only, so that adding pictures moves none.
+/// A part of a data set: as the set itself divides, or by each record's key only, so that adding pictures moves none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Split {
@@ -54,15 +61,27 @@ pub enum Split {
 }
 
 impl Split {
-    /// Whether the record `key` belongs to this part.
-    pub fn holds(self, key: &str) -> bool {
-        let held_out = fnv1a(key.as_bytes()).is_multiple_of(10);
+    /// Whether the record belongs to this part.
+    pub fn holds(self, record: &Record) -> bool {
+        let held_out = match record.part {
+            Some(part) => part == Self::HeldOut,
+            None => fnv1a(record.key.as_bytes()).is_multiple_of(10),
+        };
         match self {
             Self::Train => !held_out,
             Self::HeldOut => held_out,
             Self::All => true,
         }
     }
+}
+
+/// Where a record's picture comes from.
+#[derive(Clone, Debug)]
+struct Origin {
+    /// For messages.
+    name: String,
+    place: Place,
+    bird: Option<[f64; 4]>,
 }
 
 #[derive(Clone, Debug)]
@@ -78,8 +97,10 @@ pub struct Dataset {
     path: String,
     source: Source,
     records: Vec<Record>,
-    /// Name for messages and place, a record each.
-    places: Vec<(String, Place)>,
+    /// A record each.
+    places: Vec<Origin>,
+    vocabulary: Option<Vocabulary>,
+    notes: Vec<String>,
 }
 
 /// Pictures of [`Dataset::load_all`], those that decode.
@@ -112,7 +133,8 @@ impl Loaded {
 
 impl Dataset {
     /// Opens a WebDataset tar (`KEY.webp|png|jpg|jpeg`, `KEY.txt`, optionally `KEY.json`) or a folder of pictures with
-    /// `metadata.jsonl` or a `.txt` beside each. Reads the index and the captions, no picture.
+    /// `metadata.jsonl` or a `.txt` beside each, or a folder of CUB or COCO (docs/data.md). Reads the index and the
+    /// captions, no picture.
     ///
     /// # Errors
     /// Nothing there, a truncated tar, captions that are absent, empty or not UTF-8, fewer than two pictures; each
@@ -121,7 +143,10 @@ impl Dataset {
         let shown = path.display().to_string();
         let meta = std::fs::metadata(path).map_err(DataError::io(path))?;
         if meta.is_dir() {
-            return Self::from_found(shown, Source::Folder, folder::index(path)?);
+            return match published::index(path)? {
+                Some(set) => Self::from_published(path, set),
+                None => Self::from_found(shown, Source::Folder, folder::index(path)?),
+            };
         }
         let file = std::fs::File::open(path).map_err(DataError::io(path))?;
         let found = archive::index(std::io::BufReader::new(file), meta.len(), &shown)?;
@@ -142,13 +167,43 @@ impl Dataset {
         if found.len() < 2 {
             return Err(DataError::TooFew { path, part: "the set".to_owned(), found: found.len() });
         }
-        let mut data = Self { path, source, records: Vec::new(), places: Vec::new() };
-        for Found { key, name, place, captions, description } in found {
+        let (records, places, notes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut data = Self { path, source, records, places, vocabulary: None, notes };
+        for Found { key, name, place, captions, description, part, bird } in found {
             let folder::Description { class_id, label, names_colour } = description;
-            data.records.push(Record { key, captions, class_id, names_colour, label });
-            data.places.push((name, place));
+            data.records.push(Record { key, captions, class_id, names_colour, label, part });
+            data.places.push(Origin { name, place, bird });
         }
         Ok(data)
+    }
+
+    /// Pictures that a published set lists and the folder lacks are left out, and counted in the notes.
+    fn from_published(path: &Path, set: published::Published) -> Result<Self, DataError> {
+        let mut notes = vec![format!("{}: {} records, {} captions", set.layout, set.listed, set.captions)];
+        for (what, keys) in [("picture", &set.without_picture), ("caption", &set.without_captions)] {
+            if let Some(first) = keys.first() {
+                notes.push(format!("{} records have no {what}, first {first}: left out", keys.len()));
+            }
+        }
+        if set.wordless > 0 {
+            notes.push(format!("{} captions have no word: left out", set.wordless));
+        }
+        if set.found.len() < 2 {
+            let part = format!("what is there of {}; {}", set.layout, notes[1..].join("; "));
+            return Err(DataError::TooFew { path: path.display().to_string(), part, found: set.found.len() });
+        }
+        let data = Self::from_found(path.display().to_string(), Source::Folder, set.found)?;
+        Ok(Self { vocabulary: Some(set.vocabulary), notes, ..data })
+    }
+
+    /// The words that the set brings with it, in their order: of AttnGAN's `captions.pickle`, or of all its captions.
+    pub fn vocabulary(&self) -> Option<&Vocabulary> {
+        self.vocabulary.as_ref()
+    }
+
+    /// What a user should know of the set before training on it.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The path as opened, for messages.
@@ -161,6 +216,13 @@ impl Dataset {
         &self.records
     }
 
+    /// Forgets how the set divides itself: the key decides for every record.
+    pub fn split_by_key(&mut self) {
+        for record in &mut self.records {
+            record.part = None;
+        }
+    }
+
     /// Forgets every record after the first `n`.
     pub fn truncate(&mut self, n: usize) {
         self.records.truncate(n);
@@ -169,7 +231,7 @@ impl Dataset {
 
     /// Indices of the records of a part, ascending.
     pub fn split(&self, split: Split) -> Vec<usize> {
-        (0..self.records.len()).filter(|i| split.holds(&self.records[*i].key)).collect()
+        (0..self.records.len()).filter(|i| split.holds(&self.records[*i])).collect()
     }
 
     /// The first record with this caption, else with this label, letter case aside.
@@ -182,7 +244,7 @@ impl Dataset {
 
     /// The name of a record's picture, for messages.
     pub(super) fn name(&self, index: usize) -> &str {
-        &self.places[index].0
+        &self.places[index].name
     }
 
     /// One picture, without augmentation: on white, central square, resized to `side`.
@@ -195,7 +257,7 @@ impl Dataset {
             entry: entry.to_owned(),
             reason,
         };
-        let Some((name, place)) = self.places.get(index) else {
+        let Some(Origin { name, place, bird }) = self.places.get(index) else {
             return Err(bad(
                 &format!("record {index}"),
                 format!("the set has {} records", self.places.len()),
@@ -215,7 +277,7 @@ impl Dataset {
                 archive::read(reader, *offset, *size).map_err(DataError::io(Path::new(&self.path)))?
             }
         };
-        picture::load(&bytes, side).map_err(|reason| bad(name, reason))
+        picture::load(&bytes, side, *bird).map_err(|reason| bad(name, reason))
     }
 
     /// Pictures of `indices` at `side` without augmentation, decoded in parallel, in the order given. Those that do

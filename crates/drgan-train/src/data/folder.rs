@@ -41,7 +41,7 @@ pub(super) fn captions(path: &str, entry: &str, bytes: Vec<u8>) -> Result<Vec<St
     clean(text.trim_start_matches('\u{feff}').lines()).ok_or_else(|| bad("empty"))
 }
 
-fn clean<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
+pub(super) fn clean<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
     let all: Vec<String> = lines.map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
     (!all.is_empty()).then_some(all)
 }
@@ -88,6 +88,8 @@ pub(super) fn index(root: &Path) -> Result<Vec<Found>, DataError> {
             place: Place::File(picture),
             captions,
             description: Description::default(),
+            part: None,
+            bird: None,
         });
     }
     match bare {
@@ -140,7 +142,8 @@ fn from_metadata(root: &Path, metadata: &Path) -> Result<Vec<Found>, DataError> 
         })?;
         let key = line.file_name.rsplit_once('.').map_or(&*line.file_name, |(k, _)| k).to_owned();
         let (name, place) = (line.file_name, Place::File(file));
-        found.push(Found { key, name, place, captions, description: line.description });
+        let description = line.description;
+        found.push(Found { key, name, place, captions, description, part: None, bird: None });
     }
     found.sort_by(|a: &Found, b| a.key.cmp(&b.key));
     match found.windows(2).find(|w| w[0].key == w[1].key) {

@@ -17,11 +17,14 @@ mod folder;
 mod loader;
 mod order;
 mod picture;
+mod published;
+mod verify;
 
 pub use dataset::{Dataset, Loaded, Record, Split};
 pub use error::DataError;
 pub use loader::{Batch, Loader, LoaderConfig};
 pub use picture::Picture;
+pub use verify::{Verification, verify};
 
 #[cfg(test)]
 mod tests;

@@ -48,9 +48,27 @@ pub(crate) fn on_white(picture: &image::RgbaImage) -> image::RgbImage {
     rgb
 }
 
-/// Decodes, composites on white, takes the central square and resizes it with an antialiasing triangle filter.
-pub(crate) fn load(bytes: &[u8], side: usize) -> Result<Picture, String> {
-    let rgb = on_white(&decode(bytes).map_err(|e| e.to_string())?);
+/// One and a half times the larger side of `bird`, around its middle, as far as the picture goes: AttnGAN's crop.
+fn around(rgb: &image::RgbImage, [x, y, w, h]: [f64; 4]) -> image::RgbImage {
+    let reach = (w.max(h) * 0.75).floor();
+    let span = |start: f64, size: f64, end: u32| {
+        let middle = (start + size / 2.).floor();
+        // Inside the picture whatever the box says, and never empty.
+        let from = (middle - reach).clamp(0., f64::from(end - 1)) as u32;
+        let to = (middle + reach).clamp(f64::from(from + 1), f64::from(end)) as u32;
+        (from, to - from)
+    };
+    let ((left, width), (top, height)) = (span(x, w, rgb.width()), span(y, h, rgb.height()));
+    image::imageops::crop_imm(rgb, left, top, width, height).to_image()
+}
+
+/// Decodes, composites on white, takes what is around `bird`, if there is one, then the central square, and resizes it
+/// with an antialiasing triangle filter.
+pub(crate) fn load(bytes: &[u8], side: usize, bird: Option<[f64; 4]>) -> Result<Picture, String> {
+    let mut rgb = on_white(&decode(bytes).map_err(|e| e.to_string())?);
+    if let Some(bird) = bird {
+        rgb = around(&rgb, bird);
+    }
     let (w, h) = rgb.dimensions();
     let size = u32::try_from(side).map_err(|e| e.to_string())?;
     if (w, h) == (size, size) {
@@ -66,4 +84,21 @@ pub(crate) fn load(bytes: &[u8], side: usize) -> Result<Picture, String> {
         .fit_into_destination(Some((0.5, 0.5)));
     fir::Resizer::new().resize_typed(&from, &mut to, Some(&options)).map_err(|e| e.to_string())?;
     Ok(Picture { side, rgb: resized })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crop_is_one_and_a_half_times_the_box_and_stays_inside() {
+        let mut rgb = image::RgbImage::new(100, 80);
+        rgb.put_pixel(50, 40, image::Rgb([9, 9, 9]));
+        // Middle (50, 40), larger side 20: 15 pixels each way.
+        let crop = around(&rgb, [40., 32., 20., 16.]);
+        assert_eq!((crop.dimensions(), crop.get_pixel(15, 15).0), ((30, 30), [9, 9, 9]));
+        assert_eq!(around(&rgb, [0., 0., 20., 10.]).dimensions(), (25, 20), "clipped at the corner");
+        assert_eq!(around(&rgb, [-500., 900., 1., 1.]).dimensions(), (1, 1), "a box outside");
+        assert_eq!(around(&rgb, [0., 0., 1e9, 1e9]).dimensions().0, 100, "a box larger than the picture");
+    }
 }

@@ -147,7 +147,7 @@ fn transparent_is_white_and_the_square_is_central() {
     });
     let mut bytes = std::io::Cursor::new(Vec::new());
     wide.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-    let picture = picture::load(bytes.get_ref(), 2).unwrap();
+    let picture = picture::load(bytes.get_ref(), 2, None).unwrap();
     assert_eq!(picture.rgb, [255; 12]);
     let half = image::RgbaImage::from_pixel(2, 2, image::Rgba([0, 100, 255, 128]));
     assert_eq!(picture::on_white(&half).get_pixel(0, 0).0, [127, 177, 255]);
