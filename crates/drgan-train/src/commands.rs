@@ -78,7 +78,9 @@ pub fn pretrain(args: &PretrainArgs) -> Result<()> {
         println!("encoders     {}", run.checkpoints().display());
         println!("vocabulary   {}", run.tokenizer().display());
         println!("log          {}", run.log().display());
-        println!("train with: cargo xtask train --preset {} --encoders {shown}", cfg.preset);
+        let data =
+            if cfg.data.path.is_empty() { String::new() } else { format!(" --data {}", cfg.data.path) };
+        println!("train with: cargo xtask train --preset {}{data} --encoders {shown}", cfg.preset);
     } else {
         println!("stopped; go on with: cargo xtask pretrain --resume {shown}");
     }

@@ -169,6 +169,8 @@ pub struct DamsmConfig {
     pub decay: f64,
     /// Largest global norm of a gradient.
     pub clip: f64,
+    /// Backbone features are kept where they fit into this many MiB, and else computed for each batch.
+    pub cache_mib: usize,
     /// Sharpness of attention and matching.
     pub gammas: Gammas,
 }
@@ -183,6 +185,7 @@ impl Default for DamsmConfig {
             opt: AdamConfig { lr: 2e-3, ..AdamConfig::default() },
             decay: 0.98,
             clip: 0.25,
+            cache_mib: 6144,
             gammas: Gammas::default(),
         }
     }

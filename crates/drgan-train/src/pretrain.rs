@@ -1,6 +1,7 @@
 //! DAMSM: the text encoder and the image projection learn to tell which caption belongs to which picture.
 //!
-//! The backbone is frozen, so each picture's backbone features are computed once and kept.
+//! The backbone is frozen, so each picture's backbone features are computed once and kept, where they fit into memory;
+//! else they are computed for each batch.
 use crate::adam::Adam;
 use crate::captions;
 use crate::config::RunConfig;
@@ -18,6 +19,8 @@ use rand::seq::SliceRandom;
 
 /// Pictures whose backbone features are computed at once.
 const CHUNK: usize = 64;
+/// The learning rate falls to this fraction of its start, as AttnGAN's.
+const LOWEST_LR: f64 = 0.1;
 
 /// The training phase of the encoders; one epoch a call, so that the caller can stop and save between them.
 pub struct Pretrainer {
@@ -25,9 +28,12 @@ pub struct Pretrainer {
     records: Vec<usize>,
     /// Pictures that do not decode, by name.
     pub skipped: Vec<String>,
-    features: BackboneFeatures,
-    /// Feature rows of the mirrored pictures start here; 0 if there are none.
-    mirrored: usize,
+    /// None: computed for each batch.
+    features: Option<BackboneFeatures>,
+    /// Mirrored pictures are seen too.
+    flip: bool,
+    /// Side of the pictures that the backbone is given.
+    side: usize,
     pub(crate) text_opt: Adam,
     pub(crate) image_opt: Adam,
     /// Epochs done.
@@ -50,30 +56,41 @@ impl Pretrainer {
         let side = *cfg.sides().last().unwrap_or(&0);
         let (mut plain, mut flipped) = (Vec::new(), Vec::new());
         let (mut kept, mut skipped) = (Vec::new(), Vec::new());
+        let mut fits = true;
         for chunk in records.chunks(CHUNK) {
             let Some(images) = load_images(data, chunk, side, &mut kept, &mut skipped)? else { continue };
             plain.push(encoders.backbone_features(&images)?);
+            fits = kept_mib(&plain[0], records.len(), cfg.loader.flip) <= cfg.damsm.cache_mib;
+            if !fits {
+                break;
+            }
             if cfg.loader.flip {
-                let last = images.dim(3)?;
-                let order = Tensor::from_iter((0..last as u32).rev(), &Device::Cpu)?;
-                flipped.push(encoders.backbone_features(&images.index_select(&order, 3)?)?);
+                flipped.push(encoders.backbone_features(&mirror(&images)?)?);
             }
             let done = plain.iter().chain(&flipped).map(|f| f.pooled.dims()[0]).sum();
             if !progress(done) {
                 return Ok(None);
             }
         }
+        if !fits {
+            // Pictures that do not decode will be left out of their batches.
+            kept = records.to_vec();
+            (plain, flipped) = (Vec::new(), Vec::new());
+        }
         data.tolerate(&skipped, records.len())?;
-        let mirrored = if cfg.loader.flip { kept.len() } else { 0 };
         plain.extend(flipped);
         let join = |pick: fn(&BackboneFeatures) -> &Tensor| {
             Tensor::cat(&plain.iter().map(pick).collect::<Vec<_>>(), 0)
         };
+        let joined = || -> Result<_, TrainError> {
+            Ok(BackboneFeatures { map: join(|f| &f.map)?, pooled: join(|f| &f.pooled)? })
+        };
         Ok(Some(Self {
             records: kept,
             skipped,
-            features: BackboneFeatures { map: join(|f| &f.map)?, pooled: join(|f| &f.pooled)? },
-            mirrored,
+            features: fits.then(joined).transpose()?,
+            flip: cfg.loader.flip,
+            side,
             text_opt: Adam::new(&encoders.text_store, cfg.damsm.opt)?,
             image_opt: Adam::new(&encoders.image_store, cfg.damsm.opt)?,
             epoch: 0,
@@ -95,7 +112,7 @@ impl Pretrainer {
         let mut ctx = Ctx::with_stream(Mode::Train, cfg.seed, 0xDA_0000 + self.epoch as u64);
         let mut order: Vec<usize> = (0..records.len()).collect();
         order.shuffle(ctx.rng());
-        let lr = d.decay.powi(self.epoch as i32);
+        let lr = d.decay.powi(self.epoch as i32).max(LOWEST_LR);
         let (mut sum, mut batches) = (0., 0);
         for rows in order.chunks(d.batch).filter(|rows| rows.len() > 1) {
             let mut texts = Vec::with_capacity(rows.len());
@@ -105,14 +122,14 @@ impl Pretrainer {
                 let record = &data.records()[records[row]];
                 texts.push(captions::draw(record, d.max_words, d.full_rate, ctx.rng()));
                 groups.push(record.class_id.map_or_else(|| fnv1a(record.key.as_bytes()) as i64, i64::from));
-                let mirror = self.mirrored > 0 && ctx.rng().random_bool(0.5);
-                index.push((row + if mirror { self.mirrored } else { 0 }) as u32);
+                index.push((row, self.flip && ctx.rng().random_bool(0.5)));
             }
-            let index = Tensor::new(index, &Device::Cpu)?;
-            let features = BackboneFeatures {
-                map: self.features.map.index_select(&index, 0)?,
-                pooled: self.features.pooled.index_select(&index, 0)?,
-            };
+            let (features, there) = self.features_of(encoders, data, &index)?;
+            if there.len() < 2 {
+                continue; // too few of the batch decode to tell captions apart
+            }
+            let texts: Vec<String> = there.iter().map(|i| std::mem::take(&mut texts[*i])).collect();
+            let groups: Vec<i64> = there.iter().map(|i| groups[*i]).collect();
             let (tokens, _) = encoders.tokenizer.batch(&texts, d.max_words, &Device::Cpu)?;
             let text = encoders.text.encode_text(&tokens, &mut ctx)?;
             let image = encoders.image.project(&features)?;
@@ -131,6 +148,56 @@ impl Pretrainer {
         self.epoch += 1;
         Ok(Some(sum / batches.max(1) as f32))
     }
+}
+
+impl Pretrainer {
+    /// Features of rows, mirrored or not, and the places in `rows` whose pictures decode.
+    fn features_of(
+        &self,
+        encoders: &Encoders,
+        data: &Dataset,
+        rows: &[(usize, bool)],
+    ) -> Result<(BackboneFeatures, Vec<usize>), TrainError> {
+        if let Some(kept) = &self.features {
+            let at = |(row, mirrored): &(usize, bool)| {
+                (row + if *mirrored { self.records.len() } else { 0 }) as u32
+            };
+            let index = Tensor::new(rows.iter().map(at).collect::<Vec<_>>(), &Device::Cpu)?;
+            let pick = |t: &Tensor| t.index_select(&index, 0);
+            return Ok((
+                BackboneFeatures { map: pick(&kept.map)?, pooled: pick(&kept.pooled)? },
+                (0..rows.len()).collect(),
+            ));
+        }
+        let wanted: Vec<usize> = rows.iter().map(|(row, _)| self.records[*row]).collect();
+        let loaded = data.load_part(&wanted, self.side)?;
+        let (mut pictures, mut there) = (Vec::new(), Vec::new());
+        let mut decoded = loaded.indices.iter().zip(&loaded.pictures).peekable();
+        for (place, (record, (_, mirrored))) in wanted.iter().zip(rows).enumerate() {
+            if let Some((_, picture)) = decoded.next_if(|(index, _)| *index == record) {
+                let picture = picture.to_tensor(&Device::Cpu)?.unsqueeze(0)?;
+                pictures.push(if *mirrored { mirror(&picture)? } else { picture });
+                there.push(place);
+            }
+        }
+        if pictures.is_empty() {
+            data.tolerate(&loaded.skipped, wanted.len())?;
+        }
+        Ok((encoders.backbone_features(&Tensor::cat(&pictures, 0)?)?, there))
+    }
+}
+
+/// Pictures `(B, 3, H, W)` from right to left.
+fn mirror(images: &Tensor) -> Result<Tensor, TrainError> {
+    let order = Tensor::from_iter((0..images.dim(3)? as u32).rev(), &Device::Cpu)?;
+    Ok(images.index_select(&order, 3)?)
+}
+
+/// What all features would take while they are joined, in MiB, from those of one chunk.
+fn kept_mib(chunk: &BackboneFeatures, records: usize, flip: bool) -> usize {
+    let rows = chunk.pooled.dims()[0].max(1);
+    let each = (chunk.map.elem_count() + chunk.pooled.elem_count()) / rows * size_of::<f32>();
+    (each * records * if flip { 2 } else { 1 } * 2) >> 20
 }
 
 /// R-precision of `records` over `candidates` captions: each picture asks for its full description, and the reverse.

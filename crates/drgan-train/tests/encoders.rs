@@ -1,0 +1,98 @@
+//! Encoders alone: their training, what a GAN takes of it, and of AttnGAN's files.
+#![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
+use assert_cmd::Command;
+use drgan_train::Checkpoint;
+use std::path::Path;
+
+fn drgan(args: &[&str]) -> (bool, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_drgan")).args(args).output().unwrap();
+    (
+        out.status.success(),
+        [out.stdout, out.stderr].map(|s| String::from_utf8_lossy(&s).into_owned()).concat(),
+    )
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn encoders(run: &Path) -> Vec<(String, Vec<f32>)> {
+    let (checkpoint, _) = Checkpoint::load_latest(&run.join("checkpoints")).unwrap();
+    let part = |(name, t): (&String, &candle_core::Tensor)| {
+        let ours = ["text.", "image."].iter().any(|prefix| name.starts_with(prefix));
+        ours.then(|| (name.clone(), t.flatten_all().unwrap().to_vec1().unwrap()))
+    };
+    checkpoint.tensors.iter().filter_map(part).collect()
+}
+
+#[test]
+fn pretraining_resumes_to_the_bit_and_a_gan_takes_its_encoders() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |name: &str| dir.path().join(name);
+    let (whole, parts, gan) = (run("whole"), run("parts"), run("gan"));
+    let (done, said) = drgan(&["pretrain", "--preset", "tiny", "--epochs", "2", "--out", text(&whole)]);
+    assert!(done && said.matches("R-precision").count() == 2, "a measure each epoch: {said}");
+    assert!(drgan(&["pretrain", "--preset", "tiny", "--epochs", "1", "--out", text(&parts)]).0);
+    let (done, said) = drgan(&["pretrain", "--resume", text(&parts), "--epochs", "2"]);
+    assert!(done, "{said}");
+    let trained = encoders(&whole);
+    assert!(!trained.is_empty() && trained == encoders(&parts));
+
+    let line = [
+        "train",
+        "--preset",
+        "tiny",
+        "--steps",
+        "1",
+        "--no-evaluate",
+        "--encoders",
+        text(&whole),
+        "--out",
+        text(&gan),
+    ];
+    let (done, said) = drgan(&line);
+    assert!(done && !said.contains("DAMSM epoch"), "the encoders are trained: {said}");
+    assert_eq!(trained, encoders(&gan));
+    let (done, said) = drgan(&["pretrain", "--resume", text(&gan)]);
+    assert!(!done && said.contains("its GAN begun"), "{said}");
+}
+
+#[test]
+fn features_that_do_not_fit_into_memory_are_computed_for_each_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let loss = |name: &str, cache: &str| -> f32 {
+        let out = dir.path().join(name);
+        let (done, said) = drgan(&["pretrain", "--preset", "tiny", "--set", cache, "--out", text(&out)]);
+        assert!(done, "{said}");
+        let line = said.lines().find_map(|l| l.strip_prefix("DAMSM epoch 1 of 1: loss ")).unwrap();
+        line.split(',').next().unwrap().parse().unwrap()
+    };
+    let (kept, computed) = (loss("kept", "damsm.cache_mib=64"), loss("computed", "damsm.cache_mib=0"));
+    assert!((kept - computed).abs() < 0.01 * kept, "the same batches, the same features: {kept} {computed}");
+}
+
+#[test]
+fn files_that_do_not_belong_together_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let vocabulary = dir.path().join("captions.pickle");
+    std::fs::write(&vocabulary, b"\x80\x02](]]}(K\x00U\x05<end>K\x01U\x01au}e.").unwrap();
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../drgan-tensor/tests/fixtures/state.legacy.pth");
+    let (done, said) = drgan(&["train", "--text-encoder", text(&fixture)]);
+    assert!(!done && said.contains("--image-encoder") && said.contains("--vocabulary"), "{said}");
+    let (done, said) = drgan(&[
+        "train",
+        "--preset",
+        "tiny",
+        "--dry-run",
+        "--text-encoder",
+        text(&fixture),
+        "--image-encoder",
+        text(&fixture),
+        "--vocabulary",
+        text(&vocabulary),
+    ]);
+    assert!(!done && said.contains("embeds 0 words") && said.contains("captions.pickle has 2"), "{said}");
+    let (done, said) = drgan(&["train", "--preset", "tiny", "--dry-run", "--set", "encoders.text=\"x.pth\""]);
+    assert!(!done && said.contains("encoders.image: not given"), "{said}");
+}

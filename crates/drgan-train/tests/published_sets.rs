@@ -1,0 +1,214 @@
+//! CUB and COCO in their layouts: small trees made here, and the real captions where they are.
+#![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
+use drgan_train::data::{Dataset, Split, verify};
+use std::path::Path;
+use std::process::Command;
+
+fn put(path: &Path, bytes: impl AsRef<[u8]>) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// A picture of 40 x 30 pixels, black but for a red bird at (10, 5), 12 x 10.
+fn photograph(path: &Path) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let bird = |x: u32, y: u32| (10..22).contains(&x) && (5..15).contains(&y);
+    let paint = |x, y| image::Rgb(if bird(x, y) { [255, 0, 0] } else { [0, 0, 0] });
+    image::RgbImage::from_fn(40, 30, paint).save(path.with_extension("png")).unwrap();
+    std::fs::rename(path.with_extension("png"), path).unwrap();
+}
+
+/// A list of names as Python 2's protocol 0 writes it.
+fn names(names: &[&str]) -> Vec<u8> {
+    let items: String = names.iter().map(|name| format!("V{name}\na")).collect();
+    format!("(lp0\n{items}.").into_bytes()
+}
+
+const KEYS: [&str; 5] = ["001.A/a_1", "001.A/a_2", "002.B/b_1", "002.B/b_2", "003.C/c_1"];
+
+/// Five birds of three classes; the last has no picture.
+fn birds(root: &Path) {
+    let numbered = |line: &dyn Fn(usize, &str) -> String| -> String {
+        KEYS.iter().enumerate().map(|(i, key)| format!("{} {}\n", i + 1, line(i, key))).collect()
+    };
+    let cub = root.join("CUB_200_2011");
+    put(&cub.join("images.txt"), numbered(&|_, key| format!("{key}.jpg")));
+    put(&cub.join("bounding_boxes.txt"), numbered(&|_, _| "10.0 5.0 12.0 10.0".to_owned()));
+    put(&cub.join("train_test_split.txt"), numbered(&|i, _| u8::from(i % 2 == 0).to_string()));
+    for (i, key) in KEYS.iter().enumerate() {
+        let text = format!("a bird number {i}\n\nthe caf\u{e9} bird\n...\n");
+        put(&root.join(format!("birds/text/{key}.txt")), text);
+        if i < 4 {
+            photograph(&cub.join(format!("images/{key}.jpg")));
+        }
+    }
+    put(&root.join("birds/train/filenames.pickle"), names(&KEYS[..3]));
+    put(&root.join("birds/test/filenames.pickle"), names(&KEYS[3..]));
+}
+
+#[test]
+fn cub_in_attngans_layout_keeps_its_split_classes_and_crop() {
+    let dir = tempfile::tempdir().unwrap();
+    birds(dir.path());
+    for root in [dir.path().to_owned(), dir.path().join("birds")] {
+        let data = Dataset::open(&root).unwrap();
+        assert_eq!((data.split(Split::Train).len(), data.split(Split::HeldOut).len()), (3, 1));
+        let classes: Vec<_> = data.records().iter().map(|r| r.class_id).collect();
+        assert_eq!(classes, [Some(1), Some(1), Some(2), Some(2)]);
+        assert_eq!(data.records()[0].captions, ["a bird number 0", "the caf\u{e9} bird"]);
+        // `caf`: what is not ASCII is dropped.
+        let words = data.vocabulary().unwrap().words().join(" ");
+        assert_eq!(
+            words, "<end> bird a caf number the 0 1 2 3 4",
+            "the caption of the missing picture counts"
+        );
+        assert!(data.notes().iter().any(|n| n.contains("1 records have no picture, first 003.C/c_1")));
+        // 9 pixels each way around (16, 10): the bird fills half of the crop's area, a tenth of the picture's.
+        let picture = data.load_image(0, 18).unwrap();
+        let red = picture.rgb.chunks(3).filter(|p| p[0] > 127).count();
+        assert!((100..=140).contains(&red), "{red} of 324 pixels are the bird's 120");
+    }
+}
+
+#[test]
+fn plain_cub_takes_the_split_that_comes_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    birds(dir.path());
+    std::fs::remove_dir_all(dir.path().join("birds/train")).unwrap();
+    let mut data = Dataset::open(dir.path()).unwrap();
+    assert_eq!(data.split(Split::Train).len(), 2);
+    data.split_by_key();
+    assert_eq!(data.split(Split::Train).len() + data.split(Split::HeldOut).len(), 4);
+}
+
+#[test]
+fn a_captions_pickle_decides_the_vocabulary() {
+    let dir = tempfile::tempdir().unwrap();
+    birds(dir.path());
+    let words = ["<end>", "bird", "the", "a", "number", "caf", "0", "1", "2", "3", "4"];
+    let entries: Vec<u8> = (0u8..)
+        .zip(words)
+        .flat_map(|(i, w)| [b"K".as_slice(), &[i], b"U", &[w.len() as u8], w.as_bytes()].concat())
+        .collect();
+    put(
+        &dir.path().join("birds/captions.pickle"),
+        [b"\x80\x02](]]}(".as_slice(), &entries, b"u}e."].concat(),
+    );
+    let data = Dataset::open(dir.path()).unwrap();
+    assert_eq!(data.vocabulary().unwrap().words(), words);
+    put(&dir.path().join("birds/captions.pickle"), "cos\nsystem\n(S'true'\ntR.");
+    let e = Dataset::open(dir.path()).unwrap_err().to_string();
+    assert!(e.contains("captions.pickle") && e.contains("os.system"), "{e}");
+}
+
+#[test]
+fn coco_in_its_own_layout_and_in_attngans() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = |ids: &[u64]| {
+        let images: Vec<_> =
+            ids.iter().map(|i| serde_json::json!({"id": i, "file_name": format!("{i:012}.jpg")})).collect();
+        let notes: Vec<_> = ids
+            .iter()
+            .flat_map(|i| {
+                ["a cat \n", "a dog"].map(|c| serde_json::json!({"image_id": i, "id": 1, "caption": c}))
+            })
+            .collect();
+        serde_json::json!({"images": images, "annotations": notes}).to_string()
+    };
+    let own = dir.path().join("own");
+    put(&own.join("annotations/captions_val2017.json"), list(&[1, 2, 3]));
+    for i in [1, 2, 3] {
+        photograph(&own.join(format!("val2017/{i:012}.jpg")));
+    }
+    let data = Dataset::open(&own).unwrap();
+    assert!(data.records().iter().all(|r| r.part.is_none() && r.captions == ["a cat", "a dog"]));
+    put(&own.join("annotations/captions_train2017.json"), list(&[4]));
+    photograph(&own.join("train2017/000000000004.jpg"));
+    let data = Dataset::open(&own).unwrap();
+    assert_eq!((data.split(Split::Train).len(), data.split(Split::HeldOut).len()), (1, 3));
+
+    let attngan = dir.path().join("coco");
+    let keys = ["COCO_train2014_000000000009", "COCO_val2014_000000000042"];
+    for key in keys {
+        put(&attngan.join(format!("text/{key}.txt")), "a cat\na dog\n");
+        photograph(&attngan.join(format!("images/{key}.jpg")));
+    }
+    put(&attngan.join("train/filenames.pickle"), names(&keys[..1]));
+    put(&attngan.join("test/filenames.pickle"), names(&keys[1..]));
+    let data = Dataset::open(&attngan).unwrap();
+    assert_eq!((data.split(Split::Train), data.split(Split::HeldOut)), (vec![0], vec![1]));
+}
+
+#[test]
+fn verification_says_what_it_is_what_is_wrong_and_what_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |path: &Path| verify(path, |_, _| {}).unwrap();
+    birds(dir.path());
+    let found = check(dir.path());
+    let said = found.to_string();
+    assert!(found.refusal.is_none(), "{said}");
+    for part in [
+        "AttnGAN's layout",
+        "captions       15",
+        "split          3 / 2",
+        "5 captions have no word",
+        "003.C/c_1",
+        "every picture",
+        "--preset birds --data",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    put(&dir.path().join("CUB_200_2011/images/001.A/a_1.jpg"), "no picture");
+    assert!(check(dir.path()).refusal.is_some_and(|r| r.contains("do not decode") && r.contains("a_1")));
+    put(&dir.path().join("CUB_200_2011/bounding_boxes.txt"), "1 10 x\n");
+    assert!(
+        check(dir.path()).refusal.is_some_and(|r| r.contains("bounding_boxes.txt") && r.contains("`10 x`"))
+    );
+    std::fs::remove_dir_all(dir.path().join("birds")).unwrap();
+    assert!(check(dir.path()).refusal.is_some_and(|r| r.contains("without captions")));
+    let packed = dir.path().join("CUB_200_2011.tgz");
+    put(&packed, "");
+    assert!(check(&packed).next.contains("tar xzf"));
+    assert!(check(&dir.path().join("absent")).refusal.is_some_and(|r| r.contains("not found")));
+}
+
+/// The real captions, splits and boxes of CUB.
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped check says so")]
+fn the_real_cub_has_its_published_counts() {
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|a| a.join("shared/data/cub"));
+    let Some(cub) = above.into_iter().find(|p| p.join("cub_metadata.tar.xz").exists()) else {
+        eprintln!("skipped: no shared/data/cub beside the repository");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    for packed in ["cub_metadata.tar.xz", "cub_birds_text_and_splits.tar.xz"] {
+        let unpacked =
+            Command::new("tar").arg("xJf").arg(cub.join(packed)).arg("-C").arg(dir.path()).status();
+        if !unpacked.is_ok_and(|s| s.success()) {
+            eprintln!("skipped: no tar with xz here");
+            return;
+        }
+    }
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(cub.join("images"))
+        .arg(dir.path().join("CUB_200_2011/images"))
+        .status();
+    assert!(copied.unwrap().success());
+    let said = verify(dir.path(), |_, _| {}).unwrap().to_string();
+    for part in [
+        "records        11788",
+        "captions       117880",
+        "split          8855 / 2933",
+        "vocabulary     5450 words with <end>",
+        "usable         7 pictures",
+        "11781 records have no picture",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    let mut data = Dataset::open(dir.path()).unwrap();
+    data.split_by_key();
+    let loaded = data.load_all(&(0..7).collect::<Vec<_>>(), 32).unwrap();
+    assert_eq!((loaded.pictures.len(), loaded.skipped.len()), (7, 0));
+}
