@@ -73,6 +73,12 @@ impl ParamStore {
         VarBuilder::from_tensors(self.views().into_iter().collect(), dtype, device)
     }
 
+    /// Those of `tensors` that this store has a name for: what [`ParamStore::assign`] takes of a file that holds more.
+    pub fn select(&self, tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
+        let ours = self.lock();
+        tensors.into_iter().filter(|(name, _)| ours.vars.contains_key(name)).collect()
+    }
+
     /// Overwrites every value from `tensors`, which must hold exactly this store's names and shapes.
     ///
     /// # Errors

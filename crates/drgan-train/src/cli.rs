@@ -32,7 +32,8 @@ pub enum Command {
     #[command(after_help = "Examples:
   drgan sample \"a red heart\" \"a yellow face crying\" --out hearts.png
   drgan sample \"a blue square\" --count 8 --seed 3
-  drgan sample \"a green apple\" --run runs/emoji-64-s0-001 --stages --attention")]
+  drgan sample \"a green apple\" --run runs/emoji-64-s0-001 --stages --attention
+  drgan sample \"a small red bird\" --generator netG_epoch_600.pth --text-encoder text_encoder200.pth --vocabulary captions.pickle")]
     Sample(SampleArgs),
     /// Measure a trained run beside its untrained self and the real pictures.
     #[command(after_help = "Example:
@@ -136,8 +137,20 @@ pub struct SampleArgs {
     #[arg(required = true)]
     pub captions: Vec<String>,
     /// The run to draw with [default: the newest in runs/].
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", conflicts_with = "generator")]
     pub run: Option<PathBuf>,
+    /// A generator trained elsewhere (.pth or .safetensors), with its text encoder and vocabulary, instead of a run.
+    #[arg(long, value_name = "FILE", requires_all = ["text_encoder", "vocabulary"])]
+    pub generator: Option<PathBuf>,
+    /// AttnGAN's text encoder (.pth or .safetensors).
+    #[arg(long, value_name = "FILE", requires = "generator")]
+    pub text_encoder: Option<PathBuf>,
+    /// AttnGAN's captions.pickle, or a tokenizer.json.
+    #[arg(long, value_name = "FILE", requires = "generator")]
+    pub vocabulary: Option<PathBuf>,
+    /// What mask logits are multiplied by [default: 0.25 for a generator of the authors' form, else 1].
+    #[arg(long, value_name = "X", requires = "generator")]
+    pub mask_logit_scale: Option<f64>,
     /// The picture to write.
     #[arg(long, value_name = "FILE", default_value = "samples.png")]
     pub out: PathBuf,

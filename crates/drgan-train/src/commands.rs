@@ -19,7 +19,7 @@ use crate::run_dir::RunDir;
 use crate::sampler::TrainedRun;
 use crate::sinks::{Console, Jsonl};
 use crate::train::{Outcome, Session};
-use crate::{import as importer, report, sample_grid};
+use crate::{foreign, import as importer, report, sample_grid};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use drgan_tensor::weights;
@@ -66,7 +66,8 @@ fn prepare(args: &RunArgs, set: &[String]) -> Result<Option<Prepared>> {
 fn with_their_settings(mut cfg: RunConfig) -> Result<RunConfig> {
     if !cfg.encoders.run.is_empty() {
         let run = RunDir::open(Path::new(&cfg.encoders.run))?;
-        let text = std::fs::read_to_string(run.config()).with_context(|| run.config().display().to_string())?;
+        let text =
+            std::fs::read_to_string(run.config()).with_context(|| run.config().display().to_string())?;
         let theirs = RunConfig::from_toml(&text)?;
         (cfg.text, cfg.image_encoder, cfg.damsm) = (theirs.text, theirs.image_encoder, theirs.damsm);
     }
@@ -193,8 +194,15 @@ const RESUMABLE: [&str; 6] =
 /// No run, a caption without a known word, a file that cannot be written.
 pub fn sample(args: &SampleArgs) -> Result<()> {
     use_threads(args.threads)?;
-    let run = open_run(args.run.as_deref())?;
-    let trained = TrainedRun::open(&run)?;
+    let trained = match (&args.generator, &args.text_encoder, &args.vocabulary) {
+        (Some(generator), Some(text_encoder), Some(vocabulary)) => foreign::open(&foreign::Files {
+            generator,
+            text_encoder,
+            vocabulary,
+            mask_logit_scale: args.mask_logit_scale,
+        })?,
+        _ => TrainedRun::open(&open_run(args.run.as_deref())?)?,
+    };
     if let Some(w) = &trained.warning {
         eprintln!("warning: {w}");
     }
@@ -215,7 +223,11 @@ pub fn sample(args: &SampleArgs) -> Result<()> {
     let options = sample_grid::Options { stages: args.stages, attention: args.attention };
     let captions: Vec<&str> = args.captions.iter().map(String::as_str).collect();
     sample_grid::save(&trained.sampler(), &captions, &noise, args.seed, options, &args.out)?;
-    println!("{} ({}, step {}, seed {})", args.out.display(), trained.cfg.preset, trained.step, args.seed);
+    let of = match &args.generator {
+        Some(file) => file.display().to_string(),
+        None => format!("{}, step {}", trained.cfg.preset, trained.step),
+    };
+    println!("{} ({of}, seed {})", args.out.display(), args.seed);
     Ok(())
 }
 

@@ -1,13 +1,13 @@
 //! The DAMSM's two encoders as one unit: what turns captions and pictures into features everywhere else.
 use crate::checkpoint::Checkpoint;
-use crate::config::RunConfig;
+use crate::config::{GivenEncoders, RunConfig};
 use crate::data::Dataset;
 use crate::error::TrainError;
 use crate::run_dir::RunDir;
 use crate::state;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use drgan_tensor::weights;
+use drgan_tensor::weights::{self, Tensors};
 use drgan_tensor::{
     Ctx, FromConfig, ImageEncoder, ImageFeatures, Kind, Mode, ParamStore, TextEncoder, TextFeatures,
 };
@@ -15,7 +15,6 @@ use drgan_text::{
     BackboneFeatures, BackboneKind, BiLstmEncoder, DamsmImageEncoder, TextEncoderConfig, Tokenizer,
     Vocabulary, backbone_weights_from_bytes, load_backbone_weights,
 };
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// ImageNet weights of EfficientNet-Lite0 in f16 (Apache-2.0; THIRD-PARTY-NOTICES.md).
@@ -94,30 +93,34 @@ impl Encoders {
                 "encoders.{absent}: not given; a text encoder, its image encoder and its vocabulary belong together"
             )));
         }
+        let text = weights::open(Path::new(&given.text), &Device::Cpu)?.tensors;
+        let encoders = Self::of_text(cfg, given, text)?;
+        let image = weights::open(Path::new(&given.image), &Device::Cpu)?.tensors;
+        assign(&encoders.image_store, image, "image", &given.image)?;
+        Ok(encoders)
+    }
+
+    /// The text encoder of `tensors` with its vocabulary, beside a fresh image projection.
+    pub(crate) fn of_text(
+        cfg: &RunConfig,
+        given: &GivenEncoders,
+        tensors: Tensors,
+    ) -> Result<Self, TrainError> {
         let tokenizer = match Path::new(&given.vocabulary) {
             path if path.extension().is_some_and(|e| e == "json") => Tokenizer::load(path)?,
             path => Tokenizer::new(&Vocabulary::from_captions_pickle(path)?)?,
         };
-        let text = weights::open(Path::new(&given.text), &Device::Cpu)?.tensors;
-        let rows = text.get("encoder.weight").map_or(0, |t| t.dims()[0]);
+        let rows = tensors.get("encoder.weight").map_or(0, |t| t.dims()[0]);
         if rows != tokenizer.vocab_size() {
             return Err(TrainError::Config(format!(
-                "encoders.text: {} embeds {rows} words, encoders.vocabulary: {} has {}; give the vocabulary it was trained with",
+                "text encoder {} embeds {rows} words, vocabulary {} has {}; give the vocabulary it was trained with",
                 given.text,
                 given.vocabulary,
                 tokenizer.vocab_size()
             )));
         }
-        let image = weights::open(Path::new(&given.image), &Device::Cpu)?.tensors;
         let encoders = Self::new(cfg, tokenizer)?;
-        for (store, tensors, key, file) in [
-            (&encoders.text_store, text, "text", &given.text),
-            (&encoders.image_store, image, "image", &given.image),
-        ] {
-            let names: BTreeSet<String> = store.all().into_iter().map(|(name, ..)| name).collect();
-            let kept = tensors.into_iter().filter(|(name, _)| names.contains(name)).collect();
-            store.assign(&kept).map_err(|e| TrainError::Config(format!("encoders.{key}: {file}: {e}")))?;
-        }
+        assign(&encoders.text_store, tensors, "text", &given.text)?;
         Ok(encoders)
     }
 
@@ -187,6 +190,12 @@ impl Encoders {
         let count = |s: &ParamStore| s.vars(Kind::Param).iter().map(|(_, v)| v.elem_count()).sum();
         [("text encoder", count(&self.text_store)), ("image projection", count(&self.image_store))]
     }
+}
+
+/// What a store holds, from a file that may hold more.
+fn assign(store: &ParamStore, tensors: Tensors, key: &str, file: &str) -> Result<(), TrainError> {
+    let fitted = store.assign(&store.select(tensors));
+    fitted.map_err(|e| TrainError::Config(format!("encoders.{key}: {file}: {e}")))
 }
 
 fn backbone_weights(cfg: &RunConfig) -> Result<VarBuilder<'static>, TrainError> {

@@ -12,6 +12,7 @@ pub mod error;
 pub mod estimate;
 pub mod evaluate;
 pub mod events;
+pub mod foreign;
 pub mod grid;
 pub mod import;
 pub mod interrupt;

@@ -69,3 +69,71 @@ fn nothing_is_written_of_a_file_that_lacks_something() {
     let (done, said) = drgan(&["import", text.to_str().unwrap(), "--out", to.to_str().unwrap()]);
     assert!(!done && said.contains("web page") && said.contains("page.pth"), "{said}");
 }
+
+/// Saves a seeded network's state under the names its module asks for.
+fn save<M>(path: &Path, build: impl FnOnce(candle_nn::VarBuilder<'static>) -> drgan_tensor::Result<M>) {
+    let store = ParamStore::seeded(3);
+    build(store.builder(DType::F32, &Device::Cpu)).unwrap();
+    let mut tensors = store.views();
+    // What the authors' files hold beside it.
+    tensors.insert(
+        "h_net2.global_reduction.0.weight".into(),
+        Tensor::zeros((8, 8, 1, 1), DType::F32, &Device::Cpu).unwrap(),
+    );
+    safetensors::save(path, &tensors, &Metadata::new()).unwrap();
+}
+
+#[test]
+fn a_generator_of_the_authors_form_draws_from_its_files() {
+    use drgan_sdm::{GeneratorConfig, StageGenerator};
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let cfg = GeneratorConfig {
+        form: drgan_tensor::Form::Released,
+        base: 16,
+        stages: 2,
+        ngf: 8,
+        text_dim: 6,
+        ..Default::default()
+    };
+    save(Path::new(&at("netG.safetensors")), |vb| StageGenerator::from_config(&cfg, vb));
+    let text = TextEncoderConfig { vocab_size: 3, embedding: 4, words_dim: 6, ..Default::default() };
+    save(Path::new(&at("text.safetensors")), |vb| BiLstmEncoder::from_config(&text, vb));
+    std::fs::write(at("captions.pickle"), b"\x80\x02](]]}(K\x00U\x05<end>K\x01U\x04birdK\x02U\x03redu}e.")
+        .unwrap();
+    let draw = |out: &str, more: &[&str]| {
+        let (generator, text, vocabulary, out) =
+            (at("netG.safetensors"), at("text.safetensors"), at("captions.pickle"), at(out));
+        let mut line =
+            vec!["sample", "a red bird", "--count", "2", "--generator", &generator, "--text-encoder", &text];
+        line.extend(["--vocabulary", &vocabulary, "--out", &out]);
+        line.extend(more);
+        let (done, said) = drgan(&line);
+        (done, said, std::fs::read(&out).unwrap_or_default())
+    };
+    let (done, said, first) = draw("a.png", &[]);
+    assert!(
+        done && said.contains("not in the vocabulary, ignored: a")
+            && said.contains("netG.safetensors, seed 0"),
+        "{said}"
+    );
+    assert_eq!(first, draw("b.png", &["--mask-logit-scale", "0.25"]).2, "the authors' scale for birds");
+    let (done, said, other) = draw("c.png", &["--mask-logit-scale", "8"]);
+    assert!(done && first != other, "{said}");
+
+    std::fs::write(at("captions.pickle"), b"\x80\x02](]]}(K\x00U\x05<end>K\x01U\x04birdu}e.").unwrap();
+    let (done, said, _) = draw("d.png", &[]);
+    assert!(!done && said.contains("embeds 3 words") && said.contains("has 2"), "{said}");
+    let wrong = at("text.safetensors");
+    let (done, said) = drgan(&[
+        "sample",
+        "bird",
+        "--generator",
+        &wrong,
+        "--text-encoder",
+        &wrong,
+        "--vocabulary",
+        &at("captions.pickle"),
+    ]);
+    assert!(!done && said.contains("no generator") && said.contains("text.safetensors"), "{said}");
+}
