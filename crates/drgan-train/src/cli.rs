@@ -93,7 +93,7 @@ pub struct TrainArgs {
     /// Generator steps.
     #[arg(long)]
     pub steps: Option<u64>,
-    /// Take the encoders of this run of `pretrain` instead of training them.
+    /// Take the encoders of this run of `pretrain`, and their settings, instead of training them.
     #[arg(long, value_name = "RUN", conflicts_with = "resume")]
     pub encoders: Option<PathBuf>,
     /// AttnGAN's text encoder (.pth or .safetensors), with its image encoder and vocabulary.

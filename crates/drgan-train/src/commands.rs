@@ -42,8 +42,11 @@ fn prepare(args: &RunArgs, set: &[String]) -> Result<Option<Prepared>> {
     let set = overrides(args, set)?;
     let cfg = match &args.resume {
         Some(run) => resumed_config(&set, run)?,
-        // Preset, file, `--set`, then the flags that have their own names.
-        None => RunConfig::resolve(&args.preset, &Overrides { file: args.config.as_deref(), set: &set })?,
+        // Preset, file, `--set`, then the flags that have their own names. A resumed run has their settings already.
+        None => with_their_settings(RunConfig::resolve(
+            &args.preset,
+            &Overrides { file: args.config.as_deref(), set: &set },
+        )?)?,
     };
     let data = open_data(&cfg)?;
     Loader::check(&data, Split::Train, &cfg.loader())?;
@@ -59,6 +62,18 @@ fn prepare(args: &RunArgs, set: &[String]) -> Result<Option<Prepared>> {
     write(&run.config(), &cfg.to_toml()?)?;
     eprintln!("{}", describe(&cfg, &data, args.resume.as_deref())?);
     Ok(Some(Prepared { cfg, data, run }))
+}
+
+/// Encoders of another run bring the settings they were trained with.
+fn with_their_settings(mut cfg: RunConfig) -> Result<RunConfig> {
+    if !cfg.encoders.run.is_empty() {
+        let run = RunDir::open(Path::new(&cfg.encoders.run))?;
+        let text =
+            std::fs::read_to_string(run.config()).with_context(|| run.config().display().to_string())?;
+        let theirs = RunConfig::from_toml(&text)?;
+        (cfg.text, cfg.image_encoder, cfg.damsm) = (theirs.text, theirs.image_encoder, theirs.damsm);
+    }
+    Ok(cfg)
 }
 
 /// `drgan pretrain`.
@@ -337,11 +352,10 @@ fn describe(cfg: &RunConfig, data: &Dataset, resumed: Option<&Path>) -> Result<S
         Some(run) if run.tokenizer().is_file() => (Encoders::kept(cfg, &run)?, !cfg.encoders.is_empty()),
         _ => Encoders::starting(cfg, data)?,
     };
-    let mut to_do = cfg.clone();
+    let mut e = estimate(cfg, &encoders, train)?;
     if trained {
-        to_do.damsm.epochs = 0;
+        e.damsm = std::time::Duration::ZERO;
     }
-    let e = estimate(&to_do, &encoders, train)?;
     let mut text = format!(
         "preset {}: pictures of {:?} pixels, {train} to train on and {held_out} held out, batch {}, {} steps\n",
         cfg.preset,
