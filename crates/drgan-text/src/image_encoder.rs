@@ -103,6 +103,15 @@ impl Projection {
             code: self.code.forward(&features.pooled)?,
         })
     }
+
+    /// Code `(B, D)` of pooled features `(B, Cp)` alone.
+    ///
+    /// # Errors
+    /// Features of another backbone.
+    pub fn code(&self, pooled: &Tensor) -> Result<Tensor> {
+        expect_shape("Projection::code: pooled", pooled, &[None, Some(self.channels.1)], "(B, Cp)")?;
+        self.code.forward(pooled)
+    }
 }
 
 /// The image encoder of DAMSM: a frozen backbone and a trained projection.
@@ -155,6 +164,14 @@ impl DamsmImageEncoder {
     /// Features of another backbone.
     pub fn project(&self, features: &BackboneFeatures) -> Result<ImageFeatures> {
         self.projection.project(features)
+    }
+
+    /// [`Projection::code`]: what ranking needs of a picture, without its regions.
+    ///
+    /// # Errors
+    /// Features of another backbone.
+    pub fn code(&self, pooled: &Tensor) -> Result<Tensor> {
+        self.projection.code(pooled)
     }
 }
 

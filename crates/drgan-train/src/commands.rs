@@ -42,15 +42,17 @@ fn prepare(args: &RunArgs, set: &[String]) -> Result<Option<Prepared>> {
     let set = overrides(args, set)?;
     let cfg = match &args.resume {
         Some(run) => resumed_config(&set, run)?,
-        // Preset, file, `--set`, then the flags that have their own names.
-        None => RunConfig::resolve(&args.preset, &Overrides { file: args.config.as_deref(), set: &set })?,
+        // Preset, file, `--set`, then the flags that have their own names. A resumed run has their settings already.
+        None => with_their_settings(RunConfig::resolve(
+            &args.preset,
+            &Overrides { file: args.config.as_deref(), set: &set },
+        )?)?,
     };
-    let cfg = with_their_settings(cfg)?;
     let data = open_data(&cfg)?;
     Loader::check(&data, Split::Train, &cfg.loader())?;
     if args.dry_run {
         println!("{}", cfg.to_toml()?);
-        println!("{}", describe(&cfg, &data)?);
+        println!("{}", describe(&cfg, &data, args.resume.as_deref())?);
         return Ok(None);
     }
     let run = match &args.resume {
@@ -58,7 +60,7 @@ fn prepare(args: &RunArgs, set: &[String]) -> Result<Option<Prepared>> {
         None => RunDir::create(args.out.as_deref(), &cfg.preset, cfg.seed)?,
     };
     write(&run.config(), &cfg.to_toml()?)?;
-    eprintln!("{}", describe(&cfg, &data)?);
+    eprintln!("{}", describe(&cfg, &data, args.resume.as_deref())?);
     Ok(Some(Prepared { cfg, data, run }))
 }
 
@@ -88,7 +90,7 @@ pub fn pretrain(args: &PretrainArgs) -> Result<()> {
         Session { cfg: &cfg, run: &run, sinks: &mut sinks, interrupt: &interrupt, evaluate: false };
     let shown = run.path().display();
     if session.pretrain_only(&data)? {
-        println!("encoders     {}", run.checkpoints().display());
+        println!("encoders     {}", run.encoders().display());
         println!("vocabulary   {}", run.tokenizer().display());
         println!("log          {}", run.log().display());
         let data =
@@ -354,10 +356,13 @@ fn use_threads(threads: Threads) -> Result<()> {
     Ok(())
 }
 
-/// What a run will do and how long that takes here.
-fn describe(cfg: &RunConfig, data: &Dataset) -> Result<String> {
+/// What a run will do and how long that takes here; one that goes on needs its own folder only.
+fn describe(cfg: &RunConfig, data: &Dataset, resumed: Option<&Path>) -> Result<String> {
     let (train, held_out) = (data.split(Split::Train).len(), data.split(Split::HeldOut).len());
-    let (encoders, trained) = Encoders::starting(cfg, data)?;
+    let (encoders, trained) = match resumed.map(RunDir::open).transpose()? {
+        Some(run) if run.tokenizer().is_file() => (Encoders::kept(cfg, &run)?, !cfg.encoders.is_empty()),
+        _ => Encoders::starting(cfg, data)?,
+    };
     let mut e = estimate(cfg, &encoders, train)?;
     if trained {
         e.damsm = std::time::Duration::ZERO;

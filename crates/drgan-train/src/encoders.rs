@@ -71,10 +71,62 @@ impl Encoders {
         Ok((Self::of_files(cfg)?, true))
     }
 
+    /// Untrained encoders for a run's own vocabulary and backbone: those that its folder keeps, so that the files it was
+    /// started with may be gone. Its checkpoint has the trained weights.
+    ///
+    /// # Errors
+    /// The vocabulary or the backbone cannot be read.
+    pub fn kept(cfg: &RunConfig, run: &RunDir) -> Result<Self, TrainError> {
+        let mut cfg = cfg.clone();
+        if run.backbone().is_file() {
+            cfg.encoders.image.clear();
+            cfg.image_encoder.weights = path_text(&run.backbone())?;
+        }
+        Self::new(&cfg, Tokenizer::load(run.tokenizer())?)
+    }
+
+    /// Keeps vocabulary and backbone in the run's folder, for [`Encoders::kept`].
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub fn keep(&self, cfg: &RunConfig, run: &RunDir) -> Result<(), TrainError> {
+        self.tokenizer.save(run.tokenizer())?;
+        let source = match Path::new(&cfg.encoders.run).join("backbone.safetensors") {
+            theirs if !cfg.encoders.run.is_empty() && theirs.is_file() => theirs,
+            _ => Path::new(backbone_file(cfg)).to_owned(),
+        };
+        if source.as_os_str().is_empty() {
+            return Ok(()); // the embedded one
+        }
+        let tensors = weights::open(&source, &Device::Cpu)?.tensors;
+        // The projection is the checkpoint's; torchvision's classifiers are no part of the backbone.
+        let ours = |name: &str| !["emb_", "AuxLogits.", "fc."].iter().any(|other| name.starts_with(other));
+        let tensors: weights::Tensors = tensors
+            .into_iter()
+            .filter(|(name, _)| ours(name))
+            .map(|(name, t)| Ok((name, t.contiguous()?)))
+            .collect::<candle_core::Result<_>>()?;
+        Ok(weights::safetensors::save(&run.backbone(), &tensors, &weights::Metadata::new())?)
+    }
+
+    /// Writes both encoders under AttnGAN's names into one file of the run's folder, the backbone with them where the
+    /// folder keeps one: `train --text-encoder` and `--image-encoder` both take it.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub fn export(&self, run: &RunDir) -> Result<(), TrainError> {
+        let mut tensors = self.text_store.views();
+        tensors.extend(self.image_store.views());
+        if run.backbone().is_file() {
+            tensors.extend(weights::open(&run.backbone(), &Device::Cpu)?.tensors);
+        }
+        Ok(weights::safetensors::save(&run.encoders(), &tensors, &weights::Metadata::new())?)
+    }
+
     fn of_run(cfg: &RunConfig, run: &Path) -> Result<Self, TrainError> {
         let run = RunDir::open(run)?;
         let (checkpoint, _) = Checkpoint::load_latest(&run.checkpoints())?;
-        let encoders = Self::new(cfg, Tokenizer::load(run.tokenizer())?)?;
+        let encoders = Self::kept(cfg, &run)?;
         state::restore_encoders(&checkpoint, &encoders).map_err(|e| {
             TrainError::Config(format!(
                 "encoders.run: {}: its encoders do not fit this run's settings (text, image_encoder): {e}",
@@ -198,12 +250,23 @@ fn assign(store: &ParamStore, tensors: Tensors, key: &str, file: &str) -> Result
     fitted.map_err(|e| TrainError::Config(format!("encoders.{key}: {file}: {e}")))
 }
 
-fn backbone_weights(cfg: &RunConfig) -> Result<VarBuilder<'static>, TrainError> {
-    let file = match cfg.image_encoder.backbone {
+/// Where the backbone's weights come from; empty for the embedded ones.
+fn backbone_file(cfg: &RunConfig) -> &str {
+    match cfg.image_encoder.backbone {
         // AttnGAN's file holds the backbone too.
         BackboneKind::InceptionV3 if !cfg.encoders.image.is_empty() => &cfg.encoders.image,
         _ => &cfg.image_encoder.weights,
-    };
+    }
+}
+
+fn path_text(path: &Path) -> Result<String, TrainError> {
+    let text =
+        path.to_str().ok_or_else(|| TrainError::Run(format!("{}: the path is not UTF-8", path.display())))?;
+    Ok(text.to_owned())
+}
+
+fn backbone_weights(cfg: &RunConfig) -> Result<VarBuilder<'static>, TrainError> {
+    let file = backbone_file(cfg);
     match cfg.image_encoder.backbone {
         _ if !file.is_empty() => Ok(load_backbone_weights(file, &Device::Cpu)?),
         BackboneKind::EfficientNetLite0 => Ok(backbone_weights_from_bytes(EFFICIENTNET, &Device::Cpu)?),

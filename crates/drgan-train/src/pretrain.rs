@@ -5,7 +5,7 @@
 use crate::adam::Adam;
 use crate::captions;
 use crate::config::RunConfig;
-use crate::data::Dataset;
+use crate::data::{Dataset, Split};
 use crate::encoders::Encoders;
 use crate::error::TrainError;
 use crate::step::{refuse_non_finite, scalar};
@@ -16,6 +16,7 @@ use drgan_tensor::{Ctx, Mode, TextEncoder, fnv1a};
 use drgan_text::BackboneFeatures;
 use rand::Rng;
 use rand::seq::SliceRandom;
+use std::collections::BTreeSet;
 
 /// Pictures whose backbone features are computed at once.
 const CHUNK: usize = 64;
@@ -113,6 +114,7 @@ impl Pretrainer {
         let mut order: Vec<usize> = (0..records.len()).collect();
         order.shuffle(ctx.rng());
         let lr = d.decay.powi(self.epoch as i32).max(LOWEST_LR);
+        let mut skipped: BTreeSet<String> = self.skipped.iter().cloned().collect();
         let (mut sum, mut batches) = (0., 0);
         for rows in order.chunks(d.batch).filter(|rows| rows.len() > 1) {
             let mut texts = Vec::with_capacity(rows.len());
@@ -124,10 +126,10 @@ impl Pretrainer {
                 groups.push(record.class_id.map_or_else(|| fnv1a(record.key.as_bytes()) as i64, i64::from));
                 index.push((row, self.flip && ctx.rng().random_bool(0.5)));
             }
-            let (features, there) = self.features_of(encoders, data, &index)?;
-            if there.len() < 2 {
-                continue; // too few of the batch decode to tell captions apart
-            }
+            let (features, there) = match self.features_of(encoders, data, &index, &mut skipped)? {
+                Some(found) if found.1.len() > 1 => found,
+                _ => continue, // too few of the batch decode to tell captions apart
+            };
             let texts: Vec<String> = there.iter().map(|i| std::mem::take(&mut texts[*i])).collect();
             let groups: Vec<i64> = there.iter().map(|i| groups[*i]).collect();
             let (tokens, _) = encoders.tokenizer.batch(&texts, d.max_words, &Device::Cpu)?;
@@ -145,29 +147,30 @@ impl Pretrainer {
                 return Ok(None);
             }
         }
+        self.skipped = skipped.into_iter().collect();
         self.epoch += 1;
         Ok(Some(sum / batches.max(1) as f32))
     }
 }
 
 impl Pretrainer {
-    /// Features of rows, mirrored or not, and the places in `rows` whose pictures decode.
+    /// Features of rows, mirrored or not, and the places in `rows` whose pictures decode, if any does; adds the names of
+    /// the others to `skipped`.
     fn features_of(
         &self,
         encoders: &Encoders,
         data: &Dataset,
         rows: &[(usize, bool)],
-    ) -> Result<(BackboneFeatures, Vec<usize>), TrainError> {
+        skipped: &mut BTreeSet<String>,
+    ) -> Result<Option<(BackboneFeatures, Vec<usize>)>, TrainError> {
         if let Some(kept) = &self.features {
             let at = |(row, mirrored): &(usize, bool)| {
                 (row + if *mirrored { self.records.len() } else { 0 }) as u32
             };
             let index = Tensor::new(rows.iter().map(at).collect::<Vec<_>>(), &Device::Cpu)?;
             let pick = |t: &Tensor| t.index_select(&index, 0);
-            return Ok((
-                BackboneFeatures { map: pick(&kept.map)?, pooled: pick(&kept.pooled)? },
-                (0..rows.len()).collect(),
-            ));
+            let features = BackboneFeatures { map: pick(&kept.map)?, pooled: pick(&kept.pooled)? };
+            return Ok(Some((features, (0..rows.len()).collect())));
         }
         let wanted: Vec<usize> = rows.iter().map(|(row, _)| self.records[*row]).collect();
         let loaded = data.load_part(&wanted, self.side)?;
@@ -180,10 +183,14 @@ impl Pretrainer {
                 there.push(place);
             }
         }
-        if pictures.is_empty() {
-            data.tolerate(&loaded.skipped, wanted.len())?;
+        if !loaded.skipped.is_empty() {
+            skipped.extend(loaded.skipped);
+            data.tolerate(&skipped.iter().cloned().collect::<Vec<_>>(), self.records.len())?;
         }
-        Ok((encoders.backbone_features(&Tensor::cat(&pictures, 0)?)?, there))
+        if pictures.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some((encoders.backbone_features(&Tensor::cat(&pictures, 0)?)?, there)))
     }
 }
 
@@ -200,28 +207,49 @@ fn kept_mib(chunk: &BackboneFeatures, records: usize, flip: bool) -> usize {
     (each * records * if flip { 2 } else { 1 } * 2) >> 20
 }
 
-/// R-precision of `records` over `candidates` captions: each picture asks for its full description, and the reverse.
-///
-/// # Errors
-/// Fewer than two records.
-pub fn r_precision(
-    cfg: &RunConfig,
-    encoders: &Encoders,
-    data: &Dataset,
-    records: &[usize],
-    candidates: usize,
-) -> Result<RPrecision, TrainError> {
-    let side = *cfg.sides().last().unwrap_or(&0);
-    let (mut codes, mut kept) = (Vec::new(), Vec::new());
-    for chunk in records.chunks(CHUNK) {
-        if let Some(images) = load_images(data, chunk, side, &mut kept, &mut Vec::new())? {
-            codes.push(encoders.see(&images)?.code.detach());
+/// The held-out pictures as the frozen backbone sees them, for a measure after each epoch.
+pub struct HeldOut {
+    /// `(N, Cp)`: ranking needs no regions, so this is small whatever the backbone.
+    pooled: Tensor,
+    /// Each picture's full description.
+    texts: Vec<String>,
+}
+
+impl HeldOut {
+    /// Computes the features once; nothing if fewer than two pictures are held out and decode.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn new(cfg: &RunConfig, encoders: &Encoders, data: &Dataset) -> Result<Option<Self>, TrainError> {
+        let side = *cfg.sides().last().unwrap_or(&0);
+        let (mut parts, mut kept) = (Vec::new(), Vec::new());
+        for chunk in data.split(Split::HeldOut).chunks(CHUNK) {
+            if let Some(images) = load_images(data, chunk, side, &mut kept, &mut Vec::new())? {
+                parts.push(encoders.backbone_features(&images)?.pooled);
+            }
         }
+        if kept.len() < 2 {
+            return Ok(None);
+        }
+        let describe = |&r: &usize| captions::full(&data.records()[r], cfg.damsm.max_words);
+        let texts = kept.iter().map(describe).collect();
+        Ok(Some(Self { pooled: Tensor::cat(&parts, 0)?, texts }))
     }
-    let texts: Vec<String> =
-        kept.iter().map(|&r| captions::full(&data.records()[r], cfg.damsm.max_words)).collect();
-    let sentences = encoders.embed(&texts)?.sentence;
-    Ok(drgan_metrics::r_precision(&Tensor::cat(&codes, 0)?, &sentences, &texts, candidates, cfg.seed)?)
+
+    /// R-precision over `candidates` captions, in both directions.
+    ///
+    /// # Errors
+    /// All descriptions are the same.
+    pub fn r_precision(
+        &self,
+        cfg: &RunConfig,
+        encoders: &Encoders,
+        candidates: usize,
+    ) -> Result<RPrecision, TrainError> {
+        let codes = encoders.image.code(&self.pooled)?.detach();
+        let sentences = encoders.embed(&self.texts)?.sentence;
+        Ok(drgan_metrics::r_precision(&codes, &sentences, &self.texts, candidates, cfg.seed)?)
+    }
 }
 
 /// Pictures of `records` without augmentation, `(N, 3, side, side)`, if any decodes; appends which those are to `kept`,

@@ -81,6 +81,14 @@ impl RunDir {
     pub fn evaluation(&self) -> PathBuf {
         self.0.join("evaluation.json")
     }
+    /// `backbone.safetensors`: the image backbone, where it came from a file.
+    pub fn backbone(&self) -> PathBuf {
+        self.0.join("backbone.safetensors")
+    }
+    /// `encoders.safetensors`: what `drgan pretrain` gives to others.
+    pub fn encoders(&self) -> PathBuf {
+        self.0.join("encoders.safetensors")
+    }
     /// `tokenizer.json`.
     pub fn tokenizer(&self) -> PathBuf {
         self.0.join("tokenizer.json")

@@ -90,8 +90,7 @@ impl TrainedRun {
         let at = run.checkpoints();
         let (checkpoint, warning) = Checkpoint::load_latest(&at)?;
         let cfg = RunConfig::from_toml(&checkpoint.meta::<String>("config", &at)?)?;
-        let tokenizer = drgan_text::Tokenizer::load(run.tokenizer())?;
-        let encoders = Encoders::new(&cfg, tokenizer)?;
+        let encoders = Encoders::kept(&cfg, run)?;
         state::restore_encoders(&checkpoint, &encoders)?;
         if state::phase(&checkpoint, &at)? == Phase::Damsm {
             return Err(TrainError::Run(format!(

@@ -9,7 +9,7 @@ use crate::evaluate::{Evaluation, Evaluator};
 use crate::events::{Event, Sinks};
 use crate::interrupt::Interrupt;
 use crate::networks::{Networks, OwnedGenerator};
-use crate::pretrain::{self, Pretrainer};
+use crate::pretrain::{HeldOut, Pretrainer};
 use crate::progress::Meter;
 use crate::run_dir::RunDir;
 use crate::sample_grid::{self, Options};
@@ -109,18 +109,21 @@ impl Session<'_> {
             )));
         }
         let (encoders, _) = self.encoders(data, saved.as_ref())?;
-        self.pretrain(data, &data.split(Split::Train), &encoders, saved.as_ref())
+        let done = self.pretrain(data, &data.split(Split::Train), &encoders, saved.as_ref())?;
+        if done {
+            encoders.export(self.run)?;
+        }
+        Ok(done)
     }
 
     /// The encoders to start or go on with, and whether they need no training; a fresh run keeps their vocabulary.
     fn encoders(&self, data: &Dataset, saved: Option<&Checkpoint>) -> Result<(Encoders, bool), TrainError> {
         if saved.is_some() {
-            let tokenizer = drgan_text::Tokenizer::load(self.run.tokenizer())?;
-            return Ok((Encoders::new(self.cfg, tokenizer)?, false));
+            return Ok((Encoders::kept(self.cfg, self.run)?, false));
         }
         // Held-out captions too: a word that no training picture has is known, if untrained.
         let (encoders, trained) = Encoders::starting(self.cfg, data)?;
-        encoders.tokenizer.save(self.run.tokenizer())?;
+        encoders.keep(self.cfg, self.run)?;
         Ok((encoders, trained))
     }
 
@@ -158,6 +161,8 @@ impl Session<'_> {
         if let Some(c) = saved {
             state::restore_damsm(c, &self.run.checkpoints(), encoders, &mut phase)?;
         }
+        let held_out = HeldOut::new(cfg, encoders, data)?;
+        let mut told = phase.skipped.len();
         let pairs_before = |epoch: usize| (epoch * records.len()) as u64;
         let mut meter = Meter::new("damsm", pairs_before(cfg.damsm.epochs), 1, pairs_before(phase.epoch));
         self.sinks.emit(&meter.started());
@@ -174,9 +179,16 @@ impl Session<'_> {
                 return Ok(false);
             };
             let mut text = format!("DAMSM epoch {} of {}: loss {mean:.3}", phase.epoch, cfg.damsm.epochs);
-            let held_out = data.split(Split::HeldOut);
-            if held_out.len() > 1 {
-                let r = pretrain::r_precision(cfg, encoders, data, &held_out, CANDIDATES)?;
+            if phase.skipped.len() > told {
+                told = phase.skipped.len();
+                self.warn_of_skipped(&phase.skipped);
+            }
+            meter.skip_pause();
+            if let Some(held_out) = &held_out {
+                let r = held_out.r_precision(cfg, encoders, CANDIDATES)?;
+                let shares = [("r_image_to_text", r.image_to_text), ("r_text_to_image", r.text_to_image)];
+                let shares = shares.map(|(name, share)| (name.to_owned(), share as f32));
+                self.sinks.emit(&meter.at(pairs_before(phase.epoch), &shares));
                 text += &format!(
                     ", held-out R-precision over {} candidates: {:.3} picture to caption, {:.3} caption to picture",
                     r.candidates, r.image_to_text, r.text_to_image

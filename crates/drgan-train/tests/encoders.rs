@@ -55,6 +55,18 @@ fn pretraining_resumes_to_the_bit_and_a_gan_takes_its_encoders() {
     assert_eq!(trained, encoders(&gan));
     let (done, said) = drgan(&["pretrain", "--resume", text(&gan)]);
     assert!(!done && said.contains("its GAN begun"), "{said}");
+    let log = std::fs::read_to_string(whole.join("log.jsonl")).unwrap();
+    assert_eq!(log.matches("r_text_to_image").count(), 2, "numbers for programs too");
+
+    // The run holds its encoders: where they came from may be gone.
+    let all = text(&whole).to_owned();
+    std::fs::rename(&whole, run("elsewhere")).unwrap();
+    let (done, said) = drgan(&["train", "--resume", text(&gan), "--steps", "2", "--no-evaluate"]);
+    assert!(done, "without {all}: {said}");
+    assert_eq!(trained, encoders(&gan));
+    let picture = run("x.png");
+    let (done, said) = drgan(&["sample", "a red heart", "--run", text(&gan), "--out", text(&picture)]);
+    assert!(done, "without {all}: {said}");
 }
 
 #[test]
@@ -95,4 +107,58 @@ fn files_that_do_not_belong_together_are_named() {
     assert!(!done && said.contains("embeds 0 words") && said.contains("captions.pickle has 2"), "{said}");
     let (done, said) = drgan(&["train", "--preset", "tiny", "--dry-run", "--set", "encoders.text=\"x.pth\""]);
     assert!(!done && said.contains("encoders.image: not given"), "{said}");
+}
+
+#[test]
+fn exported_encoders_and_a_backbone_file_serve_a_run_and_may_then_be_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let weights = at("backbone.safetensors");
+    let embedded = "assets/efficientnet_lite0_imagenet_f16.safetensors";
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(embedded), &weights).unwrap();
+    let (pretrained, gan) = (at("pretrained"), at("gan"));
+    let backbone = format!("image_encoder.weights={:?}", text(&weights));
+    let (done, said) =
+        drgan(&["pretrain", "--preset", "tiny", "--set", &backbone, "--out", text(&pretrained)]);
+    assert!(done, "{said}");
+    let (file, words) = (pretrained.join("encoders.safetensors"), pretrained.join("tokenizer.json"));
+    let files = ["--text-encoder", text(&file), "--image-encoder", text(&file), "--vocabulary", text(&words)];
+    let line = ["train", "--preset", "tiny", "--steps", "1", "--no-evaluate", "--set", &backbone];
+    let (done, said) = drgan(&[&line[..], &files, &["--out", text(&gan)]].concat());
+    assert!(done && !said.contains("DAMSM epoch"), "{said}");
+    assert_eq!(encoders(&pretrained), encoders(&gan));
+
+    std::fs::remove_dir_all(&pretrained).unwrap();
+    std::fs::remove_file(&weights).unwrap();
+    let (done, said) = drgan(&["train", "--resume", text(&gan), "--steps", "2", "--no-evaluate"]);
+    assert!(done, "{said}");
+    let (done, said) = drgan(&["sample", "a red heart", "--run", text(&gan), "--out", text(&at("x.png"))]);
+    assert!(done, "{said}");
+}
+
+#[test]
+fn pictures_that_do_not_decode_are_named_where_features_are_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("pictures");
+    std::fs::create_dir(&folder).unwrap();
+    for i in 0..120u8 {
+        let colour = image::Rgb([i * 2, 255 - i, i.wrapping_mul(37)]);
+        image::RgbImage::from_pixel(16, 16, colour).save(folder.join(format!("{i}.png"))).unwrap();
+        std::fs::write(folder.join(format!("{i}.txt")), format!("a square number {i}")).unwrap();
+    }
+    let run = |out: &str| {
+        let out = dir.path().join(out);
+        let sets = ["--set", "data.limit=0", "--set", "damsm.cache_mib=0"];
+        let line = ["pretrain", "--preset", "tiny", "--data", text(&folder), "--out", text(&out)];
+        drgan(&[&line[..], &sets].concat())
+    };
+    // The last of the order by key: no chunk that is read beforehand holds it.
+    std::fs::write(folder.join("99.png"), b"not a picture").unwrap();
+    let (done, said) = run("one");
+    assert!(done && said.contains("99.png") && said.contains("left out"), "{said}");
+    for i in 94..98 {
+        std::fs::write(folder.join(format!("{i}.png")), b"not a picture").unwrap();
+    }
+    let (done, said) = run("many");
+    assert!(!done && said.contains("2 of 108 pictures") && said.contains("99.png"), "{said}");
 }
