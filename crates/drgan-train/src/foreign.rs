@@ -8,7 +8,7 @@ use crate::sampler::TrainedRun;
 use candle_core::{DType, Device};
 use drgan_sdm::{GeneratorConfig, StageGenerator};
 use drgan_tensor::weights::{self, Opened};
-use drgan_tensor::{Form, FromConfig, ParamStore, Shapes};
+use drgan_tensor::{FromConfig, ParamStore, Shapes};
 use std::path::Path;
 
 /// The files of a generator that was trained elsewhere.
@@ -19,12 +19,9 @@ pub struct Files<'a> {
     pub text_encoder: &'a Path,
     /// AttnGAN's captions.pickle, or a tokenizer.json.
     pub vocabulary: &'a Path,
-    /// What mask logits are multiplied by; none: [`AUTHORS_SCALE`] in the released form, 1 in the paper's.
+    /// What mask logits are multiplied by; none: [`import::AUTHORS_SCALE`] in the released form, 1 in the paper's.
     pub mask_logit_scale: Option<f64>,
 }
-
-/// The authors divide mask logits by the batch: 4 where they evaluate birds.
-pub const AUTHORS_SCALE: f64 = 0.25;
 
 /// Captions are cut to this many words, AttnGAN's for birds.
 const MAX_WORDS: usize = 18;
@@ -36,8 +33,7 @@ const MAX_WORDS: usize = 18;
 pub fn open(files: &Files<'_>) -> Result<TrainedRun, TrainError> {
     let generator = weights::open(files.generator, &Device::Cpu)?;
     let mut cfg: GeneratorConfig = config_of(&generator, Network::Generator, files.generator)?;
-    let released = if cfg.form == Form::Released { AUTHORS_SCALE } else { 1. };
-    cfg.mask_logit_scale = files.mask_logit_scale.unwrap_or(released);
+    cfg.mask_logit_scale = files.mask_logit_scale.unwrap_or(cfg.mask_logit_scale);
     let text = weights::open(files.text_encoder, &Device::Cpu)?;
     let text_cfg: drgan_text::TextEncoderConfig = config_of(&text, Network::TextEncoder, files.text_encoder)?;
     if text_cfg.words_dim != cfg.text_dim {

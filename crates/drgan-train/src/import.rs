@@ -5,7 +5,7 @@ use candle_nn::VarBuilder;
 use drgan_dnm::{DiscriminatorConfig, StageDiscriminator};
 use drgan_sdm::{GeneratorConfig, RealImagePath, StageGenerator};
 use drgan_tensor::weights::{Metadata, Opened, Tensors};
-use drgan_tensor::{FromConfig, Shapes, blueprint};
+use drgan_tensor::{Form, FromConfig, Shapes, blueprint};
 use drgan_text::{Backbone, BiLstmEncoder, InceptionV3, Projection, TextEncoderConfig};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,9 @@ impl Network {
     }
 }
 
+/// The authors divide mask logits by the batch: 4 where they evaluate birds (10 for COCO).
+pub const AUTHORS_SCALE: f64 = 0.25;
+
 /// How a state dict fits a network of ours.
 #[derive(Clone, Debug)]
 pub struct Fit {
@@ -81,7 +84,11 @@ pub fn fit(shapes: &Shapes, network: Option<Network>) -> Result<Fit, TrainError>
         }
         Network::ImageEncoder => image_encoder(shapes, &mut notes)?,
         Network::Generator => {
-            let cfg = GeneratorConfig::from_shapes(shapes)?;
+            let mut cfg = GeneratorConfig::from_shapes(shapes)?;
+            if cfg.form == Form::Released {
+                cfg.mask_logit_scale = AUTHORS_SCALE;
+                notes.push(format!("mask_logit_scale {AUTHORS_SCALE} taken, which no tensor shows"));
+            }
             let mut needed = blueprint(|vb| StageGenerator::from_config(&cfg, vb))?;
             let real = blueprint(|vb| RealImagePath::from_config(&cfg.real_image(), vb))?;
             if real.keys().any(|name| shapes.contains_key(name)) {
@@ -267,11 +274,17 @@ pub fn contiguous(tensors: Tensors) -> Result<Tensors, TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use drgan_tensor::Form;
 
     #[test]
     fn networks_are_recognised_by_their_names() -> Result<(), TrainError> {
-        let g = GeneratorConfig { form: Form::Released, base: 16, stages: 2, ngf: 8, ..Default::default() };
+        let g = GeneratorConfig {
+            form: Form::Released,
+            mask_logit_scale: AUTHORS_SCALE,
+            base: 16,
+            stages: 2,
+            ngf: 8,
+            ..Default::default()
+        };
         let mut shapes = blueprint(|vb| StageGenerator::from_config(&g, vb))?;
         shapes.insert("h_net2.global_reduction.0.weight".into(), vec![8, 8, 1, 1]);
         let found = fit(&shapes, None)?;
