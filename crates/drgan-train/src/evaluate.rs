@@ -88,11 +88,11 @@ impl<'a> Evaluator<'a> {
     /// # Errors
     /// A picture that does not decode, fewer than two records.
     pub fn new(cfg: &'a RunConfig, encoders: &'a Encoders, data: &Dataset) -> Result<Self, TrainError> {
-        let side = *cfg.sides().last().unwrap_or(&0);
+        let loader = cfg.loader();
         let describe = |r: &usize| captions::full(&data.records()[*r], cfg.damsm.max_words);
         let (mut parts, mut train) = (Vec::new(), Vec::new());
         for chunk in data.split(Split::Train).chunks(CHUNK) {
-            if let Some(images) = load_images(data, chunk, side, &mut train, &mut Vec::new())? {
+            if let Some(images) = load_images(data, chunk, &loader, &mut train, &mut Vec::new())? {
                 parts.push(encoders.backbone_features(&images)?.pooled);
             }
         }
@@ -109,14 +109,20 @@ impl<'a> Evaluator<'a> {
         let references = obedience::captions()
             .map(|(colour, shape, caption)| -> Result<_, TrainError> {
                 let Some(record) = data.find_caption(&caption) else { return Ok(None) };
-                let image = data.load_image(record, side)?.to_tensor(&Device::Cpu)?;
+                let image = data.load_image(record, loader.finest())?.to_tensor(&Device::Cpu)?;
                 Ok(Some(obedience::Reference { colour, shape, image }))
             })
             .collect::<Result<Option<Vec<_>>, _>>()?;
         let obedience = references.as_deref().map(Obedience::from_references).transpose()?;
         let mut all = Self { cfg, encoders, captions, real_features, real_pairs, obedience, real: None };
         let mut held_out = Vec::new();
-        let images = load_images(data, &data.split(Split::HeldOut), side, &mut held_out, &mut Vec::new())?;
+        // No more than samples are drawn, spread alike: all of a large set would not fit into memory.
+        let there = data.split(Split::HeldOut);
+        let measured: Vec<usize> = match cfg.evaluate.samples {
+            n if n < there.len() => (0..n).map(|i| there[i * there.len() / n]).collect(),
+            _ => there,
+        };
+        let images = load_images(data, &measured, &loader, &mut held_out, &mut Vec::new())?;
         if let Some(images) = images.filter(|_| held_out.len() > 1) {
             let texts: Vec<String> = held_out.iter().map(describe).collect();
             let mut real = all.judge(&images, &texts)?;
