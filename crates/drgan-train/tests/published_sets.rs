@@ -76,6 +76,7 @@ fn plain_cub_takes_the_split_that_comes_with_it() {
     birds(dir.path());
     std::fs::remove_dir_all(dir.path().join("birds/train")).unwrap();
     let mut data = Dataset::open(dir.path()).unwrap();
+    assert!(data.notes().iter().any(|n| n.contains("train/filenames.pickle is not")), "{:?}", data.notes());
     assert_eq!(data.split(Split::Train).len(), 2);
     data.split_by_key();
     assert_eq!(data.split(Split::Train).len() + data.split(Split::HeldOut).len(), 4);
@@ -195,6 +196,11 @@ fn coco_in_its_own_layout_and_in_attngans() {
     assert!(e.contains("unpack train2014-text.zip"), "{e}");
     put(&attngan.join("train/filenames.pickle"), names(&KEYS[..1]));
     let e = Dataset::open(&attngan).unwrap_err().to_string();
+    assert!(e.contains("unpack CUB_200_2011.tgz"), "{e}");
+    let above = dir.path().join("above");
+    std::fs::create_dir_all(&above).unwrap();
+    std::fs::rename(&attngan, above.join("birds")).unwrap();
+    let e = Dataset::open(&above).unwrap_err().to_string();
     assert!(e.contains("unpack CUB_200_2011.tgz"), "{e}");
 }
 

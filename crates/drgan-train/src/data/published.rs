@@ -54,6 +54,10 @@ pub(super) fn index(root: &Path) -> Result<Option<Published>, DataError> {
     if let Some(birds) = Birds::in_folder(root)? {
         return birds.read(root).map(Some);
     }
+    let below = root.join("birds");
+    if below.join("train/filenames.pickle").is_file() {
+        return index(&below);
+    }
     let pickle = root.join("captions.pickle");
     let annotations = root.join("annotations");
     let lists = if annotations.is_dir() { caption_lists(&annotations)? } else { vec![] };
@@ -204,9 +208,13 @@ impl Birds {
             });
         }
         let pickle = self.lists.as_ref().unwrap_or(&self.cub).join("captions.pickle");
+        let halved = self.lists.is_none() && self.texts.with_file_name("test/filenames.pickle").is_file();
         let mut unknown = Remark::default();
         parts.keys().for_each(|key| unknown.add(key));
         let remarks = [
+            halved.then(|| {
+                "test/filenames.pickle is there, train/filenames.pickle is not: neither is used".to_owned()
+            }),
             twice.shown("names are listed twice (the last counts)"),
             unlisted.shown("pictures of images.txt are in no part: left out"),
             unknown.shown("listed names are not in images.txt: left out"),
@@ -268,6 +276,12 @@ fn bird(cub: &Path, id: &str, line: &str) -> Result<[f64; 4], DataError> {
     }
 }
 
+/// A message without the path it starts with, which is named already.
+fn without(path: &Path, message: &str) -> String {
+    let named = format!("{}: ", path.display());
+    message.strip_prefix(&named).unwrap_or(message).to_owned()
+}
+
 /// Names in AttnGAN's `filenames.pickle`.
 fn filenames(path: &Path) -> Result<Vec<String>, DataError> {
     let bad = |reason: String| DataError::Metadata {
@@ -275,7 +289,7 @@ fn filenames(path: &Path) -> Result<Vec<String>, DataError> {
         entry: "filenames.pickle".to_owned(),
         reason,
     };
-    let plain = Plain::load(path).map_err(|e| bad(e.to_string()))?;
+    let plain = Plain::load(path).map_err(|e| bad(without(path, &e.to_string())))?;
     let names =
         plain.list().and_then(|l| l.iter().map(|n| n.text().map(str::to_owned)).collect::<Option<Vec<_>>>());
     names.ok_or_else(|| bad("not a list of names".to_owned()))
@@ -308,7 +322,7 @@ fn classes(path: &Path, n: usize) -> Result<Vec<Option<u32>>, DataError> {
         entry: "class_info.pickle".to_owned(),
         reason: format!("{reason}; without this file the number before a class's name is its class"),
     };
-    let plain = Plain::load(path).map_err(|e| bad(e.to_string()))?;
+    let plain = Plain::load(path).map_err(|e| bad(without(path, &e.to_string())))?;
     let class = |c: &Plain| c.int().and_then(|c| u32::try_from(c).ok());
     let ids: Option<Vec<_>> = plain.list().and_then(|l| l.iter().map(|c| class(c).map(Some)).collect());
     let ids = ids.ok_or_else(|| bad("not a list of class numbers".to_owned()))?;

@@ -295,7 +295,7 @@ impl Machine {
                     other => format!("an object of {}", describe(&other)),
                 });
             }
-            _ => return Err("an operation that torch.save does not write".into()),
+            _ => return Err("no pickle of plain values or tensors".into()),
         };
         self.stack.push(value);
         Ok(())
