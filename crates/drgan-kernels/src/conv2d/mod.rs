@@ -1,5 +1,9 @@
 #[cfg(target_arch = "x86_64")]
+#[allow(dead_code, reason = "called once packed convolutions are there")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 mod direct;
+mod epilogue;
 pub(crate) mod im2col;
 mod method;
 mod op;
