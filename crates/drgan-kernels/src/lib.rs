@@ -28,7 +28,6 @@ mod threads;
 mod up_conv2d;
 
 pub use activation::{Activation, activate};
-#[cfg(target_arch = "x86_64")]
 #[doc(hidden)]
 pub use conv2d::amx_times;
 pub use conv2d::{Conv2dSpec, Padding, conv2d};

@@ -124,12 +124,12 @@ impl Job<'_> {
                 };
                 for two in tiles.chunks(2) {
                     let at = [&two[0], &two[two.len() - 1]].map(|t| &raw const planes[t.at]);
-                    for px in 0..scale {
+                    for (px, sums) in sums.iter_mut().enumerate().take(scale) {
                         let phase = py * scale + px;
                         let channels = pair.map(|t| self.weights.of(phase, t).as_ptr());
                         // SAFETY: planes have room for all taps of all tiles (`Plan::plane`); the weights have a tile
                         // for each of the offsets, of which there are as many as steps (`Weights::fit`).
-                        unsafe { products(&unit, &phases[phase], at, channels, &mut sums[px]) };
+                        unsafe { products(&unit, &phases[phase], at, channels, sums) };
                     }
                     for (p, tile) in two.iter().enumerate() {
                         self.finish(target, &sums, p, pair, &tile.segments);

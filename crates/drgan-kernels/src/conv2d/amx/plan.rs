@@ -11,8 +11,8 @@ use crate::conv2d::im2col::Geometry;
 const BAND: usize = 1024;
 /// Bytes of a band's input, about: half of a core's second cache, the weights have the other.
 const BAND_BYTES: usize = 1 << 20;
-/// Tasks that suffice: with fewer bands, output channels are shared out too.
-const TASKS: usize = 16;
+/// Tasks that suffice: with fewer bands, output channels are shared out too, though each share loads the band anew.
+const TASKS: usize = 8;
 
 /// The taps of one phase: where each reads, and the large kernel's taps whose sum it weighs with.
 pub(super) struct Taps(Vec<(usize, usize, Vec<usize>)>);
@@ -133,7 +133,9 @@ impl Plan {
     pub(super) fn bands(&self, b: usize) -> Vec<Band> {
         let pixels = self.rows * self.cols;
         if pixels <= BAND / 2 {
-            let images = (BAND / pixels).clamp(1, b.div_ceil(2));
+            let bytes = self.blocks * (self.rows + self.span) * self.pitch * size_of::<Position>();
+            // At least two bands where there are two pictures, so that two threads have work.
+            let images = (BAND / pixels).min(BAND_BYTES / bytes).clamp(1, b.div_ceil(2));
             let cut = |image| Band { image, images: images.min(b - image), row: 0, rows: self.rows };
             return (0..b).step_by(images).map(cut).collect();
         }
@@ -223,5 +225,5 @@ impl Plan {
 
 /// Every bit twice.
 fn twice(bits: u8) -> u16 {
-    (0..8).map(|i| u16::from(bits >> i & 1) * 3 << (2 * i)).sum()
+    (0..8).map(|i| u16::from(bits >> i & 1) * (3 << (2 * i))).sum()
 }
