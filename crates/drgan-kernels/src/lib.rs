@@ -28,6 +28,8 @@ mod threads;
 mod up_conv2d;
 
 pub use activation::{Activation, activate};
+#[doc(hidden)]
+pub use conv2d::amx_times;
 pub use conv2d::{Conv2dSpec, Padding, conv2d};
 pub use depthwise::depthwise_conv2d;
 pub use norm_act::{Normalized, batch_norm, scale_shift};
