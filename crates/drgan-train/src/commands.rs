@@ -23,6 +23,7 @@ use crate::train::{Outcome, Session};
 use crate::{foreign, import as importer, report, sample_grid};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
+use drgan_tensor::ops::Precision;
 use drgan_tensor::weights;
 use drgan_text::TextEncoderConfig;
 use std::path::Path;
@@ -227,6 +228,10 @@ pub fn sample(args: &SampleArgs) -> Result<()> {
     if let Some(w) = &trained.warning {
         eprintln!("warning: {w}");
     }
+    let precision = Precision::from(args.precision);
+    if !precision.is_native() {
+        eprintln!("warning: this processor has no AMX units for bf16: drawing in f32");
+    }
     for caption in &args.captions {
         let encoded = trained.encoders.tokenizer.encode(caption, trained.cfg.damsm.max_words)?;
         if !encoded.unknown.is_empty() {
@@ -243,7 +248,8 @@ pub fn sample(args: &SampleArgs) -> Result<()> {
     let noise: Vec<u64> = (0..u64::from(args.count)).collect();
     let options = sample_grid::Options { stages: args.stages, attention: args.attention };
     let captions: Vec<&str> = args.captions.iter().map(String::as_str).collect();
-    sample_grid::save(&trained.sampler(), &captions, &noise, args.seed, options, &args.out)?;
+    let sampler = trained.sampler(precision)?;
+    sample_grid::save(&sampler, &captions, &noise, args.seed, options, &args.out)?;
     let of = match &args.generator {
         Some(file) => file.display().to_string(),
         None => format!("{}, step {}", trained.cfg.preset, trained.step),

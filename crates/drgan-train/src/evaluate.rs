@@ -12,6 +12,7 @@ use crate::train::CANDIDATES;
 use candle_core::{Device, Tensor};
 use drgan_metrics::obedience::{self, Obedience, ObedienceScores};
 use drgan_metrics::{kernel_distance, pair_distance, r_precision};
+use drgan_tensor::ops::Precision;
 use serde::{Deserialize, Serialize};
 
 /// The figures of one source of pictures.
@@ -174,7 +175,7 @@ impl<'a> Evaluator<'a> {
             let seeds = self.cfg.evaluate.seeds;
             let texts: Vec<&str> = asked.iter().flat_map(|(.., c)| vec![c.as_str(); seeds]).collect();
             let noise: Vec<u64> = (0..texts.len()).map(|i| (i % seeds) as u64).collect();
-            let pictures = self.sampler(generator).pictures(&texts, &noise, self.cfg.seed)?;
+            let pictures = self.sampler(generator)?.pictures(&texts, &noise, self.cfg.seed)?;
             let samples = (0..texts.len())
                 .map(|i| Ok((i / seeds, pictures.get(i)?)))
                 .collect::<Result<Vec<_>, TrainError>>()?;
@@ -206,7 +207,7 @@ impl<'a> Evaluator<'a> {
         let (captions, seeds) = (PROBES.0.min(self.captions.len()), PROBES.1);
         let texts: Vec<&String> = self.captions[..captions].iter().flat_map(|c| vec![c; seeds]).collect();
         let noise: Vec<u64> = (0..texts.len()).map(|i| (i % seeds) as u64).collect();
-        let pictures = self.sampler(generator).pictures(&texts, &noise, self.cfg.seed)?;
+        let pictures = self.sampler(generator)?.pictures(&texts, &noise, self.cfg.seed)?;
         let features = self.features(&pictures)?;
         let of_caption: Vec<usize> = (0..texts.len()).map(|i| i / seeds).collect();
         let between = pair_distance(&features, &of_caption)?;
@@ -217,14 +218,14 @@ impl<'a> Evaluator<'a> {
         Ok(within / captions as f64 / between.max(f64::MIN_POSITIVE))
     }
 
-    fn sampler<'s>(&'s self, generator: &'s OwnedGenerator) -> Sampler<'s> {
-        Sampler { cfg: self.cfg, encoders: self.encoders, generator }
+    fn sampler(&self, generator: &OwnedGenerator) -> Result<Sampler<'_>, TrainError> {
+        Sampler::new(self.cfg, self.encoders, generator, Precision::F32)
     }
 
     /// One picture a caption, each under its own noise.
     fn samples(&self, generator: &OwnedGenerator) -> Result<Tensor, TrainError> {
         let noise: Vec<u64> = (0..self.captions.len() as u64).collect();
-        self.sampler(generator).pictures(&self.captions, &noise, self.cfg.seed)
+        self.sampler(generator)?.pictures(&self.captions, &noise, self.cfg.seed)
     }
 
     fn features(&self, pictures: &Tensor) -> Result<Tensor, TrainError> {

@@ -17,6 +17,7 @@ use crate::sampler::Sampler;
 use crate::state::{self, Phase};
 use crate::step::{self, Judge, StepBatch};
 use drgan_tensor::fnv1a;
+use drgan_tensor::ops::Precision;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -314,7 +315,7 @@ impl Session<'_> {
         generator: &OwnedGenerator,
         step: u64,
     ) -> Result<PathBuf, TrainError> {
-        let sampler = Sampler { cfg: self.cfg, encoders, generator };
+        let sampler = Sampler::new(self.cfg, encoders, generator, Precision::F32)?;
         let known = shown(self.cfg, data, encoders);
         let path = self.run.samples().join(format!("step-{step:06}.png"));
         if !known.is_empty() {

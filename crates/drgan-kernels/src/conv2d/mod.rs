@@ -1,16 +1,17 @@
 #[cfg(target_arch = "x86_64")]
-#[allow(dead_code, reason = "called once packed convolutions are there")]
 mod amx;
 #[cfg(target_arch = "x86_64")]
 mod direct;
 mod epilogue;
 pub(crate) mod im2col;
 mod method;
+mod minimal;
 mod op;
-#[cfg(target_arch = "x86_64")]
-mod phases;
+mod packed;
 #[cfg(target_arch = "x86_64")]
 mod stride1;
+
+pub use packed::{PackedConv, PackedSpec, Precision};
 
 use crate::cpu::is_fast;
 use candle_core::{Result, Tensor, bail};
@@ -157,37 +158,4 @@ pub(crate) fn patches(
 pub(crate) fn every_nth(x: &Tensor, dim: usize, start: usize, step: usize, n: usize) -> Result<Tensor> {
     let index: Vec<u32> = (0..n).map(|i| (start + step * i) as u32).collect();
     x.contiguous()?.index_select(&Tensor::from_vec(index, n, x.device())?, dim)
-}
-
-/// Times of `runs` runs of the layer in bf16, in seconds; `None` where the machine has no AMX bf16, or it does not take
-/// the layer.
-#[doc(hidden)]
-pub fn amx_times(
-    x: &Tensor,
-    weight: &Tensor,
-    spec: Conv2dSpec,
-    up: bool,
-    act: crate::Activation,
-    plus: Option<&Tensor>,
-    runs: usize,
-) -> Result<Option<Vec<f64>>> {
-    let g = geometry(x, weight, spec, up)?;
-    let values = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
-    let (x, weight, plus) = (values(x)?, values(weight)?, plus.map(values).transpose()?);
-    #[cfg(target_arch = "x86_64")]
-    if amx::available() && amx::takes(&g) {
-        let weights = amx::Weights::new(&g, &weight);
-        let shift = vec![0.1; g.o];
-        let epilogue = epilogue::Epilogue { shift: Some(&shift), act, plus: plus.as_deref() };
-        let time = |_| {
-            let start = std::time::Instant::now();
-            let y = amx::forward(&g, &weights, &x, &epilogue);
-            let time = start.elapsed().as_secs_f64();
-            std::hint::black_box(y);
-            time
-        };
-        return Ok(Some((0..runs).map(time).collect()));
-    }
-    let _ = (g, x, weight, act, plus, runs);
-    Ok(None)
 }

@@ -40,14 +40,23 @@ impl BatchNorm {
         })
     }
 
+    /// The scale and the shift of each channel, `(C,)`, that normalise by the remembered statistics.
+    ///
+    /// # Errors
+    /// Whatever the device reports.
+    pub fn remembered(&self) -> Result<(Tensor, Tensor)> {
+        let scale = (&self.weight / (&self.running_var + self.eps)?.sqrt()?)?;
+        let shift = (&self.bias - (&self.running_mean * &scale)?)?;
+        Ok((scale, shift))
+    }
+
     /// Normalises `x` `(B, C)` or `(B, C, H, W)` and applies `act`.
     ///
     /// # Errors
     /// In training, fewer than two values a channel.
     pub fn forward(&self, x: &Tensor, act: Activation, ctx: &Ctx) -> Result<Tensor> {
         if !ctx.mode.batch_statistics() {
-            let scale = (&self.weight / (&self.running_var + self.eps)?.sqrt()?)?;
-            let shift = (&self.bias - (&self.running_mean * &scale)?)?;
+            let (scale, shift) = self.remembered()?;
             return Ok(ops::scale_shift(x, &scale, &shift, act)?);
         }
         let out = ops::batch_norm(x, &self.weight, &self.bias, self.eps, act)?;

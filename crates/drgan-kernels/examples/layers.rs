@@ -1,7 +1,9 @@
-//! Times the convolutions of the `birds` generator, one picture, in bf16 on the matrix unit.
+//! Times the packed convolutions of the `birds` generator, one picture, in both precisions: `layers [RUNS] [BATCH]`.
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
 use candle_core::{Device, Result, Tensor};
-use drgan_kernels::{Activation, Conv2dSpec, amx_times};
+use drgan_kernels::{Activation, Conv2dSpec, PackedConv, PackedSpec, Precision};
+use std::hint::black_box;
+use std::time::Instant;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -32,6 +34,9 @@ fn main() -> Result<()> {
     layers.extend([64, 128, 256].map(|side| (1, 64, 3, side, 3, false, plain, false)));
     let runs: usize = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(30);
     let batch: usize = std::env::args().nth(2).and_then(|a| a.parse().ok()).unwrap_or(1);
+    if !Precision::Bf16.is_native() {
+        println!("no bf16 on this machine: f32 in its place");
+    }
     let mut total = (0., 0.);
     for (times, c, o, side, k, up, act, add) in layers {
         let x = Tensor::randn(0f32, 1., (batch, c, side, side), &Device::Cpu)?;
@@ -41,24 +46,32 @@ fn main() -> Result<()> {
             Tensor::zeros((batch, act.channels_out(o), out, out), candle_core::DType::F32, &Device::Cpu)?;
         let spec = Conv2dSpec::new(1, k / 2);
         let plus = add.then_some(&plus);
-        let Some(mut seconds) = amx_times(&x, &weight, spec, up, act, plus, runs)? else {
-            println!("this machine has no AMX bf16");
-            return Ok(());
-        };
-        seconds.sort_by(f64::total_cmp);
-        let (least, median) = (seconds[0] * 1e3, seconds[runs / 2] * 1e3);
-        let flops = 2. * (batch * c * o * k * k * out * out) as f64;
+        let mut least = [0.; 2];
+        for (precision, least) in [Precision::F32, Precision::Bf16].into_iter().zip(&mut least) {
+            let spec = PackedSpec { conv: spec, up, act, precision };
+            let layer = PackedConv::new(&weight, None, None, spec)?;
+            let mut seconds = Vec::with_capacity(runs);
+            for _ in 0..runs {
+                let start = Instant::now();
+                black_box(layer.forward(&x, plus)?);
+                seconds.push(start.elapsed().as_secs_f64());
+            }
+            *least = seconds.into_iter().fold(f64::INFINITY, f64::min) * 1e3;
+        }
+        let flops = 2. * (batch * c * o * k * k * out * out) as f64 / 1e6;
         let name = format!(
             "{c:>4} -> {o:>4} at {side:>3}, {k}x{k}{}, {act:?}{}",
             if up { ", up" } else { "" },
             if add { ", plus" } else { "" }
         );
+        let [f32s, bf16] = least;
         println!(
-            "{times} x {name:<46} {least:>8.3} ms, median {median:>8.3}, {:>7.0} GFLOP/s",
-            flops / least / 1e6
+            "{times} x {name:<46} f32 {f32s:>8.3} ms {:>6.0} GFLOP/s, bf16 {bf16:>8.3} ms {:>6.0} GFLOP/s",
+            flops / f32s,
+            flops / bf16
         );
-        total = (total.0 + times as f64 * least, total.1 + times as f64 * median);
+        total = (total.0 + times as f64 * f32s, total.1 + times as f64 * bf16);
     }
-    println!("all: {:.2} ms, by medians {:.2}", total.0, total.1);
+    println!("all: f32 {:.2} ms, bf16 {:.2} ms", total.0, total.1);
     Ok(())
 }
