@@ -46,6 +46,24 @@ impl Golden {
         Ok(self.get(name)?.to_dtype(DType::I64)?.to_vec1()?)
     }
 
+    /// The mask of padding words for captions of `words`, `(B, T)`: 1 at padding. A mask for longer captions is cut, if it is
+    /// padding that is cut.
+    ///
+    /// # Errors
+    /// It is not there, or not a matrix; words are cut.
+    pub fn mask(&self, words: &Tensor) -> Result<Tensor> {
+        let (mask, t) = (self.get("mask")?.to_dtype(DType::U8)?, words.dim(2)?);
+        let surplus = mask.dim(1)?.saturating_sub(t);
+        if surplus == 0 {
+            return Ok(mask);
+        }
+        let cut: Vec<Vec<u8>> = mask.narrow(1, t, surplus)?.to_vec2()?;
+        if cut.iter().flatten().any(|padding| *padding == 0) {
+            bail!("`mask` has words beyond the {t} of `words`");
+        }
+        Ok(mask.narrow(1, 0, t)?)
+    }
+
     /// As a variable, to differentiate by.
     ///
     /// # Errors

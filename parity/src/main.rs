@@ -1,7 +1,7 @@
 //! `cargo xtask parity DIR`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is printed here and nowhere else")]
 use clap::Parser;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Holds every golden file of a folder against this workspace's modules; exit status 1 if one disagrees.
@@ -15,16 +15,22 @@ struct Cli {
     /// A folder with `golden.json` and golden files.
     dir: PathBuf,
     /// A folder with `weights/` and `data/fashion/`: trained weights that some golden files belong to [default: the parent
-    /// of DIR].
+    /// of DIR, else a folder `shared` here or above].
     #[arg(long, value_name = "DIR")]
     weights: Option<PathBuf>,
 }
 
+/// The parent of `dir`, or a folder `shared` of the current folder or one above it: the first that has `weights/`.
+fn nearest_weights(dir: &Path) -> PathBuf {
+    let parent = dir.canonicalize().ok().and_then(|d| d.parent().map(PathBuf::from));
+    let here = std::env::current_dir().unwrap_or_default();
+    let mut places = parent.into_iter().chain(here.ancestors().map(|above| above.join("shared")));
+    places.find(|place| place.join("weights").is_dir()).unwrap_or_default()
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let parent =
-        || cli.dir.canonicalize().ok().and_then(|d| d.parent().map(PathBuf::from)).unwrap_or_default();
-    let weights = cli.weights.clone().unwrap_or_else(parent);
+    let weights = cli.weights.clone().unwrap_or_else(|| nearest_weights(&cli.dir));
     match drgan_parity::run(&cli.dir, &weights) {
         Ok(report) => {
             println!("{report}");

@@ -5,7 +5,7 @@ use candle_core::{DType, Tensor};
 /// happens to be near 0.
 ///
 /// # Errors
-/// Shapes that differ; a value that is not finite.
+/// Shapes that differ; a value of either that is not finite.
 pub fn relative_error(got: &Tensor, want: &Tensor) -> Result<f64> {
     if got.dims() != want.dims() {
         bail!("shape {:?}, the file has {:?}", got.dims(), want.dims());
@@ -14,6 +14,10 @@ pub fn relative_error(got: &Tensor, want: &Tensor) -> Result<f64> {
     let (got, want) = (flat(got)?, flat(want)?);
     if let Some(i) = got.iter().position(|v| !v.is_finite()) {
         bail!("{} at flat index {i}", got[i]);
+    }
+    // Such a value differs from none by a number.
+    if let Some(i) = want.iter().position(|v| !v.is_finite()) {
+        bail!("the file has {} at flat index {i}", want[i]);
     }
     let rms = (want.iter().map(|v| v * v).sum::<f64>() / want.len().max(1) as f64).sqrt();
     let floor = rms.max(f64::MIN_POSITIVE);
@@ -37,5 +41,9 @@ mod tests {
         assert!(relative_error(&t(&[1e-9]), &t(&[0.])).unwrap() > 1., "nothing is small beside zero");
         assert!(relative_error(&t(&[f64::NAN]), &t(&[0.])).is_err());
         assert!(relative_error(&t(&[0.]), &t(&[0., 0.])).is_err());
+        for damaged in [f64::NAN, f64::INFINITY] {
+            let e = relative_error(&t(&[1., 1.]), &t(&[1., damaged])).unwrap_err().to_string();
+            assert!(e.contains("the file has") && e.contains("index 1"), "{e}");
+        }
     }
 }

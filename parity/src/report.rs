@@ -48,8 +48,9 @@ impl Row {
         }
     }
 
+    /// The first line of `why`: a stack may follow it.
     pub(crate) fn failed(tensor: &str, why: String) -> Self {
-        Self::new(tensor, Verdict::Failed(why))
+        Self::new(tensor, Verdict::Failed(why.lines().next().unwrap_or_default().to_owned()))
     }
 
     pub(crate) fn skipped(tensor: &str, why: String) -> Self {

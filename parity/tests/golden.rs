@@ -96,6 +96,33 @@ fn a_tensor_that_nothing_compares_fails() {
     assert!(failed[0].tensor == "recon512" && matches!(failed[0].verdict, Verdict::Failed(_)), "{report}");
 }
 
+/// A golden file with its mask as `change` makes it.
+fn with_mask(change: impl Fn(&candle_core::Tensor) -> candle_core::Tensor) -> Report {
+    let dir = copy(&["golden.json"]);
+    let name = "generator.safetensors";
+    let (mut tensors, metadata) =
+        drgan_tensor::weights::safetensors::load(&committed().join(name), &candle_core::Device::Cpu).unwrap();
+    let mask = change(&tensors["mask"]);
+    tensors.insert("mask".to_owned(), mask);
+    drgan_tensor::weights::safetensors::save(&dir.path().join(name), &tensors, &metadata).unwrap();
+    run_here(dir.path()).unwrap()
+}
+
+#[test]
+fn masks_of_other_types_and_longer_captions_are_taken() {
+    use candle_core::DType;
+    let padded = |m: &candle_core::Tensor| {
+        let wide = m.to_dtype(DType::I64).unwrap();
+        candle_core::Tensor::cat(&[&wide, &wide.ones_like().unwrap()], 1).unwrap()
+    };
+    let report = with_mask(padded);
+    assert_eq!(report.failures(), 0, "{report}");
+    let words =
+        |m: &candle_core::Tensor| candle_core::Tensor::cat(&[m, &m.zeros_like().unwrap()], 1).unwrap();
+    let report = with_mask(words);
+    assert!(report.to_string().contains("`mask` has words beyond"), "{report}");
+}
+
 #[test]
 fn the_program_says_what_failed_by_its_exit_status() {
     let parity = |dir: &Path| Command::new(env!("CARGO_BIN_EXE_drgan-parity")).arg(dir).output().unwrap();

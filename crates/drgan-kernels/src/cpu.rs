@@ -1,6 +1,7 @@
 //! What every fast path on the CPU shares: reading a storage, writing disjoint parts from many threads, scratch memory.
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
 use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
 
 /// Whether `x` is f32 on the CPU: what the fast paths take.
 pub(crate) fn is_fast(x: &Tensor) -> bool {
@@ -76,15 +77,44 @@ thread_local! {
     static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// A buffer of `len` values of any content, which goes back to its thread for the next user.
+pub(crate) struct Scratch(Vec<f32>, usize);
+
+impl Scratch {
+    pub(crate) fn new(len: usize) -> Self {
+        let mut buffer = SCRATCH.with(|s| s.borrow_mut().pop()).unwrap_or_default();
+        if buffer.len() < len {
+            buffer.resize(len, 0.);
+        }
+        Self(buffer, len)
+    }
+}
+
+impl Deref for Scratch {
+    type Target = [f32];
+
+    #[inline]
+    fn deref(&self) -> &[f32] {
+        &self.0[..self.1]
+    }
+}
+
+impl DerefMut for Scratch {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0[..self.1]
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        SCRATCH.with(|s| s.borrow_mut().push(std::mem::take(&mut self.0)));
+    }
+}
+
 /// Lends `f` a buffer of `len` values of any content, kept by the thread for the next call. Calls may nest.
 pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut buffer = SCRATCH.with(|s| s.borrow_mut().pop()).unwrap_or_default();
-    if buffer.len() < len {
-        buffer.resize(len, 0.);
-    }
-    let result = f(&mut buffer[..len]);
-    SCRATCH.with(|s| s.borrow_mut().push(buffer));
-    result
+    f(&mut Scratch::new(len))
 }
 
 /// A matrix in memory: where it starts and how far its rows and columns lie apart.

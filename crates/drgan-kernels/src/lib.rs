@@ -7,6 +7,7 @@
 //! | here | why not candle's own (0.11.1) |
 //! | --- | --- |
 //! | [`conv2d`], [`depthwise_conv2d`] | several times slower than PyTorch, and computes gradients of constants |
+//! | [`PackedConv`] | weights transformed once, epilogue included, bf16 where the processor can: inference |
 //! | [`up_conv2d`], [`upsample_nearest2x`] | `upsample_nearest2d`'s backward overwrites an accumulated gradient |
 //! | [`max_pool2d`], [`avg_pool2d`] | no backward unless kernel = stride; 2x2 max's is a quarter of the truth |
 //! | [`resize_bilinear`], [`resize_area`] | `upsample_bilinear2d` has no backward |
@@ -32,13 +33,14 @@ mod pool;
 mod recycle;
 mod resize;
 mod rows;
+mod simd;
 mod spectral;
 mod threads;
 mod up_conv2d;
 
 pub use activation::{Activation, activate};
 pub use attention::word_attention;
-pub use conv2d::{Conv2dSpec, Padding, conv2d};
+pub use conv2d::{Conv2dSpec, PackedConv, PackedSpec, Padding, Precision, conv2d};
 pub use depthwise::depthwise_conv2d;
 pub use gate::gate;
 pub use linear::linear;

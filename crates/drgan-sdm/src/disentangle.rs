@@ -1,7 +1,7 @@
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer};
-use drgan_tensor::ops::Activation;
+use drgan_tensor::ops::{Activation, Precision};
 use drgan_tensor::{Ctx, Division, Form, Result, expect_shape};
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,15 @@ impl Disentangle {
             }
         };
         Ok(Self { layers, logit_scale: cfg.logit_scale, channels })
+    }
+
+    /// See [`ConvLayer::pack`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pack(&self, precision: Precision) -> Result<Self> {
+        let [wide, narrow] = &self.layers;
+        Ok(Self { layers: [wide.pack(precision)?, narrow.pack(precision)?], ..self.clone() })
     }
 
     /// # Shapes

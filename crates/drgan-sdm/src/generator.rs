@@ -2,6 +2,7 @@ use crate::{FirstStage, GeneratorConfig, ImageHead, NextStage, condition};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::ConditionNet;
+use drgan_tensor::ops::Precision;
 use drgan_tensor::{
     Ctx, Error, FromConfig, Generator, GeneratorOutput, Result, StageOutput, TextFeatures, expect_shape,
 };
@@ -44,6 +45,22 @@ impl StageGenerator {
     /// The configuration it was built from.
     pub fn config(&self) -> &GeneratorConfig {
         &self.cfg
+    }
+
+    /// A copy for drawing: normalisations folded into convolutions, weights brought once into the form that the processor
+    /// reads. It evaluates only ([`Mode::Eval`](drgan_tensor::Mode::Eval)), keeps no gradient of its convolutions, and does
+    /// not see later changes of the weights.
+    ///
+    /// # Errors
+    /// Weights that are not f32 on the CPU.
+    pub fn pack(&self, precision: Precision) -> Result<Self> {
+        Ok(Self {
+            condition: self.condition.clone(),
+            first: self.first.pack(precision)?,
+            next: self.next.iter().map(|s| s.pack(precision)).collect::<Result<_>>()?,
+            heads: self.heads.iter().map(|h| h.pack(precision)).collect::<Result<_>>()?,
+            cfg: self.cfg.clone(),
+        })
     }
 
     /// Pictures for given noise: `c = mu + eps exp(logvar / 2)`, or `c = mu` without `eps`. Draws nothing.

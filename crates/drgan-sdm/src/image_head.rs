@@ -1,7 +1,7 @@
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer};
-use drgan_tensor::ops::Activation;
+use drgan_tensor::ops::{Activation, Precision};
 use drgan_tensor::{Ctx, Form, Result, expect_shape};
 
 /// Features to a picture: `tanh(conv3x3(h))`, no bias. Name: `img.0`.
@@ -39,6 +39,15 @@ impl ImageHead {
             })
         };
         Ok(Self { layers: widths.windows(2).enumerate().map(layer).collect::<Result<_>>()?, channels })
+    }
+
+    /// See [`ConvLayer::pack`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pack(&self, precision: Precision) -> Result<Self> {
+        let layers = self.layers.iter().map(|l| l.pack(precision)).collect::<Result<_>>()?;
+        Ok(Self { layers, channels: self.channels })
     }
 
     /// # Shapes

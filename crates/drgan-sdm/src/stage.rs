@@ -2,6 +2,7 @@ use crate::{Disentangle, GeneratorConfig, WordAttention};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::{Expand, ResidualBlock, UpBlock};
+use drgan_tensor::ops::Precision;
 use drgan_tensor::{Ctx, Disentangled, Result, TextFeatures};
 
 /// Stage 0: condition and noise to the first feature map.
@@ -26,6 +27,11 @@ impl FirstStage {
                 .map(|k| UpBlock::new(wide >> k, wide >> (k + 1), vb.pp(format!("upsample{}", k + 1))))
                 .collect::<Result<_>>()?,
         })
+    }
+
+    pub(crate) fn pack(&self, precision: Precision) -> Result<Self> {
+        let upsample = self.upsample.iter().map(|u| u.pack(precision)).collect::<Result<_>>()?;
+        Ok(Self { upsample, ..self.clone() })
     }
 
     /// # Shapes
@@ -77,6 +83,19 @@ impl NextStage {
             context_mask: Disentangle::new(c, cfg.mask(), vb.pp("reduct_demension"))?,
             residual: ResidualBlock::chain(cfg.residual_blocks, 2 * c, vb.pp("residual"))?,
             upsample: UpBlock::new(2 * c, c, vb.pp("upsample"))?,
+        })
+    }
+
+    pub(crate) fn pack(&self, precision: Precision) -> Result<Self> {
+        let blocks =
+            |blocks: &[ResidualBlock]| blocks.iter().map(|b| b.pack(precision)).collect::<Result<_>>();
+        Ok(Self {
+            attention: self.attention.clone(),
+            context: blocks(&self.context)?,
+            image_mask: self.image_mask.pack(precision)?,
+            context_mask: self.context_mask.pack(precision)?,
+            residual: blocks(&self.residual)?,
+            upsample: self.upsample.pack(precision)?,
         })
     }
 

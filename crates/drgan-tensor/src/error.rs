@@ -39,6 +39,9 @@ pub enum Error {
     /// An input that cannot be used, in words for whoever gave it.
     #[error("{0}")]
     Input(String),
+    /// A packed layer was asked for batch statistics.
+    #[error("a network packed for inference was run in training; pack a copy, and train the original")]
+    Packed,
     /// Anything candle reports.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

@@ -1,4 +1,5 @@
 //! Python pickles of plain values, of protocols 0 to 4 and either Python: what data sets of the time are kept in.
+use crate::weights::open::read;
 use crate::weights::torch::pickle::{Bytes, Machine, Value, describe};
 use crate::{Error, Result};
 use std::path::Path;
@@ -29,7 +30,7 @@ impl Plain {
     /// # Errors
     /// [`Error::File`] that names the file and what is wrong or refused.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+        let bytes = read(path)?;
         Self::from_bytes(&bytes).map_err(|e| Error::file(path, format!("not readable as a pickle: {e}")))
     }
 
@@ -40,7 +41,8 @@ impl Plain {
     pub fn from_bytes(bytes: &[u8]) -> std::result::Result<Self, String> {
         let mut machine = Machine::default();
         let value = machine.run(&mut Bytes::new(bytes))?;
-        plain(&machine, &value, DEPTH, &mut (16 + 4 * bytes.len()))
+        let mut budget = Budget { values: 16 + 4 * bytes.len(), text: 1024 + 64 * bytes.len() };
+        plain(&machine, &value, DEPTH, &mut budget)
     }
 
     /// The items of a list.
@@ -59,14 +61,33 @@ impl Plain {
     }
 }
 
-/// `budget` counts values: one that is remembered and used again and again is copied each time.
+/// What may still be made: a value or text that is remembered and used again and again is copied each time.
+struct Budget {
+    values: usize,
+    /// Bytes.
+    text: usize,
+}
+
+impl Budget {
+    fn take(&mut self, value: &Value) -> std::result::Result<(), String> {
+        let len = match value {
+            Value::Text(text) => text.len(),
+            Value::Bytes(bytes) => 3 * bytes.len(), // each may become a replacement character
+            _ => 0,
+        };
+        let left = self.values.checked_sub(1).zip(self.text.checked_sub(len));
+        (self.values, self.text) = left.ok_or("its values repeat one another beyond measure")?;
+        Ok(())
+    }
+}
+
 fn plain(
     machine: &Machine,
     value: &Value,
     depth: usize,
-    budget: &mut usize,
+    budget: &mut Budget,
 ) -> std::result::Result<Plain, String> {
-    *budget = budget.checked_sub(1).ok_or("its values repeat one another beyond measure")?;
+    budget.take(value)?;
     let below = depth.checked_sub(1).ok_or_else(|| format!("lists nested more than {DEPTH} deep"));
     let mut all = |items: &[Value]| -> std::result::Result<Plain, String> {
         let below = below.clone()?;
@@ -79,6 +100,7 @@ fn plain(
         Value::Bool(b) => Plain::Bool(*b),
         Value::Int(n) => Plain::Int(*n),
         Value::Text(text) => Plain::Text(text.to_string()),
+        Value::Bytes(bytes) => Plain::Text(String::from_utf8_lossy(bytes).into_owned()),
         Value::Tuple(items, _) => all(items)?,
         Value::List(place) => all(machine.list(*place))?,
         Value::Dict(place) => {
@@ -115,6 +137,17 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_numpy_are_integers() {
+        // [2, 200, 2] as Python 2 wrote them: a type with its state, and eight bytes each.
+        let list = b"(lp0\ncnumpy.core.multiarray\nscalar\np1\n(cnumpy\ndtype\np2\n(S'i8'\nI0\nI1\ntRp3\n(I3\nS'<'\nNNNI-1\nI-1\n\
+            I0\ntbS'\\x02\\x00\\x00\\x00\\x00\\x00\\x00\\x00'\ntRp4\nag1\n(g3\nS'\\xc8\\x00\\x00\\x00\\x00\\x00\\x00\\x00'\ntRag4\na.";
+        assert_eq!(read(list).unwrap(), Plain::List([2, 200, 2].map(Plain::Int).to_vec()));
+        let text = String::from_utf8(list.to_vec()).unwrap();
+        assert!(read(text.replace("S'<'", "S'>'").as_bytes()).unwrap_err().contains("big-endian"));
+        assert!(read(text.replace("i8", "i4").as_bytes()).unwrap_err().contains("`i4` in 8 bytes"));
+    }
+
+    #[test]
     fn code_and_bombs_are_refused() {
         assert!(read(b"cos\nsystem\n(S'true'\ntR.").unwrap_err().contains("os.system"));
         assert!(read(b"cos\nsystem\n.").unwrap_err().contains("os.system"));
@@ -127,6 +160,10 @@ mod tests {
         }
         bomb.push(b'.');
         assert!(read(&bomb).unwrap_err().contains("repeat"));
+        // One long text in a list many times over.
+        let long =
+            [b"]X\x00\x10\x00\x00".as_slice(), &[b'x'; 4096], b"q\0a(", &b"h\0".repeat(9000), b"e."].concat();
+        assert!(read(&long).unwrap_err().contains("repeat"));
         assert!(read(b"]q\0h\0a.").unwrap_err().contains("nested"), "a list within itself");
     }
 }

@@ -63,7 +63,13 @@ fn bombs() -> Vec<Vec<u8>> {
     let memo: Vec<u8> = [b"Nr\xff\xff\xff\xff".as_slice(), b"j\xff\xff\xff\x7f."].concat();
     let marks = vec![b'('; 200_000];
     let itself = b"}q\0U\x01ah\0s.".to_vec();
-    [nested, doubled, shared, length, memo, marks, itself].iter().map(|p| legacy(p)).collect()
+    // One tensor under one long name in thousands of dictionaries.
+    let stored = b"ctorch._utils\n_rebuild_tensor\n((U\x07storagectorch\nFloatStorage\nU\x01kU\x03cpuK\x00NtQK\x00)))tRq\x01";
+    let mut named = [b"(X\x00\x00\x01\x00".as_slice(), &[b'n'; 0x1_0000], b"q\0", stored].concat();
+    named.extend(b"lr\x09\0\0\0}(".iter());
+    named.extend(b"U\x01a}h\0h\x01s".repeat(20_000));
+    named.extend(b"u.");
+    [nested, doubled, shared, length, memo, marks, itself, named].iter().map(|p| legacy(p)).collect()
 }
 
 #[test]

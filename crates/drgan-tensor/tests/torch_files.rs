@@ -72,7 +72,7 @@ fn data_parallel_names_lose_their_prefix() {
 #[case("hostile.legacy.pth", "posix.system")]
 #[case("big_endian.legacy.pth", "big-endian")]
 #[case("outside.zip.pth", "tensor `w`: it reaches outside its storage")]
-#[case("expanded.zip.pth", "expanded")]
+#[case("expanded.zip.pth", "tensor `w`: the tensors together are many times larger than the file")]
 #[case("overflow.zip.pth", "tensor `w`: sizes beyond")]
 #[case("claims.zip.pth", "claims 1 values and holds 0 bytes")]
 #[case("several.zip.pth", "several state dicts (a, b)")]
@@ -81,6 +81,42 @@ fn data_parallel_names_lose_their_prefix() {
 fn what_is_refused_is_named(#[case] name: &str, #[case] reason: &str) {
     let message = refusal(name);
     assert!(message.contains(reason) && message.contains(name), "{message}");
+}
+
+/// A legacy file: its object's pickle, and the storage `k` of one float.
+fn legacy(object: &[u8]) -> Vec<u8> {
+    let head =
+        b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}.\x80\x02"
+            .as_slice();
+    [head, object, b".\x80\x02]U\x01ka.", &1u64.to_le_bytes(), &0.5f32.to_le_bytes()].concat()
+}
+
+/// Code of a tensor of the storage `k`, of this shape with strides of 0.
+fn tensor(shape: &[u8]) -> Vec<u8> {
+    let stored =
+        b"ctorch._utils\n_rebuild_tensor\n((U\x07storagectorch\nFloatStorage\nU\x01kU\x03cpuK\x01NtQK\x00("
+            .as_slice();
+    let zeros = b"K\x00".repeat(shape.iter().filter(|b| **b == b'K').count());
+    [stored, shape, b"t(", &zeros, b"ttR"].concat()
+}
+
+#[test]
+fn expanded_views_are_read_where_the_file_justifies_them() {
+    let object = [b"}U\x01w".as_slice(), &tensor(b"K\x03"), b"s"].concat();
+    let t = from_bytes(&legacy(&object), Path::new("x.pth"), &Device::Cpu).unwrap();
+    assert_eq!(floats(&t["w"]), [0.5; 3]);
+}
+
+#[rstest]
+#[case(tensor(b"K\x02"), "a tensor where a dictionary of named tensors was to come")]
+#[case([b"](".as_slice(), &tensor(b"K\x01"), b"e"].concat(), "a list where a dictionary")]
+#[case(b"cmy.nets\nUnet\n)\x81".to_vec(), "an object of class `my.nets.Unet`")]
+#[case([b"}(U\x01w".as_slice(), &tensor(b"M\xff\xffK\x01"), b"u"].concat(), "with strides")]
+#[case([b"}(U\x01w".as_slice(), &tensor(b"K\xffK\xffK\xff"), b"u"].concat(), "many times larger than the file")]
+#[case([b"}(U\x01a}U\x01w".as_slice(), &tensor(b"K\x01"), b"sU\x01w", &tensor(b"K\x01"), b"u"].concat(), "several state dicts (a, the outermost)")]
+fn other_objects_are_refused_with_what_they_are(#[case] object: Vec<u8>, #[case] said: &str) {
+    let e = from_bytes(&legacy(&object), Path::new("x.pth"), &Device::Cpu).unwrap_err().to_string();
+    assert!(e.contains(said) && e.contains("x.pth"), "{e}");
 }
 
 #[test]

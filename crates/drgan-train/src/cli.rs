@@ -1,6 +1,7 @@
 //! The command line of `drgan`.
 use crate::import::Network;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use drgan_tensor::ops::Precision;
 use std::path::PathBuf;
 
 /// DR-GAN: pictures from captions, trained and sampled on a CPU.
@@ -160,6 +161,9 @@ pub struct SampleArgs {
     /// Samples a caption.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub count: u16,
+    /// What convolutions compute in.
+    #[arg(long, value_enum, default_value_t)]
+    pub precision: PrecisionArg,
     /// Show every stage's picture.
     #[arg(long)]
     pub stages: bool,
@@ -169,6 +173,25 @@ pub struct SampleArgs {
     /// How many threads compute.
     #[command(flatten)]
     pub threads: Threads,
+}
+
+/// What `drgan sample` computes in.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum PrecisionArg {
+    /// Single precision.
+    #[default]
+    F32,
+    /// bfloat16 with sums in f32, about four times as fast, on processors with AMX; f32 on others.
+    Bf16,
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(arg: PrecisionArg) -> Self {
+        match arg {
+            PrecisionArg::F32 => Self::F32,
+            PrecisionArg::Bf16 => Self::Bf16,
+        }
+    }
 }
 
 /// Arguments of `drgan evaluate`.

@@ -8,12 +8,13 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::cli::{
     DataCommand, EvaluateArgs, ImportArgs, InspectArgs, PretrainArgs, RunArgs, SampleArgs, Threads, TrainArgs,
 };
-use crate::config::{Overrides, RunConfig, SplitRule};
+use crate::config::{GivenEncoders, Overrides, RunConfig, SplitRule};
 use crate::data::{Dataset, Loader, Split};
 use crate::encoders::Encoders;
 use crate::estimate::estimate;
 use crate::evaluate::Evaluator;
 use crate::events::{Event, Sinks, format_duration};
+use crate::import::Network;
 use crate::interrupt::Interrupt;
 use crate::run_dir::RunDir;
 use crate::sampler::TrainedRun;
@@ -22,7 +23,9 @@ use crate::train::{Outcome, Session};
 use crate::{foreign, import as importer, report, sample_grid};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
+use drgan_tensor::ops::Precision;
 use drgan_tensor::weights;
+use drgan_text::TextEncoderConfig;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -64,7 +67,7 @@ fn prepare(args: &RunArgs, set: &[String]) -> Result<Option<Prepared>> {
     Ok(Some(Prepared { cfg, data, run }))
 }
 
-/// Encoders of another run bring the settings they were trained with.
+/// Encoders of another run, or of files, bring the settings they were trained with.
 fn with_their_settings(mut cfg: RunConfig) -> Result<RunConfig> {
     if !cfg.encoders.run.is_empty() {
         let run = RunDir::open(Path::new(&cfg.encoders.run))?;
@@ -73,6 +76,15 @@ fn with_their_settings(mut cfg: RunConfig) -> Result<RunConfig> {
         let theirs = RunConfig::from_toml(&text)?;
         (cfg.text, cfg.image_encoder, cfg.damsm) = (theirs.text, theirs.image_encoder, theirs.damsm);
     }
+    let GivenEncoders { text, image, vocabulary, .. } = &cfg.encoders;
+    if [text, image, vocabulary].iter().all(|file| !file.is_empty()) {
+        let path = Path::new(&cfg.encoders.text);
+        let theirs: TextEncoderConfig =
+            foreign::config_of(&weights::open(path, &Device::Cpu)?, Network::TextEncoder, path)?;
+        (cfg.text.embedding, cfg.text.words_dim) = (theirs.embedding, theirs.words_dim);
+    }
+    // Both networks read what the text encoder gives.
+    (cfg.generator.text_dim, cfg.discriminator.text_dim) = (cfg.text.words_dim, cfg.text.words_dim);
     Ok(cfg)
 }
 
@@ -95,7 +107,11 @@ pub fn pretrain(args: &PretrainArgs) -> Result<()> {
         println!("log          {}", run.log().display());
         let data =
             if cfg.data.path.is_empty() { String::new() } else { format!(" --data {}", cfg.data.path) };
-        println!("train with: cargo xtask train --preset {}{data} --encoders {shown}", cfg.preset);
+        // Settings of the encoders come with the run.
+        let theirs = ["image_encoder.", "text.", "damsm.", "encoders."];
+        let others = args.run.set.iter().filter(|set| !theirs.iter().any(|part| set.starts_with(part)));
+        let others: String = others.map(|set| format!(" --set {set}")).collect();
+        println!("train with: cargo xtask train --preset {}{data}{others} --encoders {shown}", cfg.preset);
     } else {
         println!("stopped; go on with: cargo xtask pretrain --resume {shown}");
     }
@@ -144,7 +160,11 @@ pub fn train(args: &TrainArgs) -> Result<()> {
             println!("sample grid  {}", grid.display());
             println!("checkpoint   {}", checkpoint.display());
             println!("log          {}", run.log().display());
-            println!("draw with: cargo xtask sample \"a red heart\" --run {}", run.path().display());
+            let caption = match cfg.data.path.as_str() {
+                "" => "a red heart",
+                _ => &data.records()[0].captions[0],
+            };
+            println!("draw with: cargo xtask sample {caption:?} --run {}", run.path().display());
         }
     }
     Ok(())
@@ -208,6 +228,10 @@ pub fn sample(args: &SampleArgs) -> Result<()> {
     if let Some(w) = &trained.warning {
         eprintln!("warning: {w}");
     }
+    let precision = Precision::from(args.precision);
+    if !precision.is_native() {
+        eprintln!("warning: this processor has no AMX units for bf16: drawing in f32");
+    }
     for caption in &args.captions {
         let encoded = trained.encoders.tokenizer.encode(caption, trained.cfg.damsm.max_words)?;
         if !encoded.unknown.is_empty() {
@@ -224,7 +248,8 @@ pub fn sample(args: &SampleArgs) -> Result<()> {
     let noise: Vec<u64> = (0..u64::from(args.count)).collect();
     let options = sample_grid::Options { stages: args.stages, attention: args.attention };
     let captions: Vec<&str> = args.captions.iter().map(String::as_str).collect();
-    sample_grid::save(&trained.sampler(), &captions, &noise, args.seed, options, &args.out)?;
+    let sampler = trained.sampler(precision)?;
+    sample_grid::save(&sampler, &captions, &noise, args.seed, options, &args.out)?;
     let of = match &args.generator {
         Some(file) => file.display().to_string(),
         None => format!("{}, step {}", trained.cfg.preset, trained.step),

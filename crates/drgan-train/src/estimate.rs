@@ -3,6 +3,7 @@ use crate::config::RunConfig;
 use crate::encoders::Encoders;
 use crate::error::TrainError;
 use crate::networks::Networks;
+use crate::pretrain::cuts;
 use crate::step::{self, Judge, StepBatch};
 use candle_core::{DType, Device, Tensor};
 use drgan_tensor::{Ctx, Mode, TextFeatures};
@@ -56,8 +57,13 @@ pub fn estimate(cfg: &RunConfig, encoders: &Encoders, pictures: usize) -> Result
     let finest = batch.images.last().map_or_else(|| noise(&[b, 3, 64, 64]), |i| Ok(i.clone()))?;
     let start = Instant::now();
     encoders.backbone_features(&finest)?;
-    let views = if cfg.loader.flip { 2 } else { 1 };
-    let features = start.elapsed().mul_f64((pictures * views) as f64 / b as f64);
+    let views = if cfg.loader.flip { 2usize } else { 1 };
+    let once = start.elapsed().mul_f64(pictures as f64 / b as f64);
+    let features = match cuts(&cfg.loader()) {
+        // Nothing is kept: every epoch passes the backbone.
+        true => once.mul_f64(cfg.damsm.epochs as f64),
+        false => once.mul_f64(views as f64),
+    };
     let start = Instant::now();
     let caption = encoders.words_of(cfg.damsm.max_words);
     encoders.embed(&vec![caption; cfg.damsm.batch])?;

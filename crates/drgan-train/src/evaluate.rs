@@ -12,6 +12,7 @@ use crate::train::CANDIDATES;
 use candle_core::{Device, Tensor};
 use drgan_metrics::obedience::{self, Obedience, ObedienceScores};
 use drgan_metrics::{kernel_distance, pair_distance, r_precision};
+use drgan_tensor::ops::Precision;
 use serde::{Deserialize, Serialize};
 
 /// The figures of one source of pictures.
@@ -88,11 +89,11 @@ impl<'a> Evaluator<'a> {
     /// # Errors
     /// A picture that does not decode, fewer than two records.
     pub fn new(cfg: &'a RunConfig, encoders: &'a Encoders, data: &Dataset) -> Result<Self, TrainError> {
-        let side = *cfg.sides().last().unwrap_or(&0);
+        let loader = cfg.loader();
         let describe = |r: &usize| captions::full(&data.records()[*r], cfg.damsm.max_words);
         let (mut parts, mut train) = (Vec::new(), Vec::new());
         for chunk in data.split(Split::Train).chunks(CHUNK) {
-            if let Some(images) = load_images(data, chunk, side, &mut train, &mut Vec::new())? {
+            if let Some(images) = load_images(data, chunk, &loader, &mut train, &mut Vec::new())? {
                 parts.push(encoders.backbone_features(&images)?.pooled);
             }
         }
@@ -109,14 +110,20 @@ impl<'a> Evaluator<'a> {
         let references = obedience::captions()
             .map(|(colour, shape, caption)| -> Result<_, TrainError> {
                 let Some(record) = data.find_caption(&caption) else { return Ok(None) };
-                let image = data.load_image(record, side)?.to_tensor(&Device::Cpu)?;
+                let image = data.load_image(record, loader.finest())?.to_tensor(&Device::Cpu)?;
                 Ok(Some(obedience::Reference { colour, shape, image }))
             })
             .collect::<Result<Option<Vec<_>>, _>>()?;
         let obedience = references.as_deref().map(Obedience::from_references).transpose()?;
         let mut all = Self { cfg, encoders, captions, real_features, real_pairs, obedience, real: None };
         let mut held_out = Vec::new();
-        let images = load_images(data, &data.split(Split::HeldOut), side, &mut held_out, &mut Vec::new())?;
+        // No more than samples are drawn, spread alike: all of a large set would not fit into memory.
+        let there = data.split(Split::HeldOut);
+        let measured: Vec<usize> = match cfg.evaluate.samples {
+            n if n < there.len() => (0..n).map(|i| there[i * there.len() / n]).collect(),
+            _ => there,
+        };
+        let images = load_images(data, &measured, &loader, &mut held_out, &mut Vec::new())?;
         if let Some(images) = images.filter(|_| held_out.len() > 1) {
             let texts: Vec<String> = held_out.iter().map(describe).collect();
             let mut real = all.judge(&images, &texts)?;
@@ -168,7 +175,7 @@ impl<'a> Evaluator<'a> {
             let seeds = self.cfg.evaluate.seeds;
             let texts: Vec<&str> = asked.iter().flat_map(|(.., c)| vec![c.as_str(); seeds]).collect();
             let noise: Vec<u64> = (0..texts.len()).map(|i| (i % seeds) as u64).collect();
-            let pictures = self.sampler(generator).pictures(&texts, &noise, self.cfg.seed)?;
+            let pictures = self.sampler(generator)?.pictures(&texts, &noise, self.cfg.seed)?;
             let samples = (0..texts.len())
                 .map(|i| Ok((i / seeds, pictures.get(i)?)))
                 .collect::<Result<Vec<_>, TrainError>>()?;
@@ -200,7 +207,7 @@ impl<'a> Evaluator<'a> {
         let (captions, seeds) = (PROBES.0.min(self.captions.len()), PROBES.1);
         let texts: Vec<&String> = self.captions[..captions].iter().flat_map(|c| vec![c; seeds]).collect();
         let noise: Vec<u64> = (0..texts.len()).map(|i| (i % seeds) as u64).collect();
-        let pictures = self.sampler(generator).pictures(&texts, &noise, self.cfg.seed)?;
+        let pictures = self.sampler(generator)?.pictures(&texts, &noise, self.cfg.seed)?;
         let features = self.features(&pictures)?;
         let of_caption: Vec<usize> = (0..texts.len()).map(|i| i / seeds).collect();
         let between = pair_distance(&features, &of_caption)?;
@@ -211,14 +218,14 @@ impl<'a> Evaluator<'a> {
         Ok(within / captions as f64 / between.max(f64::MIN_POSITIVE))
     }
 
-    fn sampler<'s>(&'s self, generator: &'s OwnedGenerator) -> Sampler<'s> {
-        Sampler { cfg: self.cfg, encoders: self.encoders, generator }
+    fn sampler(&self, generator: &OwnedGenerator) -> Result<Sampler<'_>, TrainError> {
+        Sampler::new(self.cfg, self.encoders, generator, Precision::F32)
     }
 
     /// One picture a caption, each under its own noise.
     fn samples(&self, generator: &OwnedGenerator) -> Result<Tensor, TrainError> {
         let noise: Vec<u64> = (0..self.captions.len() as u64).collect();
-        self.sampler(generator).pictures(&self.captions, &noise, self.cfg.seed)
+        self.sampler(generator)?.pictures(&self.captions, &noise, self.cfg.seed)
     }
 
     fn features(&self, pictures: &Tensor) -> Result<Tensor, TrainError> {

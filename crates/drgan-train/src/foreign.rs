@@ -63,7 +63,7 @@ pub fn open(files: &Files<'_>) -> Result<TrainedRun, TrainError> {
 }
 
 /// The configuration of a file that must be `network`, whole.
-fn config_of<C: serde::de::DeserializeOwned>(
+pub(crate) fn config_of<C: serde::de::DeserializeOwned>(
     opened: &Opened,
     network: Network,
     path: &Path,

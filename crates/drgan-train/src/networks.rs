@@ -7,6 +7,7 @@ use crate::step::{Adversary, Protagonist};
 use candle_core::{DType, Device};
 use drgan_dnm::StageDiscriminator;
 use drgan_sdm::{RealImagePath, StageGenerator};
+use drgan_tensor::ops::Precision;
 use drgan_tensor::{Ctx, FromConfig, Mode, ParamStore, init};
 
 /// Random streams of one seed; each consumer has its own, so that none moves another's.
@@ -34,6 +35,16 @@ impl OwnedGenerator {
         init::gan(&store)?;
         drgan_sdm::init_condition(&store, &cfg.generator)?;
         Ok(Self { store, net })
+    }
+
+    /// The network for drawing, with the weights of now; see [`StageGenerator::pack`].
+    ///
+    /// # Errors
+    /// Whatever the device reports.
+    pub fn packed(&self, cfg: &RunConfig, precision: Precision) -> Result<StageGenerator, TrainError> {
+        // Of constants, so that no graph is kept while it draws.
+        let vb = self.store.frozen(DType::F32, &Device::Cpu);
+        Ok(StageGenerator::from_config(&cfg.generator, vb)?.pack(precision)?)
     }
 }
 

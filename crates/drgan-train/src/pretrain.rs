@@ -1,11 +1,11 @@
 //! DAMSM: the text encoder and the image projection learn to tell which caption belongs to which picture.
 //!
-//! The backbone is frozen, so each picture's backbone features are computed once and kept, where they fit into memory;
-//! else they are computed for each batch.
+//! The backbone is frozen, so each picture's backbone features are computed once and kept, where they fit into memory and
+//! pictures are not cut at random; else they are computed for each batch.
 use crate::adam::Adam;
 use crate::captions;
 use crate::config::RunConfig;
-use crate::data::{Dataset, Split};
+use crate::data::{Cut, Dataset, LoaderConfig, Split};
 use crate::encoders::Encoders;
 use crate::error::TrainError;
 use crate::step::{refuse_non_finite, scalar};
@@ -31,10 +31,8 @@ pub struct Pretrainer {
     pub skipped: Vec<String>,
     /// None: computed for each batch.
     features: Option<BackboneFeatures>,
-    /// Mirrored pictures are seen too.
-    flip: bool,
-    /// Side of the pictures that the backbone is given.
-    side: usize,
+    /// How pictures are resized, cut and mirrored.
+    loader: LoaderConfig,
     pub(crate) text_opt: Adam,
     pub(crate) image_opt: Adam,
     /// Epochs done.
@@ -54,12 +52,15 @@ impl Pretrainer {
         records: &[usize],
         mut progress: impl FnMut(usize) -> bool,
     ) -> Result<Option<Self>, TrainError> {
-        let side = *cfg.sides().last().unwrap_or(&0);
+        let loader = cfg.loader();
         let (mut plain, mut flipped) = (Vec::new(), Vec::new());
         let (mut kept, mut skipped) = (Vec::new(), Vec::new());
-        let mut fits = true;
+        let mut fits = !cuts(&loader);
         for chunk in records.chunks(CHUNK) {
-            let Some(images) = load_images(data, chunk, side, &mut kept, &mut skipped)? else { continue };
+            if !fits {
+                break;
+            }
+            let Some(images) = load_images(data, chunk, &loader, &mut kept, &mut skipped)? else { continue };
             plain.push(encoders.backbone_features(&images)?);
             fits = kept_mib(&plain[0], records.len(), cfg.loader.flip) <= cfg.damsm.cache_mib;
             if !fits {
@@ -90,8 +91,7 @@ impl Pretrainer {
             records: kept,
             skipped,
             features: fits.then(joined).transpose()?,
-            flip: cfg.loader.flip,
-            side,
+            loader,
             text_opt: Adam::new(&encoders.text_store, cfg.damsm.opt)?,
             image_opt: Adam::new(&encoders.image_store, cfg.damsm.opt)?,
             epoch: 0,
@@ -124,7 +124,7 @@ impl Pretrainer {
                 let record = &data.records()[records[row]];
                 texts.push(captions::draw(record, d.max_words, d.full_rate, ctx.rng()));
                 groups.push(record.class_id.map_or_else(|| fnv1a(record.key.as_bytes()) as i64, i64::from));
-                index.push((row, self.flip && ctx.rng().random_bool(0.5)));
+                index.push((row, self.cut(ctx.rng())));
             }
             let (features, there) = match self.features_of(encoders, data, &index, &mut skipped)? {
                 Some(found) if found.1.len() > 1 => found,
@@ -153,33 +153,44 @@ impl Pretrainer {
     }
 }
 
+/// Whether pictures are cut at random, which leaves nothing to be kept.
+pub(crate) fn cuts(loader: &LoaderConfig) -> bool {
+    loader.loaded_side() > loader.finest()
+}
+
 impl Pretrainer {
-    /// Features of rows, mirrored or not, and the places in `rows` whose pictures decode, if any does; adds the names of
+    /// How a picture is seen this time: as the GAN's loader would cut it, without its small shifts.
+    fn cut(&self, rng: &mut impl Rng) -> Cut {
+        let l = &self.loader;
+        if cuts(l) {
+            return Cut::draw(rng, l.loaded_side(), l.finest(), 0, l.flip);
+        }
+        Cut { left: 0, top: 0, flip: l.flip && rng.random_bool(0.5) }
+    }
+
+    /// Features of rows, each cut in its way, and the places in `rows` whose pictures decode, if any does; adds the names of
     /// the others to `skipped`.
     fn features_of(
         &self,
         encoders: &Encoders,
         data: &Dataset,
-        rows: &[(usize, bool)],
+        rows: &[(usize, Cut)],
         skipped: &mut BTreeSet<String>,
     ) -> Result<Option<(BackboneFeatures, Vec<usize>)>, TrainError> {
         if let Some(kept) = &self.features {
-            let at = |(row, mirrored): &(usize, bool)| {
-                (row + if *mirrored { self.records.len() } else { 0 }) as u32
-            };
+            let at = |(row, cut): &(usize, Cut)| (row + if cut.flip { self.records.len() } else { 0 }) as u32;
             let index = Tensor::new(rows.iter().map(at).collect::<Vec<_>>(), &Device::Cpu)?;
             let pick = |t: &Tensor| t.index_select(&index, 0);
             let features = BackboneFeatures { map: pick(&kept.map)?, pooled: pick(&kept.pooled)? };
             return Ok(Some((features, (0..rows.len()).collect())));
         }
         let wanted: Vec<usize> = rows.iter().map(|(row, _)| self.records[*row]).collect();
-        let loaded = data.load_part(&wanted, self.side)?;
+        let loaded = data.load_part(&wanted, self.loader.loaded_side())?;
         let (mut pictures, mut there) = (Vec::new(), Vec::new());
         let mut decoded = loaded.indices.iter().zip(&loaded.pictures).peekable();
-        for (place, (record, (_, mirrored))) in wanted.iter().zip(rows).enumerate() {
+        for (place, (record, (_, cut))) in wanted.iter().zip(rows).enumerate() {
             if let Some((_, picture)) = decoded.next_if(|(index, _)| *index == record) {
-                let picture = picture.to_tensor(&Device::Cpu)?.unsqueeze(0)?;
-                pictures.push(if *mirrored { mirror(&picture)? } else { picture });
+                pictures.push(cut.tensor(picture, self.loader.finest())?);
                 there.push(place);
             }
         }
@@ -190,7 +201,7 @@ impl Pretrainer {
         if pictures.is_empty() {
             return Ok(None);
         }
-        Ok(Some((encoders.backbone_features(&Tensor::cat(&pictures, 0)?)?, there)))
+        Ok(Some((encoders.backbone_features(&Tensor::stack(&pictures, 0)?)?, there)))
     }
 }
 
@@ -221,10 +232,10 @@ impl HeldOut {
     /// # Errors
     /// A file that cannot be read.
     pub fn new(cfg: &RunConfig, encoders: &Encoders, data: &Dataset) -> Result<Option<Self>, TrainError> {
-        let side = *cfg.sides().last().unwrap_or(&0);
+        let loader = cfg.loader();
         let (mut parts, mut kept) = (Vec::new(), Vec::new());
         for chunk in data.split(Split::HeldOut).chunks(CHUNK) {
-            if let Some(images) = load_images(data, chunk, side, &mut kept, &mut Vec::new())? {
+            if let Some(images) = load_images(data, chunk, &loader, &mut kept, &mut Vec::new())? {
                 parts.push(encoders.backbone_features(&images)?.pooled);
             }
         }
@@ -252,23 +263,26 @@ impl HeldOut {
     }
 }
 
-/// Pictures of `records` without augmentation, `(N, 3, side, side)`, if any decodes; appends which those are to `kept`,
-/// and the names of the others to `skipped`.
+/// Pictures of `records` without augmentation, the middle of what the loader would cut at random, `(N, 3, side, side)`, if
+/// any decodes; appends which those are to `kept`, and the names of the others to `skipped`.
 ///
 /// # Errors
 /// A file that cannot be read.
 pub(crate) fn load_images(
     data: &Dataset,
     records: &[usize],
-    side: usize,
+    loader: &LoaderConfig,
     kept: &mut Vec<usize>,
     skipped: &mut Vec<String>,
 ) -> Result<Option<Tensor>, TrainError> {
-    let loaded = data.load_part(records, side)?;
+    let loaded = data.load_part(records, loader.loaded_side())?;
     kept.extend(&loaded.indices);
     skipped.extend_from_slice(&loaded.skipped);
-    match loaded.pictures.len() {
-        0 => Ok(None),
-        n => Ok(Some(loaded.tensor(0..n, &Device::Cpu)?)),
+    if loaded.pictures.is_empty() {
+        return Ok(None);
     }
+    let cut = Cut::central(loader.loaded_side(), loader.finest());
+    let pictures: Vec<_> =
+        loaded.pictures.iter().map(|p| cut.tensor(p, loader.finest())).collect::<candle_core::Result<_>>()?;
+    Ok(Some(Tensor::stack(&pictures, 0)?))
 }

@@ -30,14 +30,14 @@ pub fn save(
     let mut rows = Vec::with_capacity(captions.len());
     for caption in captions {
         let made = sampler.draw(&vec![*caption; noise.len()], noise, seed)?;
-        let words = sampler.encoders.words(caption)?;
+        let words = sampler.encoders().words(caption)?;
         let mut cells = Vec::new();
         for i in 0..noise.len() {
             sample_cells(&made, i, &words, options, &mut cells)?;
         }
         rows.push(Row { caption: (*caption).to_owned(), cells });
     }
-    let side = sampler.cfg.sides().last().copied().unwrap_or(64);
+    let side = sampler.config().sides().last().copied().unwrap_or(64);
     grid::save_png(&grid::render(&rows, grid::default_cell_side(side))?, path)?;
     Ok(())
 }

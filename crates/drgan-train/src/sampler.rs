@@ -7,22 +7,44 @@ use crate::networks::OwnedGenerator;
 use crate::run_dir::RunDir;
 use crate::state::{self, Phase};
 use candle_core::{Device, Tensor};
+use drgan_sdm::StageGenerator;
+use drgan_tensor::ops::Precision;
 use drgan_tensor::{Ctx, GeneratorOutput, Mode};
 
 /// Captions drawn at once: bounds memory, changes no picture.
 const CHUNK: usize = 32;
 
-/// Draws captions.
+/// Draws captions, with the generator's weights as they were when it was made.
 pub struct Sampler<'a> {
-    /// Of the generator.
-    pub cfg: &'a RunConfig,
-    /// The text encoder it was trained with.
-    pub encoders: &'a Encoders,
-    /// The weights that draw.
-    pub generator: &'a OwnedGenerator,
+    cfg: &'a RunConfig,
+    encoders: &'a Encoders,
+    generator: StageGenerator,
 }
 
-impl Sampler<'_> {
+impl<'a> Sampler<'a> {
+    /// Of a generator of `cfg` and the text encoder that it was trained with.
+    ///
+    /// # Errors
+    /// Whatever the device reports.
+    pub fn new(
+        cfg: &'a RunConfig,
+        encoders: &'a Encoders,
+        generator: &OwnedGenerator,
+        precision: Precision,
+    ) -> Result<Self, TrainError> {
+        Ok(Self { cfg, encoders, generator: generator.packed(cfg, precision)? })
+    }
+
+    /// The settings of the run.
+    pub fn config(&self) -> &RunConfig {
+        self.cfg
+    }
+
+    /// The text encoder.
+    pub fn encoders(&self) -> &Encoders {
+        self.encoders
+    }
+
     /// Picture `k` is `captions[k]` under the noise number `noise[k]`. A picture depends on its caption, `seed` and
     /// noise number only.
     ///
@@ -43,7 +65,7 @@ impl Sampler<'_> {
         }
         let (z, eps) = (Tensor::cat(&z, 0)?, Tensor::cat(&eps, 0)?);
         let ctx = Ctx::new(Mode::Eval, seed);
-        Ok(self.generator.net.generate_with(&z, Some(&eps), &text, &ctx)?)
+        Ok(self.generator.generate_with(&z, Some(&eps), &text, &ctx)?)
     }
 
     /// The finest pictures only, `(N, 3, side, side)`, in chunks.
@@ -107,8 +129,11 @@ impl TrainedRun {
     }
 
     /// Draws with it.
-    pub fn sampler(&self) -> Sampler<'_> {
-        Sampler { cfg: &self.cfg, encoders: &self.encoders, generator: &self.generator }
+    ///
+    /// # Errors
+    /// As [`Sampler::new`].
+    pub fn sampler(&self, precision: Precision) -> Result<Sampler<'_>, TrainError> {
+        Sampler::new(&self.cfg, &self.encoders, &self.generator, precision)
     }
 }
 
@@ -125,7 +150,7 @@ mod tests {
         let data = Dataset::embedded()?;
         let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&data)?)?;
         let generator = OwnedGenerator::untrained(&cfg)?;
-        let sampler = Sampler { cfg: &cfg, encoders: &encoders, generator: &generator };
+        let sampler = Sampler::new(&cfg, &encoders, &generator, Precision::F32)?;
         let captions = ["a red heart", "a very long caption about a green square with words", "cat"];
         let all = sampler.pictures(&captions, &[0, 1, 2], 5)?;
         let reversed = sampler.pictures(&["cat", captions[1], captions[0]], &[2, 1, 0], 5)?;

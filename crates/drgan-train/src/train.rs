@@ -9,7 +9,7 @@ use crate::evaluate::{Evaluation, Evaluator};
 use crate::events::{Event, Sinks};
 use crate::interrupt::Interrupt;
 use crate::networks::{Networks, OwnedGenerator};
-use crate::pretrain::{HeldOut, Pretrainer};
+use crate::pretrain::{HeldOut, Pretrainer, cuts};
 use crate::progress::Meter;
 use crate::run_dir::RunDir;
 use crate::sample_grid::{self, Options};
@@ -17,6 +17,7 @@ use crate::sampler::Sampler;
 use crate::state::{self, Phase};
 use crate::step::{self, Judge, StepBatch};
 use drgan_tensor::fnv1a;
+use drgan_tensor::ops::Precision;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ pub enum Outcome {
     },
 }
 
-/// Captions of the grid that a run draws on the way; those that have a word it knows.
+/// Captions of the grid that a run on the embedded set draws on the way; those that have a word it knows.
 const SHOWN: [&str; 8] = [
     "a red heart",
     "a blue circle",
@@ -148,15 +149,23 @@ impl Session<'_> {
     ) -> Result<bool, TrainError> {
         let cfg = self.cfg;
         let views = if cfg.loader.flip { 2 } else { 1 };
+        let cut = cuts(&cfg.loader());
         let mut meter = Meter::new("backbone features", (records.len() * views) as u64, 1, 0);
-        self.sinks.emit(&meter.started());
+        self.sinks.emit(&match cut {
+            true => Event::Message {
+                text: "pictures are cut at random: backbone features are computed for each batch".to_owned(),
+            },
+            false => meter.started(),
+        });
         let (sinks, interrupt) = (&mut *self.sinks, self.interrupt);
         let phase = Pretrainer::new(cfg, encoders, data, records, |done| {
             sinks.emit(&meter.at(done as u64, &[]));
             !interrupt.requested()
         })?;
         let Some(mut phase) = phase else { return Ok(false) };
-        self.sinks.emit(&meter.ended());
+        if !cut {
+            self.sinks.emit(&meter.ended());
+        }
         self.warn_of_skipped(&phase.skipped);
         if let Some(c) = saved {
             state::restore_damsm(c, &self.run.checkpoints(), encoders, &mut phase)?;
@@ -255,7 +264,7 @@ impl Session<'_> {
                 self.sinks.emit(&Event::Checkpoint { step, path });
             }
             if step % cfg.train.sample_every == 0 || step == total {
-                grid = Some(self.draw_grid(encoders, &networks.average, step)?);
+                grid = Some(self.draw_grid(data, encoders, &networks.average, step)?);
             }
             if stopping && step < total {
                 return Ok(Outcome::Interrupted { step, checkpoint: self.latest_checkpoint() });
@@ -269,7 +278,7 @@ impl Session<'_> {
         };
         let grid = match grid {
             Some(path) => path,
-            None => self.draw_grid(encoders, &networks.average, step)?,
+            None => self.draw_grid(data, encoders, &networks.average, step)?,
         };
         let checkpoint = self.latest_checkpoint().unwrap_or_else(|| self.run.checkpoints());
         Ok(Outcome::Finished { grid, checkpoint, evaluation })
@@ -301,12 +310,13 @@ impl Session<'_> {
     /// Fixed captions under fixed noise, by the averaged generator.
     fn draw_grid(
         &mut self,
+        data: &Dataset,
         encoders: &Encoders,
         generator: &OwnedGenerator,
         step: u64,
     ) -> Result<PathBuf, TrainError> {
-        let sampler = Sampler { cfg: self.cfg, encoders, generator };
-        let known: Vec<&str> = SHOWN.into_iter().filter(|c| encoders.embed(&[c]).is_ok()).collect();
+        let sampler = Sampler::new(self.cfg, encoders, generator, Precision::F32)?;
+        let known = shown(self.cfg, data, encoders);
         let path = self.run.samples().join(format!("step-{step:06}.png"));
         if !known.is_empty() {
             let noise: Vec<u64> = (0..SHOWN_COUNT).collect();
@@ -315,6 +325,22 @@ impl Session<'_> {
         }
         Ok(path)
     }
+}
+
+/// Captions of the grid: of the embedded set those that one would ask for, of another set the first captions of held-out
+/// pictures, or of any if none is held out.
+pub(crate) fn shown<'a>(cfg: &RunConfig, data: &'a Dataset, encoders: &Encoders) -> Vec<&'a str> {
+    let captions: Vec<&str> = if cfg.data.path.is_empty() {
+        SHOWN.to_vec()
+    } else {
+        let mut records = data.split(Split::HeldOut);
+        if records.is_empty() {
+            records = data.split(Split::All);
+        }
+        let n = records.len().min(SHOWN.len());
+        (0..n).map(|i| data.records()[records[i * records.len() / n]].captions[0].as_str()).collect()
+    };
+    captions.into_iter().filter(|c| encoders.embed(&[c]).is_ok()).collect()
 }
 
 /// A loader's batch with its captions as features.

@@ -1,6 +1,10 @@
 //! Encoders alone: their training, what a GAN takes of it, and of AttnGAN's files.
 #![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
 use assert_cmd::Command;
+use candle_core::{DType, Device};
+use drgan_tensor::weights::{Metadata, safetensors};
+use drgan_tensor::{FromConfig, ParamStore};
+use drgan_text::{BiLstmEncoder, TextEncoderConfig};
 use drgan_train::Checkpoint;
 use std::path::Path;
 
@@ -83,6 +87,25 @@ fn features_that_do_not_fit_into_memory_are_computed_for_each_batch() {
     assert!((kept - computed).abs() < 0.01 * kept, "the same batches, the same features: {kept} {computed}");
 }
 
+/// As birds and COCO: loaded larger than the finest picture, and cut out of that anew each time.
+#[test]
+fn pictures_cut_at_random_are_cut_in_pretraining_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |name: &str| dir.path().join(name);
+    let pretrain = |name: &str, set: &str| {
+        let out = run(name);
+        let (done, said) =
+            drgan(&["pretrain", "--preset", "tiny", "--epochs", "2", "--set", set, "--out", text(&out)]);
+        assert!(done, "{said}");
+        (said, encoders(&out))
+    };
+    let (said, cut) = pretrain("cut", "loader.load_side=80");
+    assert!(said.contains("cut at random") && said.matches("R-precision").count() == 2, "{said}");
+    assert!(cut == pretrain("again", "loader.load_side=80").1, "the same seed cuts alike");
+    let (said, whole) = pretrain("whole", "loader.load_side=0");
+    assert!(!said.contains("cut at random") && cut != whole, "{said}");
+}
+
 #[test]
 fn files_that_do_not_belong_together_are_named() {
     let dir = tempfile::tempdir().unwrap();
@@ -104,7 +127,36 @@ fn files_that_do_not_belong_together_are_named() {
         "--vocabulary",
         text(&vocabulary),
     ]);
-    assert!(!done && said.contains("embeds 0 words") && said.contains("captions.pickle has 2"), "{said}");
+    assert!(
+        !done && said.contains("state.legacy.pth: no text-encoder") && said.contains("encoder.weight"),
+        "{said}"
+    );
+    // Of other sizes than the preset's: the file decides.
+    let cfg = TextEncoderConfig { vocab_size: 3, embedding: 5, words_dim: 12, ..Default::default() };
+    let store = ParamStore::seeded(1);
+    BiLstmEncoder::from_config(&cfg, store.builder(DType::F32, &Device::Cpu)).unwrap();
+    let encoder = dir.path().join("text.safetensors");
+    safetensors::save(&encoder, &store.views(), &Metadata::new()).unwrap();
+    let given = [
+        "train",
+        "--preset",
+        "tiny",
+        "--dry-run",
+        "--text-encoder",
+        text(&encoder),
+        "--image-encoder",
+        text(&encoder),
+        "--vocabulary",
+        text(&vocabulary),
+    ];
+    let (done, said) = drgan(&given);
+    assert!(!done && said.contains("embeds 3 words") && said.contains("captions.pickle has 2"), "{said}");
+    std::fs::write(&vocabulary, b"\x80\x02](]]}(K\x00U\x05<end>K\x01U\x01aK\x02U\x05heartu}e.").unwrap();
+    let (done, said) = drgan(&given);
+    assert!(
+        !done && said.contains("encoders.image") && said.contains("emb_features"),
+        "the text encoder fits: {said}"
+    );
     let (done, said) = drgan(&["train", "--preset", "tiny", "--dry-run", "--set", "encoders.text=\"x.pth\""]);
     assert!(!done && said.contains("encoders.image: not given"), "{said}");
 }

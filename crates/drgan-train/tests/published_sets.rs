@@ -76,9 +76,51 @@ fn plain_cub_takes_the_split_that_comes_with_it() {
     birds(dir.path());
     std::fs::remove_dir_all(dir.path().join("birds/train")).unwrap();
     let mut data = Dataset::open(dir.path()).unwrap();
+    assert!(data.notes().iter().any(|n| n.contains("train/filenames.pickle is not")), "{:?}", data.notes());
     assert_eq!(data.split(Split::Train).len(), 2);
     data.split_by_key();
     assert_eq!(data.split(Split::Train).len() + data.split(Split::HeldOut).len(), 4);
+}
+
+#[test]
+fn odd_lists_are_told_and_classes_are_the_lists_own() {
+    let dir = tempfile::tempdir().unwrap();
+    birds(dir.path());
+    let numbers = |n: &[u8]| -> Vec<u8> {
+        [
+            b"(lp0\n".as_slice(),
+            &n.iter().flat_map(|n| format!("I{n}\na").into_bytes()).collect::<Vec<_>>(),
+            b".",
+        ]
+        .concat()
+    };
+    let info = dir.path().join("birds/train/class_info.pickle");
+    put(&info, numbers(&[7, 7, 9]));
+    let classes = |data: &Dataset| data.records().iter().map(|r| r.class_id.unwrap()).collect::<Vec<_>>();
+    assert_eq!(
+        classes(&Dataset::open(dir.path()).unwrap()),
+        [7, 7, 9, 2],
+        "the test part has no list of classes"
+    );
+    put(&info, numbers(&[7, 7]));
+    let e = Dataset::open(dir.path()).unwrap_err().to_string();
+    assert!(e.contains("class_info.pickle") && e.contains("2 classes for the 3 names"), "{e}");
+    std::fs::remove_file(info).unwrap();
+
+    put(&dir.path().join("birds/train/filenames.pickle"), names(&[KEYS[0], KEYS[3], "009.Z/z_9"]));
+    let boxes = dir.path().join("CUB_200_2011/bounding_boxes.txt");
+    let text = std::fs::read_to_string(&boxes).unwrap();
+    put(&boxes, text.split_once('\n').unwrap().1);
+    let notes = Dataset::open(dir.path()).unwrap().notes().join("\n");
+    let said = verify(dir.path(), |_, _| {}).unwrap().to_string();
+    for part in [
+        "1 names are listed twice (the last counts), first 002.B/b_2",
+        "2 pictures of images.txt are in no part: left out, first 001.A/a_2",
+        "1 listed names are not in images.txt: left out, first 009.Z/z_9",
+        "1 pictures have no line in bounding_boxes.txt: taken whole, first 001.A/a_1",
+    ] {
+        assert!(notes.contains(part) && said.contains(part), "{part}\n{notes}\n{said}");
+    }
 }
 
 #[test]
@@ -137,6 +179,29 @@ fn coco_in_its_own_layout_and_in_attngans() {
     put(&attngan.join("test/filenames.pickle"), names(&keys[1..]));
     let data = Dataset::open(&attngan).unwrap();
     assert_eq!((data.split(Split::Train), data.split(Split::HeldOut)), (vec![0], vec![1]));
+    // The archives as they unpack: text and pictures in train2014/ and val2014/.
+    for (key, part) in keys.iter().zip(["train2014", "val2014"]) {
+        for (from, ending) in [("text", "txt"), ("images", "jpg")] {
+            std::fs::create_dir_all(attngan.join(part)).unwrap();
+            let name = format!("{key}.{ending}");
+            std::fs::rename(attngan.join(from).join(&name), attngan.join(part).join(&name)).unwrap();
+        }
+    }
+    let data = Dataset::open(&attngan).unwrap();
+    assert_eq!((data.split(Split::Train), data.split(Split::HeldOut)), (vec![0], vec![1]));
+    for part in ["train2014", "val2014"] {
+        std::fs::remove_dir_all(attngan.join(part)).unwrap();
+    }
+    let e = Dataset::open(&attngan).unwrap_err().to_string();
+    assert!(e.contains("unpack train2014-text.zip"), "{e}");
+    put(&attngan.join("train/filenames.pickle"), names(&KEYS[..1]));
+    let e = Dataset::open(&attngan).unwrap_err().to_string();
+    assert!(e.contains("unpack CUB_200_2011.tgz"), "{e}");
+    let above = dir.path().join("above");
+    std::fs::create_dir_all(&above).unwrap();
+    std::fs::rename(&attngan, above.join("birds")).unwrap();
+    let e = Dataset::open(&above).unwrap_err().to_string();
+    assert!(e.contains("unpack CUB_200_2011.tgz"), "{e}");
 }
 
 #[test]
@@ -154,7 +219,8 @@ fn verification_says_what_it_is_what_is_wrong_and_what_next() {
         "5 captions have no word",
         "003.C/c_1",
         "every picture",
-        "--preset birds --data",
+        "cargo xtask pretrain --preset birds --data",
+        "image_encoder.weights=INCEPTION.pth",
     ] {
         assert!(said.contains(part), "{part}\n{said}");
     }
@@ -164,8 +230,12 @@ fn verification_says_what_it_is_what_is_wrong_and_what_next() {
     assert!(
         check(dir.path()).refusal.is_some_and(|r| r.contains("bounding_boxes.txt") && r.contains("`10 x`"))
     );
+    put(&dir.path().join("CUB_200_2011/images.txt"), "1 001.A/a_1.jpg\n\nbroken\n");
+    assert!(check(dir.path()).refusal.is_some_and(|r| r.contains("images.txt: `line 3`: `broken`")));
     std::fs::remove_dir_all(dir.path().join("birds")).unwrap();
-    assert!(check(dir.path()).refusal.is_some_and(|r| r.contains("without captions")));
+    assert!(check(dir.path()).refusal.is_some_and(|r| r.contains("without captions; put")));
+    put(&dir.path().join("birds/text.zip"), "");
+    assert!(check(dir.path()).refusal.is_some_and(|r| r.contains("unzip") && r.contains("birds/text.zip")));
     let packed = dir.path().join("CUB_200_2011.tgz");
     put(&packed, "");
     assert!(check(&packed).next.contains("tar xzf"));

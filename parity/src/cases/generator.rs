@@ -9,7 +9,7 @@ pub(super) fn word_attention(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> 
     let (h, words) = (g.get("h")?, g.get("words")?);
     let vb = g.fill(&place.settings.salt, "attention.").builder();
     let attention = WordAttention::new(words.dim(1)?, h.dim(1)?, vb)?;
-    let (context, theta) = attention.attend(h, words, g.get("mask")?)?;
+    let (context, theta) = attention.attend(h, words, &g.mask(words)?)?;
     outputs(g, &[("context", &context), ("attention", &theta)])
 }
 
@@ -25,7 +25,8 @@ fn listed(place: &Place<'_>) -> Result<Option<GeneratorConfig>> {
 /// The released form in evaluation. Sizes follow from the list of shapes, if there is one, and the file's inputs.
 pub(super) fn generator(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     let (z, eps) = (g.get("z")?, g.get("eps_ca")?);
-    let (words, sentence, mask) = (g.get("words")?, g.get("sentence")?, g.get("mask")?);
+    let (words, sentence) = (g.get("words")?, g.get("sentence")?);
+    let mask = g.mask(words)?;
     let listed = listed(place)?.unwrap_or_default();
     let blocks = g.number("residual_blocks")?.or(place.settings.residual_blocks);
     let batch = g.number("batch")?.unwrap_or(z.dim(0)?);
@@ -41,7 +42,7 @@ pub(super) fn generator(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     let vb = g.fill(&place.settings.salt, "generator.").builder();
     let padding: Vec<Vec<u8>> = mask.to_vec2()?;
     let lens = padding.iter().map(|row| row.iter().filter(|p| **p == 0).count()).collect();
-    let text = TextFeatures { words: words.clone(), sentence: sentence.clone(), mask: mask.clone(), lens };
+    let text = TextFeatures { words: words.clone(), sentence: sentence.clone(), mask, lens };
     let ctx = Ctx::new(Mode::Eval, 0);
     let out = StageGenerator::from_config(&cfg, vb)?.generate_with(z, Some(eps), &text, &ctx)?;
     let mut got: Vec<(String, &Tensor)> =

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use drgan_metrics::{frechet_distance, inception_score, kernel_distance};
 use std::collections::BTreeMap;
 
-/// Rows of the first set in `fid_few`: fewer than its columns.
+/// Rows of the first set in `fid_few` where the file does not say `few`: fewer than its columns.
 const FEW: usize = 20;
 
 /// Values of `metrics.json` beside the file.
@@ -14,17 +14,22 @@ pub(super) fn metrics(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     let values: BTreeMap<String, serde_json::Value> =
         serde_json::from_str(&text).with_context(|| path.display().to_string())?;
     let (a, b) = (g.get("features_a")?, g.get("features_b")?);
-    let splits = values.get("splits").and_then(serde_json::Value::as_u64).unwrap_or(10);
-    let score = inception_score(g.get("logits")?, splits as usize)?;
+    let setting = |name: &str, default: usize| {
+        values.get(name).and_then(serde_json::Value::as_u64).map_or(default, |n| n as usize)
+    };
+    let few = setting("few", FEW).min(a.dim(0)?);
+    let score = inception_score(g.get("logits")?, setting("splits", 10))?;
     let fid_ab = frechet_distance(a, b)?;
     let mut rows = Vec::new();
     for (name, value) in &values {
-        let Some(want) = value.as_f64().filter(|_| name != "splits") else { continue };
+        let Some(want) = value.as_f64().filter(|_| !["splits", "few"].contains(&name.as_str())) else {
+            continue;
+        };
         // The distance of a set to itself is 0, up to rounding of what is subtracted: its scale is that of another's.
         let (got, scale) = match name.as_str() {
             "fid_ab" => (fid_ab, want),
             "fid_aa" => (frechet_distance(a, a)?, fid_ab),
-            "fid_few" => (frechet_distance(&a.narrow(0, 0, FEW.min(a.dim(0)?))?, b)?, want),
+            "fid_few" => (frechet_distance(&a.narrow(0, 0, few)?, b)?, want),
             "kid_ab" => (kernel_distance(a, b)?, want),
             "is_mean" => (score.mean, want),
             "is_std" => (score.std, want),

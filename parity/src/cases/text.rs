@@ -14,7 +14,13 @@ pub(super) fn compare(g: &Golden, cfg: &TextEncoderConfig, vb: VarBuilder<'_>) -
     let lens = g.integers("lengths")?.into_iter().map(usize::try_from).collect::<Result<_, _>>()?;
     let tokens = TokenBatch { ids: g.get("captions")?.to_dtype(DType::U32)?, lens };
     let out = BiLstmEncoder::from_config(cfg, vb)?.encode_text(&tokens, &mut Ctx::new(Mode::Eval, 0))?;
-    outputs(g, &[("words", &out.words), ("sentence", &out.sentence)])
+    // AttnGAN's words end with the longest caption, ours with the padding.
+    let longest = tokens.lens.iter().max().copied().unwrap_or(0);
+    let words = match g.get("words")?.dim(2)? {
+        shorter if shorter == longest => out.words.narrow(2, 0, longest)?,
+        _ => out.words,
+    };
+    outputs(g, &[("words", &words), ("sentence", &out.sentence)])
 }
 
 /// The width of the file's sentences.
@@ -24,7 +30,15 @@ fn words_dim(g: &Golden) -> Result<usize> {
 
 pub(super) fn text_encoder(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     let vocab_size = g.number("vocab")?.unwrap_or(place.settings.text_vocabulary);
-    let cfg = TextEncoderConfig { vocab_size, words_dim: words_dim(g)?, ..Default::default() };
+    let mut cfg = TextEncoderConfig { vocab_size, words_dim: words_dim(g)?, ..Default::default() };
+    // The embedding's width is in no output: a checkpoint of the same weights tells it.
+    for checkpoint in ["text_encoder.zip.pth", "text_encoder.legacy.pth"].map(|name| place.dir.join(name)) {
+        if g.number::<usize>("embedding")?.is_none() && checkpoint.is_file() {
+            let tensors = drgan_tensor::weights::torch::load(&checkpoint, &Device::Cpu)?;
+            cfg.embedding = tensors.get("encoder.weight").map_or(Ok(cfg.embedding), |t| t.dim(1))?;
+        }
+    }
+    cfg.embedding = g.number("embedding")?.unwrap_or(cfg.embedding);
     compare(g, &cfg, g.fill(&place.settings.salt, "text_encoder.").builder())
 }
 

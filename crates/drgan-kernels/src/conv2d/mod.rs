@@ -1,12 +1,17 @@
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 mod direct;
+mod epilogue;
 pub(crate) mod im2col;
 mod method;
+mod minimal;
 mod op;
-#[cfg(target_arch = "x86_64")]
-mod phases;
+mod packed;
 #[cfg(target_arch = "x86_64")]
 mod stride1;
+
+pub use packed::{PackedConv, PackedSpec, Precision};
 
 use crate::cpu::is_fast;
 use candle_core::{Result, Tensor, bail};

@@ -40,6 +40,16 @@ impl BatchNorm {
         })
     }
 
+    /// The scale and the shift of each channel, `(C,)`, that normalise by the remembered statistics.
+    ///
+    /// # Errors
+    /// Whatever the device reports.
+    pub fn remembered(&self) -> Result<(Tensor, Tensor)> {
+        let scale = (&self.weight / (&self.running_var + self.eps)?.sqrt()?)?;
+        let shift = (&self.bias - (&self.running_mean * &scale)?)?;
+        Ok((scale, shift))
+    }
+
     /// Normalises `x` `(B, C)` or `(B, C, H, W)` and applies `act`.
     ///
     /// # Errors
@@ -61,8 +71,7 @@ impl BatchNorm {
 
     fn normalise(&self, x: &Tensor, act: Activation, plus: Option<&Tensor>, ctx: &Ctx) -> Result<Tensor> {
         if !ctx.mode.batch_statistics() {
-            let scale = (&self.weight / (&self.running_var + self.eps)?.sqrt()?)?;
-            let shift = (&self.bias - (&self.running_mean * &scale)?)?;
+            let (scale, shift) = self.remembered()?;
             let y = ops::scale_shift(x, &scale, &shift, act)?;
             return Ok(match plus {
                 Some(plus) => (y + plus)?,

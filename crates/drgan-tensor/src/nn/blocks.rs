@@ -1,15 +1,12 @@
-use super::{BatchNorm, Conv2d};
-use crate::ops::{self, Activation};
+use super::{BatchNorm, Conv2d, ConvLayer};
+use crate::ops::{Activation, Precision};
 use crate::{Ctx, Result};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 /// Twice the side: nearest x2, 3x3 convolution to `2 out`, BN, GLU. Names: `1` (convolution), `2` (BN).
 #[derive(Clone, Debug)]
-pub struct UpBlock {
-    conv: Conv2d,
-    bn: BatchNorm,
-}
+pub struct UpBlock(ConvLayer);
 
 impl UpBlock {
     /// From `c_in` to `c_out` channels.
@@ -17,10 +14,17 @@ impl UpBlock {
     /// # Errors
     /// A parameter is missing or of another shape.
     pub fn new(c_in: usize, c_out: usize, vb: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self {
-            conv: Conv2d::same3x3(c_in, 2 * c_out, vb.pp("1"))?,
-            bn: BatchNorm::new(2 * c_out, vb.pp("2"))?,
-        })
+        let conv = Conv2d::same3x3(c_in, 2 * c_out, vb.pp("1"))?;
+        let norm = BatchNorm::new(2 * c_out, vb.pp("2"))?;
+        Ok(Self(ConvLayer::normalised(conv, norm, Activation::Glu).doubled()))
+    }
+
+    /// See [`ConvLayer::pack`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pack(&self, precision: Precision) -> Result<Self> {
+        Ok(Self(self.0.pack(precision)?))
     }
 
     /// `x` `(B, c_in, H, W)` to `(B, c_out, 2 H, 2 W)`.
@@ -28,18 +32,13 @@ impl UpBlock {
     /// # Errors
     /// `x` does not fit.
     pub fn forward(&self, x: &Tensor, ctx: &Ctx) -> Result<Tensor> {
-        self.bn.forward(&ops::up_conv2d(x, self.conv.weight())?, Activation::Glu, ctx)
+        self.0.forward(x, ctx)
     }
 }
 
 /// `x + BN(conv(GLU(BN(conv(x)))))`. Names: `block.0`, `block.1`, `block.3`, `block.4`.
 #[derive(Clone, Debug)]
-pub struct ResidualBlock {
-    conv1: Conv2d,
-    bn1: BatchNorm,
-    conv2: Conv2d,
-    bn2: BatchNorm,
-}
+pub struct ResidualBlock([ConvLayer; 2]);
 
 impl ResidualBlock {
     /// `channels` in and out.
@@ -48,12 +47,11 @@ impl ResidualBlock {
     /// A parameter is missing or of another shape.
     pub fn new(channels: usize, vb: VarBuilder<'_>) -> Result<Self> {
         let vb = vb.pp("block");
-        Ok(Self {
-            conv1: Conv2d::same3x3(channels, 2 * channels, vb.pp("0"))?,
-            bn1: BatchNorm::new(2 * channels, vb.pp("1"))?,
-            conv2: Conv2d::same3x3(channels, channels, vb.pp("3"))?,
-            bn2: BatchNorm::new(channels, vb.pp("4"))?,
-        })
+        let layer = |out: usize, at: usize, act| -> Result<ConvLayer> {
+            let conv = Conv2d::same3x3(channels, out, vb.pp(at))?;
+            Ok(ConvLayer::normalised(conv, BatchNorm::new(out, vb.pp(at + 1))?, act))
+        };
+        Ok(Self([layer(2 * channels, 0, Activation::Glu)?, layer(channels, 3, Activation::Identity)?]))
     }
 
     /// `count` blocks under `0`, `1`, ....
@@ -64,13 +62,21 @@ impl ResidualBlock {
         (0..count).map(|i| Self::new(channels, vb.pp(i))).collect()
     }
 
+    /// See [`ConvLayer::pack`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pack(&self, precision: Precision) -> Result<Self> {
+        let [first, second] = &self.0;
+        Ok(Self([first.pack(precision)?, second.pack(precision)?]))
+    }
+
     /// `x` `(B, C, H, W)`; the same shape.
     ///
     /// # Errors
     /// `x` does not fit.
     pub fn forward(&self, x: &Tensor, ctx: &Ctx) -> Result<Tensor> {
-        let y = self.bn1.forward(&self.conv1.forward(x)?, Activation::Glu, ctx)?;
-        let y = self.bn2.forward(&self.conv2.forward(&y)?, Activation::Identity, ctx)?;
-        Ok((x + y)?)
+        let [first, second] = &self.0;
+        second.forward_onto(x, &first.forward(x, ctx)?, ctx)
     }
 }

@@ -69,6 +69,16 @@ impl Conv2d {
         &self.weight
     }
 
+    /// `(O,)`, if it has one.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
+    /// Stride and padding.
+    pub fn spec(&self) -> Conv2dSpec {
+        self.spec
+    }
+
     /// The convolution of `x` `(B, C, H, W)`.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! Weight files.
-mod open;
+pub(crate) mod open;
 pub mod safetensors;
 pub mod torch;
 

@@ -26,9 +26,9 @@ impl Opened {
 /// # Errors
 /// [`Error::File`] that names the file and, where it is none of these, what it seems to be.
 pub fn open(path: &Path, device: &Device) -> Result<Opened> {
-    let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+    let bytes = read(path)?;
     if let Some(format) = torch::format_of(&bytes) {
-        let tensors = torch::strip_module(torch::load(path, device)?);
+        let tensors = torch::strip_module(torch::single(torch::from_bytes(&bytes, path, device)?)?);
         let format = match format {
             torch::Format::Zip => "PyTorch checkpoint (zip)",
             torch::Format::Legacy => "PyTorch checkpoint (legacy)",
@@ -38,8 +38,23 @@ pub fn open(path: &Path, device: &Device) -> Result<Opened> {
     if let Some(seems) = impostor(&bytes) {
         return Err(Error::file(path, format!("no weight file: {seems}")));
     }
-    let (tensors, metadata) = safetensors::load(path, device)?;
+    let (tensors, metadata) = safetensors::from_bytes(&bytes, path, device)?;
+    let tensors = torch::single(tensors)?;
     Ok(Opened { format: "safetensors", tensors: torch::strip_module(tensors), metadata })
+}
+
+/// A whole regular file: a device or pipe has no size that could bound it, and may never end.
+///
+/// # Errors
+/// [`Error::File`] that names it.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let bad = |e: std::io::Error| Error::file(path, format!("cannot be read: {e}"));
+    let meta = std::fs::metadata(path).map_err(bad)?;
+    match meta {
+        _ if meta.is_dir() => Err(Error::file(path, "is a folder; give a file in it")),
+        _ if !meta.is_file() => Err(Error::file(path, "is a pipe or device; give a regular file")),
+        _ => std::fs::read(path).map_err(bad),
+    }
 }
 
 /// What a file that is no weight file seems to be.
@@ -63,6 +78,16 @@ fn impostor(bytes: &[u8]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_file_is_refused_before_it_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(open(dir.path(), &Device::Cpu).unwrap_err().to_string().contains("is a folder"));
+        let zero = Path::new("/dev/zero");
+        if zero.exists() {
+            assert!(open(zero, &Device::Cpu).unwrap_err().to_string().contains("pipe or device"));
+        }
+    }
 
     #[test]
     fn what_a_file_seems_to_be_is_said() {

@@ -1,6 +1,10 @@
 //! Named tensors and metadata in one `.safetensors` file.
+use super::open::read;
+use super::torch::storage::{self, Kind};
 use crate::{Error, Result};
-use candle_core::{DType, Device, Tensor};
+use ::safetensors::{Dtype, tensor::TensorView};
+use candle_core::safetensors::Load;
+use candle_core::{Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -25,7 +29,7 @@ pub fn to_bytes(tensors: &Tensors, meta: &Metadata) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The reverse of [`to_bytes`], types kept; `path` is only named in errors. Metadata of other writers are
+/// The reverse of [`to_bytes`], types kept where candle has them (8-bit integers become `i64`, booleans `u8`); `path` is only named in errors. Metadata of other writers are
 /// passed on as they are.
 ///
 /// # Errors
@@ -33,7 +37,7 @@ pub fn to_bytes(tensors: &Tensors, meta: &Metadata) -> Result<Vec<u8>> {
 pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<(Tensors, Metadata)> {
     let bad = |e: &dyn std::fmt::Display| Error::file(path, format!("not a whole safetensors file: {e}"));
     // `deserialize` checks lengths and offsets, which `read_metadata` alone does not.
-    ::safetensors::SafeTensors::deserialize(bytes).map_err(|e| bad(&e))?;
+    let whole = ::safetensors::SafeTensors::deserialize(bytes).map_err(|e| bad(&e))?;
     let (_, header) = ::safetensors::SafeTensors::read_metadata(bytes).map_err(|e| bad(&e))?;
     let meta = match header.metadata() {
         None => Metadata::new(),
@@ -42,8 +46,21 @@ pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<(Tensors
             None => map.clone().into_iter().collect(),
         },
     };
-    let tensors = candle_core::safetensors::load_buffer(bytes, device).map_err(|e| bad(&e))?;
-    Ok((tensors.into_iter().collect(), meta))
+    let tensor = |(name, view): (String, TensorView<'_>)| {
+        let made = match view.dtype() {
+            // Types that candle lacks.
+            Dtype::BOOL => storage::values(view.data(), Kind::Bool, view.shape(), device),
+            Dtype::I8 => storage::values(view.data(), Kind::I8, view.shape(), device),
+            _ => view.load(device),
+        };
+        let made = made.map_err(|e| {
+            let reason = e.to_string();
+            let reason = reason.lines().next().unwrap_or_default();
+            Error::file(path, format!("tensor `{name}` of type {:?}: {reason}", view.dtype()))
+        })?;
+        Ok((name, made))
+    };
+    Ok((whole.tensors().into_iter().map(tensor).collect::<Result<_>>()?, meta))
 }
 
 /// Reads a file; tensors of any float type come back as `f32`, others as they are.
@@ -51,14 +68,8 @@ pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<(Tensors
 /// # Errors
 /// [`Error::File`] that names the file.
 pub fn load(path: &Path, device: &Device) -> Result<(Tensors, Metadata)> {
-    let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-    let (mut tensors, meta) = from_bytes(&bytes, path, device)?;
-    for t in tensors.values_mut() {
-        if t.dtype().is_float() {
-            *t = t.to_dtype(DType::F32)?;
-        }
-    }
-    Ok((tensors, meta))
+    let (tensors, meta) = from_bytes(&read(path)?, path, device)?;
+    Ok((super::torch::single(tensors)?, meta))
 }
 
 /// Writes a file beside `path` and renames it: a reader sees the old file or the new one, never half of one.
@@ -106,6 +117,7 @@ pub fn write_atomic_through<'f, W: Write + 'f>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::DType;
 
     #[test]
     fn floats_come_back_as_f32_and_bytes_do_not_vary() -> Result<()> {
@@ -128,6 +140,21 @@ mod tests {
         assert_eq!(back["n"].to_scalar::<u32>()?, 7);
         assert_eq!(back["none"].dims(), [0, 3]);
         Ok(())
+    }
+
+    #[test]
+    fn types_that_candle_lacks_are_read_wider() {
+        use ::safetensors::tensor::TensorView;
+        let path = Path::new("t.safetensors");
+        let of = |dtype: Dtype, data: &[u8]| {
+            let view = TensorView::new(dtype, vec![2], data).unwrap();
+            let bytes = ::safetensors::serialize([("t", view)], None).unwrap();
+            from_bytes(&bytes, path, &Device::Cpu).map(|(t, _)| t["t"].clone())
+        };
+        assert_eq!(of(Dtype::BOOL, &[0, 1]).unwrap().to_vec1::<u8>().unwrap(), [0, 1]);
+        assert_eq!(of(Dtype::I8, &[255, 1]).unwrap().to_vec1::<i64>().unwrap(), [-1, 1]);
+        let e = of(Dtype::C64, &[0; 16]).unwrap_err().to_string();
+        assert!(e.contains("tensor `t` of type C64") && e.contains("t.safetensors"), "{e}");
     }
 
     #[test]

@@ -1,19 +1,20 @@
 //! From a cached picture to the pictures of every stage.
 use super::Picture;
 use super::picture::unit;
+use candle_core::{Device, Tensor};
 use rand::Rng;
 
 /// Where the finest picture is cut from the loaded one. May reach over the edge: the border is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cut {
-    pub(super) left: isize,
-    pub(super) top: isize,
-    pub(super) flip: bool,
+pub(crate) struct Cut {
+    pub(crate) left: isize,
+    pub(crate) top: isize,
+    pub(crate) flip: bool,
 }
 
 impl Cut {
     /// Uniform over crops of `finest` from `loaded`, moved by at most `shift` beyond them; flipped half of the time.
-    pub(super) fn draw(rng: &mut impl Rng, loaded: usize, finest: usize, shift: usize, flip: bool) -> Self {
+    pub(crate) fn draw(rng: &mut impl Rng, loaded: usize, finest: usize, shift: usize, flip: bool) -> Self {
         // Every draw is made whatever the settings, so that turning one off leaves the others as they were.
         let mut draw = || {
             let moved = rng.random_range(0..=loaded - finest + 2 * shift);
@@ -21,6 +22,22 @@ impl Cut {
         };
         let (left, top) = (draw(), draw());
         Self { left, top, flip: rng.random::<bool>() && flip }
+    }
+
+    /// The middle of the loaded picture.
+    pub(crate) fn central(loaded: usize, finest: usize) -> Self {
+        let edge = 0isize.saturating_add_unsigned((loaded - finest) / 2);
+        Self { left: edge, top: edge, flip: false }
+    }
+
+    /// The cut as `(3, finest, finest)` in `[-1, 1]`.
+    ///
+    /// # Errors
+    /// Whatever candle reports.
+    pub(crate) fn tensor(self, picture: &Picture, finest: usize) -> candle_core::Result<Tensor> {
+        let mut out = vec![0.; 3 * finest * finest];
+        self.apply(picture, finest, &mut out);
+        Tensor::from_vec(out, (3, finest, finest), &Device::Cpu)
     }
 
     /// Writes the cut to `out`, `(3, finest, finest)` in `[-1, 1]`.
@@ -97,6 +114,14 @@ mod tests {
         let shifts: Vec<Cut> = (0..400).map(|_| Cut::draw(&mut rng, 4, 4, 2, false)).collect();
         assert!(shifts.iter().all(|c| c.left.abs() <= 2 && !c.flip));
         assert!(shifts.iter().any(|c| c.left == -2) && shifts.iter().any(|c| c.top == 2));
+    }
+
+    #[test]
+    fn the_middle_is_cut_without_a_draw() {
+        let middle = Cut::central(7, 4).tensor(&ramp(7), 4).unwrap();
+        let first: Vec<f32> = middle.flatten_all().unwrap().to_vec1().unwrap();
+        assert_eq!((middle.dims(), first[..4].to_vec()), (&[3, 4, 4][..], [1, 2, 3, 4].map(unit).to_vec()));
+        assert_eq!(Cut::central(4, 4), Cut { left: 0, top: 0, flip: false });
     }
 
     #[test]

@@ -61,6 +61,15 @@ pub enum Split {
 }
 
 impl Split {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "the training part",
+            Self::HeldOut => "the held-out part",
+            Self::All => "the set",
+        }
+    }
+
     /// Whether the record belongs to this part.
     pub fn holds(self, record: &Record) -> bool {
         let held_out = match record.part {
@@ -148,6 +157,9 @@ impl Dataset {
                 None => Self::from_found(shown, Source::Folder, folder::index(path)?),
             };
         }
+        if !meta.is_file() {
+            return Err(DataError::NotATar { path: shown, reason: "a pipe or device".to_owned() });
+        }
         let file = std::fs::File::open(path).map_err(DataError::io(path))?;
         let found = archive::index(std::io::BufReader::new(file), meta.len(), &shown)?;
         Self::from_found(shown, Source::Tar(path.to_owned()), found)
@@ -185,6 +197,7 @@ impl Dataset {
                 notes.push(format!("{} records have no {what}, first {first}: left out", keys.len()));
             }
         }
+        notes.extend(set.remarks);
         if set.wordless > 0 {
             notes.push(format!("{} captions have no word: left out", set.wordless));
         }

@@ -67,7 +67,10 @@ pub enum DataError {
         path: PathBuf,
     },
     /// Fewer pictures than an adversarial game needs.
-    #[error("{path}: {found} picture(s) with captions in {part}; at least two are needed")]
+    #[error(
+        "{path}: {found} picture(s) with captions in {part}; at least two are needed: `drgan data verify` says what is \
+         there, and --set data.split=by-key divides a set by key"
+    )]
     TooFew {
         /// The archive or folder.
         path: String,

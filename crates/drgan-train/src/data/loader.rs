@@ -152,7 +152,7 @@ impl Loader {
         let indices = data.split(split);
         let path = data.path().to_owned();
         if indices.len() < 2 {
-            return Err(DataError::TooFew { path, part: format!("{split:?}"), found: indices.len() });
+            return Err(DataError::TooFew { path, part: split.name().to_owned(), found: indices.len() });
         }
         if config.batch > indices.len() {
             return Err(DataError::BatchTooLarge { path, batch: config.batch, records: indices.len() });

@@ -20,6 +20,7 @@ mod picture;
 mod published;
 mod verify;
 
+pub(crate) use augment::Cut;
 pub use dataset::{Dataset, Loaded, Record, Split};
 pub use error::DataError;
 pub use loader::{Batch, Loader, LoaderConfig};

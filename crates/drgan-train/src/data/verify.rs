@@ -30,7 +30,7 @@ impl fmt::Display for Verification {
             writeln!(f, "{name:<14} {value}")?;
         }
         for fault in &self.faults {
-            writeln!(f, "{:<14} {fault}", "missing")?;
+            writeln!(f, "{:<14} {fault}", "wrong")?;
         }
         if let Some(refusal) = &self.refusal {
             writeln!(f, "{:<14} {refusal}", "not usable")?;
@@ -50,11 +50,11 @@ pub fn verify(path: &Path, progress: impl Fn(usize, usize) + Sync) -> Result<Ver
         found.next = packed;
         return Ok(found);
     }
-    let mut preset = "emoji-64";
+    let (mut preset, mut published) = ("emoji-64", false);
     if path.is_dir() {
-        match published::index(path) {
+        match super::published::index(path) {
             Ok(Some(set)) => {
-                preset = set.preset;
+                (preset, published) = (set.preset, true);
                 published_facts(&set, &mut found);
             }
             Ok(None) => {}
@@ -95,11 +95,20 @@ pub fn verify(path: &Path, progress: impl Fn(usize, usize) + Sync) -> Result<Ver
     }
     let few = if divided { records.len() * 9 / 10 } else { train };
     let mut next = format!("cargo xtask train --preset {preset} --data {}", path.display());
+    if published {
+        next = format!(
+            "cargo xtask pretrain --preset {preset} --data {} --set image_encoder.weights=INCEPTION.pth",
+            path.display()
+        );
+    }
     if divided {
         next += " --set data.split=by-key";
     }
     if few < LARGEST_BATCH {
         next += &format!(" --set loader.batch={}", (few / 2).max(2));
+    }
+    if published {
+        next += "\n               (INCEPTION.pth: Inception-v3 of torchvision; docs/data.md says from where)";
     }
     found.next = next;
     Ok(found)
@@ -119,13 +128,15 @@ fn published_facts(set: &published::Published, found: &mut Verification) {
         fact("classes", format!("{} among the pictures that are here", classes.len()));
     }
     fact("vocabulary", format!("{} words with <end>, {}", set.vocabulary.len(), set.vocabulary_from));
+    found.faults.extend(set.remarks.iter().cloned());
     if set.wordless > 0 {
         found.faults.push(format!("{} captions have no word; they are left out", set.wordless));
     }
     for (what, keys) in [("picture", &set.without_picture), ("captions", &set.without_captions)] {
         if !keys.is_empty() {
             let shown: Vec<&str> = keys.iter().take(SHOWN).map(String::as_str).collect();
-            found.faults.push(format!("{} records have no {what}: {}, ...", keys.len(), shown.join(", ")));
+            let more = if keys.len() > SHOWN { ", ..." } else { "" };
+            found.faults.push(format!("{} records have no {what}: {}{more}", keys.len(), shown.join(", ")));
         }
     }
 }

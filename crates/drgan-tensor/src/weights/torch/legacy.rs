@@ -1,5 +1,6 @@
 //! The format before PyTorch 1.6.
-use super::pickle::{Bytes, Machine, Storage, Value, describe};
+use super::objects::Storage;
+use super::pickle::{Bytes, Machine, Value, describe};
 use super::storage::{Kind, Raw};
 use crate::weights::Tensors;
 use candle_core::Device;

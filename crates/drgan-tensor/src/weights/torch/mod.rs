@@ -5,17 +5,20 @@
 //! and values. In both the object is a pickle whose tensors are views of storages: shape, strides, offset.
 //!
 //! What is read: a state dict, or dictionaries with one inside (`state_dict`, `model`, ...). What is refused, by name: any
-//! function but those of tensors and plain containers, whole pickled modules, big-endian files, views that leave their
-//! storage. Allocation is bounded by a small multiple of the file's size.
+//! function but those of tensors and plain containers, whole pickled modules, one of several state dicts, big-endian files, views
+//! that leave their storage. Allocation is bounded by a small multiple of the file's size.
 mod legacy;
+mod objects;
 pub(crate) mod pickle;
 mod state_dict;
-mod storage;
+pub(super) mod storage;
 mod zip_format;
 
 use super::safetensors::Tensors;
+use crate::weights::open::read;
 use crate::{Error, Result};
 use candle_core::Device;
+use objects::Storage;
 use pickle::{Machine, Value};
 use std::path::Path;
 use storage::Raw;
@@ -48,9 +51,7 @@ pub fn format_of(bytes: &[u8]) -> Option<Format> {
 /// # Errors
 /// [`Error::File`] that names the file and what is wrong or refused.
 pub fn load(path: &Path, device: &Device) -> Result<Tensors> {
-    let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-    let tensors = from_bytes(&bytes, path, device)?;
-    Ok(tensors.into_iter().map(|(n, t)| Ok((n, storage::single(t)?))).collect::<candle_core::Result<_>>()?)
+    single(from_bytes(&read(path)?, path, device)?)
 }
 
 /// [`load`] of a file's bytes with float types kept; `path` is only named in errors.
@@ -64,6 +65,11 @@ pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<Tensors>
         None => Err("neither of PyTorch's checkpoint formats".to_owned()),
     };
     read.map_err(|e| Error::file(path, format!("not readable as a PyTorch checkpoint: {e}")))
+}
+
+/// Floats as `f32`, others as they are.
+pub(super) fn single(tensors: Tensors) -> Result<Tensors> {
+    Ok(tensors.into_iter().map(|(n, t)| Ok((n, storage::single(t)?))).collect::<candle_core::Result<_>>()?)
 }
 
 /// Names without the `module.` that `DataParallel` puts before each, if it stands before all.
@@ -80,14 +86,14 @@ fn tensors<'a>(
     object: &Value,
     file: usize,
     device: &Device,
-    raw: impl Fn(&pickle::Storage) -> std::result::Result<Raw<'a>, String>,
+    raw: impl Fn(&Storage) -> std::result::Result<Raw<'a>, String>,
 ) -> std::result::Result<Tensors, String> {
     let mut budget = file.saturating_mul(EXPANSION);
     let mut out = Tensors::new();
     for (name, view) in state_dict::find(machine, object)? {
         let made = raw(&view.storage).and_then(|raw| storage::tensor(&view, &raw, &mut budget, device));
         let made = made.map_err(|e| format!("tensor `{name}`: {e}"))?;
-        out.insert(name, made);
+        out.insert(name.to_string(), made);
     }
     Ok(out)
 }

@@ -3,6 +3,7 @@
 //! Every operation reads at least one byte and makes at most one value of fixed size, and strings are slices of the input, so
 //! memory is bounded by the length of the input. What would call a function is refused by the function's name, but for
 //! the few that torch.save writes for tensors, whose meaning is known here.
+use super::objects::{self, Storage, View};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -16,6 +17,8 @@ pub(crate) enum Value {
     Long,
     Float,
     Text(Rc<str>),
+    /// A string of Python 2 that is no UTF-8.
+    Bytes(Rc<[u8]>),
     /// Items, and how many tuples deep they go: a tuple is dropped by recursion.
     Tuple(Rc<[Value]>, usize),
     List(usize),
@@ -23,25 +26,8 @@ pub(crate) enum Value {
     Global(Rc<str>),
     Storage(Rc<Storage>),
     Tensor(Rc<View>),
-}
-
-/// What a persistent id says of a storage.
-#[derive(Debug)]
-pub(crate) struct Storage {
-    pub(crate) kind: Rc<str>,
-    pub(crate) key: Rc<str>,
-    pub(crate) len: usize,
-    /// Of a legacy view: where it starts in the storage `key`, in elements.
-    pub(crate) start: usize,
-}
-
-/// A tensor as a view of a storage.
-#[derive(Debug)]
-pub(crate) struct View {
-    pub(crate) storage: Rc<Storage>,
-    pub(crate) offset: usize,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) strides: Vec<usize>,
+    /// Numpy's type of scalars, by its code.
+    Dtype(Rc<str>),
 }
 
 /// Stack, memo and tables of one pickle.
@@ -54,11 +40,10 @@ pub(crate) struct Machine {
     dicts: Vec<Vec<(Value, Value)>>,
 }
 
-/// Of tensors; of tuples within tuples.
-const MAX_RANK: usize = 32;
+/// Tuples within tuples beyond this are refused.
 const MAX_DEPTH: usize = 64;
 
-type Result<T> = std::result::Result<T, String>;
+pub(super) type Result<T> = std::result::Result<T, String>;
 
 /// The input, from which nothing is read past its end.
 pub(crate) struct Bytes<'a> {
@@ -108,23 +93,27 @@ impl<'a> Bytes<'a> {
     }
 }
 
-fn text(bytes: &[u8]) -> Value {
-    // Python 2's strings are bytes of no stated encoding; names are ASCII.
-    Value::Text(String::from_utf8_lossy(bytes).into())
+/// Python 2's strings are bytes of no stated encoding; names are ASCII.
+pub(super) fn text(bytes: &[u8]) -> Value {
+    std::str::from_utf8(bytes).map_or_else(|_| Value::Bytes(bytes.into()), |text| Value::Text(text.into()))
 }
 
 /// A quoted line of Python 2: characters up to 255 are bytes.
 fn quoted(line: &str) -> Result<Value> {
     let inner = ['\'', '"'].iter().find_map(|q| line.trim_end().strip_prefix(*q)?.strip_suffix(*q));
-    let characters = unescape(inner.ok_or("a string without quotes")?)?;
-    let mut bytes = Vec::with_capacity(characters.len());
+    Ok(text(&latin(unescape(inner.ok_or("a string without quotes")?)?)))
+}
+
+/// Characters up to 255 as a byte each, others as UTF-8.
+fn latin(characters: impl IntoIterator<Item = char>) -> Vec<u8> {
+    let mut bytes = Vec::new();
     for c in characters {
         match u8::try_from(u32::from(c)) {
-            Ok(byte) if !c.is_ascii() => bytes.push(byte),
-            _ => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+            Ok(byte) => bytes.push(byte),
+            Err(_) => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
         }
     }
-    Ok(text(&bytes))
+    bytes
 }
 
 /// Python's escapes of one line.
@@ -159,7 +148,7 @@ fn unescape(line: &str) -> Result<Vec<char>> {
 }
 
 /// Little-endian two's complement of any length.
-fn long(bytes: &[u8]) -> Value {
+pub(super) fn long(bytes: &[u8]) -> Value {
     if bytes.len() > 8 {
         return Value::Long;
     }
@@ -287,14 +276,26 @@ impl Machine {
             }
             b'b' => {
                 // A dictionary's attributes (`_metadata` of a state dict) say nothing of its tensors.
-                self.pop()?;
+                let state = self.pop()?;
                 return match self.top()? {
                     Value::Dict(_) | Value::Tensor(_) => Ok(()),
+                    Value::Dtype(_) => objects::check_order(&state),
                     other => Err(format!("attributes of {} are not read", describe(other))),
                 };
             }
-            b'Q' => persistent(&self.pop()?)?,
-            _ => return Err("an operation that torch.save does not write".into()),
+            b'Q' => objects::persistent(&self.pop()?)?,
+            0x81 => {
+                self.pop()?;
+                return Err(match self.pop()? {
+                    Value::Global(class) => {
+                        format!(
+                            "it holds an object of class `{class}`, whose code is not run; save the state_dict alone"
+                        )
+                    }
+                    other => format!("an object of {}", describe(&other)),
+                });
+            }
+            _ => return Err("no pickle of plain values or tensors".into()),
         };
         self.stack.push(value);
         Ok(())
@@ -322,12 +323,17 @@ impl Machine {
             }
             ("torch._utils._rebuild_tensor", [storage, offset, shape, strides])
             | ("torch._utils._rebuild_tensor_v2", [storage, offset, shape, strides, ..]) => {
-                view(storage, offset, shape, strides)
+                objects::view(storage, offset, shape, strides)
             }
             ("torch._utils._rebuild_parameter", [data @ Value::Tensor(_), ..])
             | ("torch.Size", [data @ Value::Tuple(..)])
             | ("torch.nn.parameter.Parameter", [data @ Value::Tensor(_), ..]) => Ok(data.clone()),
-            ("_codecs.encode", [data @ Value::Text(_), ..]) => Ok(data.clone()),
+            ("_codecs.encode", [Value::Text(data), ..]) => Ok(text(&latin(data.chars()))),
+            ("numpy.dtype", [Value::Text(code), ..]) => Ok(Value::Dtype(code.clone())),
+            (
+                "numpy.core.multiarray.scalar" | "numpy._core.multiarray.scalar",
+                [Value::Dtype(code), data],
+            ) => objects::scalar(code, data),
             _ => Err(format!("it wants `{name}` called; only tensors and plain containers are read")),
         }
     }
@@ -420,56 +426,6 @@ fn number(line: &str) -> Result<Value> {
     }
 }
 
-pub(crate) fn size(value: &Value) -> Result<usize> {
-    match value {
-        Value::Int(n) => usize::try_from(*n).map_err(|_| format!("{n} where a size was to come")),
-        other => Err(format!("{} where a size was to come", describe(other))),
-    }
-}
-
-fn sizes(value: &Value) -> Result<Vec<usize>> {
-    match value {
-        Value::Tuple(items, _) if items.len() <= MAX_RANK => items.iter().map(size).collect(),
-        other => Err(format!("{} where sizes were to come", describe(other))),
-    }
-}
-
-fn view(storage: &Value, offset: &Value, shape: &Value, strides: &Value) -> Result<Value> {
-    let Value::Storage(storage) = storage else {
-        return Err(format!("a tensor over {}", describe(storage)));
-    };
-    let (shape, strides) = (sizes(shape)?, sizes(strides)?);
-    if shape.len() != strides.len() {
-        return Err(format!("a tensor of shape {shape:?} with strides {strides:?}"));
-    }
-    Ok(Value::Tensor(Rc::new(View { storage: storage.clone(), offset: size(offset)?, shape, strides })))
-}
-
-/// `('storage', type, key, location, elements)`, in the legacy format followed by `None` or `(key, start, elements)`.
-fn persistent(id: &Value) -> Result<Value> {
-    let Value::Tuple(parts, _) = id else { return Err(format!("{} as a persistent id", describe(id))) };
-    let [Value::Text(what), Value::Global(kind), Value::Text(key), _, len, rest @ ..] = &**parts else {
-        return Err(match parts.first() {
-            Some(Value::Text(what)) => {
-                format!("a persistent id of `{what}`: a whole pickled module? Save its state_dict")
-            }
-            _ => "a persistent id of unknown form".into(),
-        });
-    };
-    if **what != *"storage" {
-        return Err(format!("a persistent id of `{what}`"));
-    }
-    let (start, len) = match rest {
-        [] | [Value::None] => (0, size(len)?),
-        [Value::Tuple(view, _)] => match &**view {
-            [_, start, len] => (size(start)?, size(len)?),
-            _ => return Err("a storage's view of unknown form".into()),
-        },
-        _ => return Err("a persistent id of unknown form".into()),
-    };
-    Ok(Value::Storage(Rc::new(Storage { kind: kind.clone(), key: key.clone(), len, start })))
-}
-
 pub(crate) fn describe(value: &Value) -> String {
     match value {
         Value::None => "None".into(),
@@ -477,6 +433,8 @@ pub(crate) fn describe(value: &Value) -> String {
         Value::Int(_) | Value::Long => "an integer".into(),
         Value::Float => "a number".into(),
         Value::Text(_) => "text".into(),
+        Value::Bytes(_) => "bytes that are no text".into(),
+        Value::Dtype(_) => "a type of numpy".into(),
         Value::Tuple(..) => "a tuple".into(),
         Value::List(_) => "a list".into(),
         Value::Dict(_) => "a dictionary".into(),

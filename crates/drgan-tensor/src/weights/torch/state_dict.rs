@@ -1,35 +1,47 @@
 //! Where the tensors are in a pickled object.
-use super::pickle::{Machine, Value, View, describe};
+use super::objects::View;
+use super::pickle::{Machine, Value, describe};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 /// Keys under which training scripts put the network, best first.
-const USUAL: [&str; 6] = ["state_dict", "model_state_dict", "model", "net", "netG", "params"];
+const USUAL: [&str; 5] = ["state_dict", "model_state_dict", "model", "net", "params"];
 
 /// Dictionaries within dictionaries beyond this depth are not looked at.
 const DEPTH: usize = 8;
 
+/// How many of several state dicts an error names.
+const SHOWN: usize = 8;
+
+/// Tensors by name. Names stay shared with the pickle: one that a hostile file gives to thousands of dictionaries is held once.
+pub(super) type Views = BTreeMap<Rc<str>, Rc<View>>;
+
 /// A dictionary that holds tensors itself: its path and they.
 struct Found {
-    path: Vec<String>,
-    tensors: BTreeMap<String, Rc<View>>,
+    path: Vec<Rc<str>>,
+    tensors: Views,
 }
 
-/// The state dict of an object: the object itself, or the one dictionary of tensors inside that is no optimizer's.
-pub(super) fn find(machine: &Machine, object: &Value) -> Result<BTreeMap<String, Rc<View>>, String> {
+/// The state dict of an object: under a usual key, or else the one dictionary of tensors that is no optimizer's.
+pub(super) fn find(machine: &Machine, object: &Value) -> Result<Views, String> {
     let mut found = Vec::new();
     search(machine, object, &mut Vec::new(), &mut HashSet::new(), &mut found);
-    if let Some(root) = found.iter().position(|f| f.path.is_empty()) {
-        return Ok(found.swap_remove(root).tensors);
-    }
     found.retain(|f| !f.path.iter().any(|part| part.to_lowercase().contains("optim")));
-    let usual = USUAL.iter().find_map(|key| found.iter().position(|f| f.path == [*key]));
-    match (usual, found.len()) {
+    let at = |key: &str| found.iter().position(|f| matches!(&f.path[..], [only] if **only == *key));
+    match (USUAL.iter().find_map(|key| at(key)), found.len()) {
         (Some(at), _) => Ok(found.swap_remove(at).tensors),
         (None, 1) => Ok(found.swap_remove(0).tensors),
-        (None, 0) => Err(format!("it holds {} without tensors", describe(object))),
-        (None, _) => {
-            let paths: Vec<_> = found.iter().map(|f| f.path.join(".")).collect();
+        (None, 0) => Err(format!(
+            "it holds {} where a dictionary of named tensors was to come; save a state_dict",
+            describe(object)
+        )),
+        (None, n) => {
+            let path = |f: &Found| match f.path[..] {
+                [] => "the outermost".to_owned(),
+                _ => f.path.join("."),
+            };
+            let mut paths: Vec<_> = found.iter().take(SHOWN).map(path).collect();
+            paths.extend((n > SHOWN).then(|| "...".to_owned()));
             Err(format!("it holds several state dicts ({}); save one of them alone", paths.join(", ")))
         }
     }
@@ -38,7 +50,7 @@ pub(super) fn find(machine: &Machine, object: &Value) -> Result<BTreeMap<String,
 fn search(
     machine: &Machine,
     value: &Value,
-    path: &mut Vec<String>,
+    path: &mut Vec<Rc<str>>,
     seen: &mut HashSet<usize>,
     found: &mut Vec<Found>,
 ) {
@@ -47,15 +59,15 @@ fn search(
     if path.len() > DEPTH || !seen.insert(*place) {
         return;
     }
-    let mut tensors = BTreeMap::new();
+    let mut tensors = Views::new();
     for (key, value) in machine.dict(*place) {
         let Value::Text(key) = key else { continue };
         match value {
             Value::Tensor(view) => {
-                tensors.insert(key.to_string(), view.clone());
+                tensors.insert(key.clone(), view.clone());
             }
             _ => {
-                path.push(key.to_string());
+                path.push(key.clone());
                 search(machine, value, path, seen, found);
                 path.pop();
             }

@@ -1,5 +1,5 @@
 //! Storages and the tensors that view them.
-use super::pickle::View;
+use super::objects::View;
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 
@@ -11,7 +11,7 @@ pub(super) struct Raw<'a> {
 
 /// What a storage holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     F64,
     F32,
     F16,
@@ -56,8 +56,8 @@ impl Kind {
     }
 }
 
-/// The number of elements of a view, checked against its storage of `len` elements: every one must lie in it, and a view
-/// may not be larger than it (an expanded tensor could be).
+/// The number of elements of a view, checked against its storage of `len` elements: every one must lie in it. An expanded
+/// view, of stride 0, may have more of them than its storage.
 fn count(view: &View, len: usize) -> Result<usize, String> {
     let shown = || {
         format!(
@@ -78,9 +78,6 @@ fn count(view: &View, len: usize) -> Result<usize, String> {
     if last >= len {
         return Err(format!("it reaches outside its storage: {}", shown()));
     }
-    if n > len {
-        return Err(format!("an expanded view, larger than its storage: {}", shown()));
-    }
     Ok(n)
 }
 
@@ -93,7 +90,7 @@ pub(super) fn tensor(
 ) -> Result<Tensor, String> {
     let width = raw.kind.width();
     let n = count(view, raw.bytes.len() / width)?;
-    let bytes = n * width; // at most the storage's
+    let bytes = n.checked_mul(width).ok_or("sizes beyond this machine's")?;
     *budget = budget.checked_sub(bytes).ok_or("the tensors together are many times larger than the file")?;
     let first = view.storage.start + view.offset;
     // A zero-element view reads nothing, wherever it claims to lie.
@@ -131,7 +128,12 @@ fn is_contiguous(view: &View) -> bool {
 }
 
 /// Types that candle lacks become wider ones that hold all their values; booleans become 0 and 1.
-fn values(bytes: &[u8], kind: Kind, shape: &[usize], device: &Device) -> candle_core::Result<Tensor> {
+pub(crate) fn values(
+    bytes: &[u8],
+    kind: Kind,
+    shape: &[usize],
+    device: &Device,
+) -> candle_core::Result<Tensor> {
     fn each<const N: usize, T>(bytes: &[u8], from: impl Fn([u8; N]) -> T) -> Vec<T> {
         let chunks = bytes.chunks_exact(N);
         chunks.map(|c| from(std::array::from_fn(|i| c[i]))).collect()

@@ -1,5 +1,6 @@
 //! The format since PyTorch 1.6.
-use super::pickle::{Bytes, Machine, Storage};
+use super::objects::Storage;
+use super::pickle::{Bytes, Machine};
 use super::storage::{Kind, Raw};
 use crate::weights::Tensors;
 use candle_core::Device;
@@ -12,13 +13,11 @@ type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 pub(super) fn read(bytes: &[u8], device: &Device) -> Result<Tensors, String> {
     let mut archive = Archive::new(Cursor::new(bytes)).map_err(|e| format!("a damaged zip archive: {e}"))?;
     let names: Vec<String> = archive.file_names().flatten().map(|name| name.into_owned()).collect();
-    let pickle = names.iter().find(|name| name.ends_with("/data.pkl")).ok_or_else(|| {
-        if names.iter().any(|name| name.ends_with("/constants.pkl")) {
-            "a TorchScript archive: save its state_dict instead".to_owned()
-        } else {
-            "a zip archive without `data.pkl`".to_owned()
-        }
-    })?;
+    if names.iter().any(|name| name.ends_with("/constants.pkl")) {
+        return Err("a TorchScript archive: save its state_dict instead".into());
+    }
+    let pickle = names.iter().find(|name| name.ends_with("/data.pkl"));
+    let pickle = pickle.ok_or("a zip archive without `data.pkl`")?;
     let prefix = pickle.trim_end_matches("data.pkl").to_owned();
     if let Ok(order) = entry(&mut archive, bytes, &format!("{prefix}byteorder"))
         && order != b"little"

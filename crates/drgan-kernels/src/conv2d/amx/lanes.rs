@@ -1,0 +1,51 @@
+//! Vector pieces that loading and storing share.
+use std::arch::x86_64::*;
+
+/// Turns 16 rows of 16 values into 16 columns.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn transpose(r: [__m512i; 16]) -> [__m512i; 16] {
+    let mut t = [_mm512_setzero_si512(); 16];
+    let mut u = t;
+    for i in (0..16).step_by(2) {
+        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+    }
+    // `u[4 g + j]`: in each quarter of the register, column `4 quarter + j` of rows `4 g .. 4 g + 4`.
+    for g in (0..16).step_by(4) {
+        u[g] = _mm512_unpacklo_epi64(t[g], t[g + 2]);
+        u[g + 1] = _mm512_unpackhi_epi64(t[g], t[g + 2]);
+        u[g + 2] = _mm512_unpacklo_epi64(t[g + 1], t[g + 3]);
+        u[g + 3] = _mm512_unpackhi_epi64(t[g + 1], t[g + 3]);
+    }
+    for j in 0..4 {
+        let even = |a, b| _mm512_shuffle_i32x4::<0x88>(a, b);
+        let odd = |a, b| _mm512_shuffle_i32x4::<0xdd>(a, b);
+        let (top, bottom) = (even(u[j], u[j + 4]), even(u[j + 8], u[j + 12]));
+        t[j] = even(top, bottom);
+        t[j + 8] = odd(top, bottom);
+        let (top, bottom) = (odd(u[j], u[j + 4]), odd(u[j + 8], u[j + 12]));
+        t[j + 4] = even(top, bottom);
+        t[j + 12] = odd(top, bottom);
+    }
+    t
+}
+
+/// `1 / (1 + exp(-x))`, to about two units in the last place.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn sigmoid(x: __m512) -> __m512 {
+    let one = _mm512_set1_ps(1.);
+    // The order of operands keeps NaN.
+    let limit = _mm512_set1_ps(88.);
+    let x = _mm512_min_ps(limit, _mm512_max_ps(_mm512_sub_ps(_mm512_setzero_ps(), limit), x));
+    // exp(-x) = 2^n exp(r), |r| <= ln(2) / 2.
+    let n = _mm512_roundscale_ps::<8>(_mm512_mul_ps(x, _mm512_set1_ps(-std::f32::consts::LOG2_E)));
+    let r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693_359_4), _mm512_sub_ps(_mm512_setzero_ps(), x));
+    let r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.121_944_4e-4), r);
+    let mut p = _mm512_set1_ps(1. / 720.);
+    for c in [1. / 120., 1. / 24., 1. / 6., 0.5, 1., 1.] {
+        p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(c));
+    }
+    _mm512_div_ps(one, _mm512_add_ps(one, _mm512_scalef_ps(p, n)))
+}

@@ -1,0 +1,117 @@
+//! Every form, on every kind of register, against plain loops in f64.
+use super::*;
+use crate::activation::Activation;
+use crate::conv2d::Padding;
+use proptest::prelude::*;
+
+/// Values in [-1, 1] with nothing special about them.
+fn values(n: usize, seed: f32) -> Vec<f32> {
+    (0..n).map(|i| (i as f32 * 0.73 + seed).sin()).collect()
+}
+
+fn geometry() -> impl Strategy<Value = Geometry> {
+    let sizes = (1usize..4, 1usize..40, 1usize..70, 1usize..24, 1usize..40);
+    (sizes, any::<bool>(), [0usize..3, 0usize..3, 0usize..3, 0usize..3]).prop_filter_map(
+        "a kernel that fits",
+        |((b, c, o, h, w), up, p)| {
+            let p = if up { [1; 4] } else { p };
+            let padding = Padding { top: p[0], bottom: p[1], left: p[2], right: p[3] };
+            let (h, w) = if up { (2 * h, 2 * w) } else { (h, w) };
+            let (oh, ow) = ((h + p[0] + p[1]).checked_sub(2)?, (w + p[2] + p[3]).checked_sub(2)?);
+            let fits = oh > 0 && ow > 0;
+            fits.then_some(Geometry { b, c, h, w, o, kh: 3, kw: 3, stride: 1, padding, oh, ow, up })
+        },
+    )
+}
+
+/// `f(output place, input place, kernel place)` for all that meet.
+fn each_term(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
+    let (ih, iw) = if g.up { (g.h / 2, g.w / 2) } else { (g.h, g.w) };
+    for (b, o, c) in (0..g.b * g.o * g.c).map(|i| (i / (g.o * g.c), i / g.c % g.o, i % g.c)) {
+        for (y, x, t) in (0..g.oh * g.ow * 9).map(|i| (i / 9 / g.ow, i / 9 % g.ow, i % 9)) {
+            let (u, v) = ((y + t / 3).wrapping_sub(g.padding.top), (x + t % 3).wrapping_sub(g.padding.left));
+            if u < g.h && v < g.w {
+                let (u, v) = if g.up { (u / 2, v / 2) } else { (u, v) };
+                let from = ((b * g.c + c) * ih + u) * iw + v;
+                f(((b * g.o + o) * g.oh + y) * g.ow + x, from, (o * g.c + c) * 9 + t);
+            }
+        }
+    }
+}
+
+/// A sum and the sum of its terms' magnitudes, which is what rounding errors go by.
+#[derive(Clone, Copy, Default)]
+struct Sum(f64, f64);
+
+impl Sum {
+    fn add(&mut self, x: f32, y: f32) {
+        let term = f64::from(x) * f64::from(y);
+        self.0 += term;
+        self.1 += term.abs();
+    }
+}
+
+fn close(what: &str, got: &[f32], want: &[Sum], isa: Isa) {
+    assert_eq!(got.len(), want.len(), "{what}");
+    let scale = want.iter().map(|w| w.1).fold(1e-3, f64::max);
+    for (i, (g, Sum(w, _))) in got.iter().zip(want).enumerate() {
+        assert!((f64::from(*g) - w).abs() <= 1e-5 * scale, "{what} on {isa:?}: [{i}] is {g}, expected {w}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn all_shapes_agree_with_plain_loops(g in geometry()) {
+        let input = if g.up { g.h * g.w / 4 } else { g.h * g.w };
+        let (x, w) = (values(g.b * g.c * input, 0.1), values(g.o * g.c * 9, 0.2));
+        let dy = values(g.b * g.o * g.oh * g.ow, 0.3);
+        let sums = |n: usize| vec![Sum::default(); n];
+        let (mut y, mut dx, mut dw) = (sums(dy.len()), sums(x.len()), sums(w.len()));
+        each_term(&g, |to, from, k| {
+            y[to].add(x[from], w[k]);
+            dx[from].add(dy[to], w[k]);
+            dw[k].add(dy[to], x[from]);
+        });
+        for isa in Isa::all() {
+            let kernels = transform(isa, &g, &w, None, false);
+            close("forward", &forward(isa, &g, &x, &kernels, &Epilogue::bias(None)), &y, isa);
+            close("input gradient", &input_gradient(isa, &g, &dy, &w), &dx, isa);
+            close("weight gradient", &weight_gradient(isa, &g, &x, &dy), &dw, isa);
+        }
+    }
+
+    #[test]
+    fn an_epilogue_is_what_it_says(g in geometry(), act in 0usize..4) {
+        let g = Geometry { o: 2 * g.o, ..g };
+        let act = [Activation::Glu, Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.2)][act];
+        let input = if g.up { g.h * g.w / 4 } else { g.h * g.w };
+        let (x, w) = (values(g.b * g.c * input, 0.1), values(g.o * g.c * 9, 0.2));
+        let (scale, shift) = (values(g.o, 0.5), values(g.o, 0.4));
+        let mut sums = vec![Sum::default(); g.b * g.o * g.oh * g.ow];
+        each_term(&g, |to, from, k| {
+            sums[to].add(x[from] * scale[k / (9 * g.c)], w[k]);
+        });
+        let (channels, pixels) = (act.channels_out(g.o), g.oh * g.ow);
+        let plus = values(g.b * channels * pixels, 0.6);
+        let want: Vec<Sum> = plus.iter().enumerate().map(|(i, plus)| {
+            let (b, o, p) = (i / (channels * pixels), i / pixels % channels, i % pixels);
+            let of = |o: usize| sums[(b * g.o + o) * pixels + p];
+            let sum = |o: usize| of(o).0 + f64::from(shift[o]);
+            let z = sum(o);
+            let value = f64::from(*plus) + match act {
+                Activation::Glu => z / (1. + (-sum(o + channels)).exp()),
+                Activation::Relu => z.max(0.),
+                Activation::LeakyRelu(slope) => if z > 0. { z } else { slope * z },
+                _ => z,
+            };
+            Sum(value, of(o).1 + 1.)
+        }).collect();
+        for isa in Isa::all() {
+            let kernels = transform(isa, &g, &w, Some(&scale), act == Activation::Glu);
+            let epilogue = Epilogue { shift: Some(&shift), act, plus: Some(&plus) };
+            close("finished", &forward(isa, &g, &x, &kernels, &epilogue), &want, isa);
+        }
+    }
+}
