@@ -1,12 +1,13 @@
 //! A whole step of the GAN: generator, three discriminators, DAMSM, all backward passes and optimizers, in the program's
 //! own surroundings (its allocator, candle on one thread).
-use candle_core::Result;
+use candle_core::{DType, Device, Result};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use drgan_benches::{text, values};
+use drgan_tensor::ParamStore;
 use drgan_tensor::ops::Recycle;
-use drgan_text::{Tokenizer, Vocabulary};
+use drgan_tensor::testing::Fill;
+use drgan_text::{BackboneKind, DamsmImageEncoder, ImageEncoderConfig};
 use drgan_train::config::{Overrides, RunConfig};
-use drgan_train::encoders::Encoders;
 use drgan_train::networks::Networks;
 use drgan_train::step::{self, Judge, StepBatch};
 use mimalloc::MiMalloc;
@@ -18,24 +19,31 @@ static ALLOCATOR: Recycle<MiMalloc> = Recycle::new(MiMalloc);
 
 const B: usize = 4;
 
-fn whole(c: &mut Criterion) {
+/// A preset's step at a batch of [`B`]; the backbone's weights are made up where none are embedded.
+fn whole(c: &mut Criterion, preset: &str, seconds: u64) {
     let set = [format!("loader.batch={B}")];
-    let cfg = RunConfig::resolve("emoji-64", &Overrides { file: None, set: &set }).expect("a preset");
-    // The step reads features of captions, never captions: any vocabulary will do.
-    let words = Vocabulary::from_captions(["a red heart"]).and_then(|v| Tokenizer::new(&v));
-    let encoders = Encoders::new(&cfg, words.expect("a tokenizer")).expect("encoders");
+    let cfg = RunConfig::resolve(preset, &Overrides { file: None, set: &set }).expect("a preset");
+    let image_cfg = ImageEncoderConfig {
+        backbone: cfg.image_encoder.backbone,
+        side: (cfg.image_encoder.backbone == BackboneKind::EfficientNetLite0)
+            .then_some(cfg.image_encoder.side),
+        words_dim: cfg.text.words_dim,
+    };
+    let projection = ParamStore::seeded(0).builder(DType::F32, &Device::Cpu);
+    let encoder = DamsmImageEncoder::from_config(&image_cfg, Fill::new("step", "").builder(), projection);
+    let encoder = encoder.expect("an image encoder");
     let mut networks = Networks::new(&cfg).expect("networks");
-    let judge = Judge { encoder: &encoders.image, gammas: cfg.damsm.gammas, loss: &cfg.loss };
+    let judge = Judge { encoder: &encoder, gammas: cfg.damsm.gammas, loss: &cfg.loss };
     let images: Result<Vec<_>> = cfg.sides().into_iter().map(|s| values(&[B, 3, s, s])).collect();
     let batch = StepBatch {
         images: images.expect("pictures"),
         text: text(B, cfg.text.words_dim, cfg.damsm.max_words).expect("captions"),
         groups: (0..B as i64).collect(),
     };
-    let mut group = c.benchmark_group("step/emoji-64/cpu");
+    let mut group = c.benchmark_group(format!("step/{preset}/cpu"));
     group
         .sample_size(10)
-        .measurement_time(Duration::from_secs(10))
+        .measurement_time(Duration::from_secs(seconds))
         .throughput(Throughput::Elements(B as u64));
     group.bench_function(BenchmarkId::from_parameter(format!("B{B}")), |bench| {
         // Learning rates of 0: all the work of a step, and every step the same.
@@ -45,7 +53,12 @@ fn whole(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, whole);
+fn presets(c: &mut Criterion) {
+    whole(c, "emoji-64", 10);
+    whole(c, "birds", 60);
+}
+
+criterion_group!(benches, presets);
 
 fn main() {
     drgan_tensor::ops::keep_candle_on_one_thread();

@@ -6,11 +6,16 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Of the layout below; a reader refuses another.
-pub const FORMAT_VERSION: &str = "2";
+/// Of the layout below; a reader refuses another, but for [`WHOLE_VERSION`].
+pub const FORMAT_VERSION: &str = "3";
+
+/// The version before: one checksum over everything, so that no part can be trusted without the rest.
+const WHOLE_VERSION: &str = "2";
 
 const VERSION_KEY: &str = "format_version";
+/// Over the metadata, in which each section (the tensors under one prefix) has its own, under [`SECTION_CRC`] and its name.
 const CRC_KEY: &str = "crc32c";
+const SECTION_CRC: &str = "crc32c.";
 const LATEST: &str = "latest";
 
 /// Named tensors (`g.`, `g_avg.`, `d0.`, `adam_g.m.`, ... are prefixes by agreement) and text.
@@ -75,9 +80,9 @@ impl Checkpoint {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut meta = self.meta.clone();
         meta.insert(VERSION_KEY.into(), FORMAT_VERSION.into());
-        meta.remove(CRC_KEY);
-        let crc = checksum(&self.tensors, &meta)?;
-        meta.insert(CRC_KEY.into(), format!("{crc:08x}"));
+        meta.extend(section_checksums(&self.tensors)?);
+        let crc = checksum(&BTreeMap::new(), &meta)?;
+        meta.insert(CRC_KEY.into(), crc);
         file::to_bytes(&self.tensors, &meta)
     }
 
@@ -109,20 +114,64 @@ impl Checkpoint {
     /// [`Error::File`] when it cannot be read, is cut short, fails its checksum or has another format version.
     pub fn load(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-        let (tensors, mut meta) = file::from_bytes(&bytes, path, &Device::Cpu)?;
+        let (tensors, meta) = file::from_bytes(&bytes, path, &Device::Cpu)?;
+        Self::verified(tensors, meta, path, None)
+    }
+
+    /// Reads and verifies the tensors under some prefixes, and the metadata; the rest of the file is not read.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`].
+    pub fn load_part(path: &Path, sections: &[&str]) -> Result<Self> {
+        let wanted = |name: &str| sections.contains(&section_of(name));
+        let (tensors, meta) = file::load_part(path, wanted, &Device::Cpu)?;
+        if meta.get(VERSION_KEY).is_some_and(|v| v == WHOLE_VERSION) {
+            return Self::load(path);
+        }
+        Self::verified(tensors, meta, path, Some(sections))
+    }
+
+    /// `only`: the sections that were read; `None` for all.
+    fn verified(
+        tensors: BTreeMap<String, Tensor>,
+        mut meta: BTreeMap<String, String>,
+        path: &Path,
+        only: Option<&[&str]>,
+    ) -> Result<Self> {
+        let damaged = || Error::file(path, "its checksum does not match: the file is damaged");
         let Some(want) = meta.remove(CRC_KEY) else {
             return Err(Error::file(path, "has no checksum: not a checkpoint of a training run"));
         };
-        if format!("{:08x}", checksum(&tensors, &meta)?) != want {
-            return Err(Error::file(path, "its checksum does not match: the file is damaged"));
+        let none = BTreeMap::new();
+        let covered = match meta.get(VERSION_KEY).map(String::as_str) {
+            Some(FORMAT_VERSION) => &none,
+            Some(WHOLE_VERSION) => &tensors,
+            // A version that is damaged is told as one that is not known.
+            v => {
+                return Err(Error::file(
+                    path,
+                    format!(
+                        "has format version {}, this program reads {FORMAT_VERSION}",
+                        v.unwrap_or_default()
+                    ),
+                ));
+            }
+        };
+        if checksum(covered, &meta)? != want {
+            return Err(damaged());
         }
-        match meta.remove(VERSION_KEY) {
-            Some(v) if v == FORMAT_VERSION => Ok(Self { tensors, meta }),
-            v => Err(Error::file(
-                path,
-                format!("has format version {}, this program reads {FORMAT_VERSION}", v.unwrap_or_default()),
-            )),
+        if meta.remove(VERSION_KEY).is_some_and(|v| v == FORMAT_VERSION) {
+            let mut wanted = meta.clone();
+            wanted.retain(|key, _| {
+                let section = key.strip_prefix(SECTION_CRC);
+                section.is_some_and(|name| only.is_none_or(|only| only.contains(&name)))
+            });
+            if section_checksums(&tensors)? != wanted {
+                return Err(damaged());
+            }
+            meta.retain(|key, _| !key.starts_with(SECTION_CRC));
         }
+        Ok(Self { tensors, meta })
     }
 
     /// The newest good checkpoint: what `latest` names, else the others from the highest step down.
@@ -130,6 +179,18 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::File`] when none can be read; the first failure is told.
     pub fn load_latest(dir: &Path) -> Result<(Self, Option<Warning>)> {
+        Self::latest(dir, Self::load)
+    }
+
+    /// [`Checkpoint::load_latest`], of which only the tensors under some prefixes are read and verified.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load_latest`].
+    pub fn load_latest_part(dir: &Path, sections: &[&str]) -> Result<(Self, Option<Warning>)> {
+        Self::latest(dir, |path| Self::load_part(path, sections))
+    }
+
+    fn latest(dir: &Path, read: impl Fn(&Path) -> Result<Self>) -> Result<(Self, Option<Warning>)> {
         let mut candidates: Vec<_> = list(dir)?.into_iter().rev().map(|(_, p)| p).collect();
         if let Ok(name) = std::fs::read_to_string(dir.join(LATEST)) {
             let named = dir.join(name.trim());
@@ -138,7 +199,7 @@ impl Checkpoint {
         }
         let mut bad: Option<(PathBuf, Error)> = None;
         for used in candidates {
-            match Self::load(&used) {
+            match read(&used) {
                 Ok(c) => {
                     let warning = bad.map(|(bad, e)| Warning { bad, reason: reason_of(e), used });
                     return Ok((c, warning));
@@ -161,7 +222,7 @@ fn reason_of(e: Error) -> String {
 }
 
 /// Over every tensor's name, type, shape and bytes, and the metadata, in order.
-fn checksum(tensors: &BTreeMap<String, Tensor>, meta: &BTreeMap<String, String>) -> Result<u32> {
+fn checksum(tensors: &BTreeMap<String, Tensor>, meta: &BTreeMap<String, String>) -> Result<String> {
     let mut crc = 0;
     for (name, t) in tensors {
         crc = crc32c::crc32c_append(crc, format!("{name}\0{:?}{:?}\0", t.dtype(), t.dims()).as_bytes());
@@ -170,7 +231,22 @@ fn checksum(tensors: &BTreeMap<String, Tensor>, meta: &BTreeMap<String, String>)
     for (k, v) in meta {
         crc = crc32c::crc32c_append(crc, format!("{k}\0{v}\0").as_bytes());
     }
-    Ok(crc)
+    Ok(format!("{crc:08x}"))
+}
+
+/// The prefix that a tensor lies under.
+fn section_of(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(section, _)| section)
+}
+
+/// Each section's checksum under its key.
+fn section_checksums(tensors: &BTreeMap<String, Tensor>) -> Result<BTreeMap<String, String>> {
+    let mut sections: BTreeMap<&str, BTreeMap<String, Tensor>> = BTreeMap::new();
+    for (name, t) in tensors {
+        sections.entry(section_of(name)).or_default().insert(name.clone(), t.clone());
+    }
+    let none = BTreeMap::new();
+    sections.into_iter().map(|(name, t)| Ok((format!("{SECTION_CRC}{name}"), checksum(&t, &none)?))).collect()
 }
 
 /// The folder's checkpoints, ascending by step.
@@ -282,6 +358,51 @@ mod tests {
         std::fs::write(&newest, &bytes).unwrap();
         let (c, warning) = Checkpoint::load_latest(dir.path())?;
         assert!(first(&c) == 2. && warning.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn a_part_is_verified_without_the_rest() -> Result<()> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = sample(3.).save(dir.path(), 1)?;
+        let part = Checkpoint::load_part(&path, &["g"])?;
+        assert_eq!(part.tensors.into_keys().collect::<Vec<_>>(), ["g.a.weight", "g.b"]);
+        assert_eq!(part.meta, sample(3.).meta);
+        let bytes = std::fs::read(&path).unwrap();
+        let (mut told, mut unseen) = (0, 0);
+        for i in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[i] ^= 4;
+            std::fs::write(&path, &damaged).unwrap();
+            match Checkpoint::load_part(&path, &["g"]) {
+                Err(_) => told += 1,
+                // What the rest holds is not looked at; what was asked for is as it was.
+                Ok(c) => {
+                    unseen += 1;
+                    let same = c.meta == sample(3.).meta && first(&c) == 3. && c.tensors.len() == 2;
+                    assert!(same, "byte {i} changed what was read");
+                }
+            }
+        }
+        assert!(told > bytes.len() / 2 && unseen >= 8, "{told} told, {unseen} not");
+        Ok(())
+    }
+
+    #[test]
+    fn the_version_before_is_still_read() -> Result<()> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("step-000001.safetensors");
+        let Checkpoint { tensors, mut meta } = sample(1.);
+        meta.insert(VERSION_KEY.into(), WHOLE_VERSION.into());
+        let crc = checksum(&tensors, &meta)?;
+        meta.insert(CRC_KEY.into(), crc);
+        std::fs::write(&path, file::to_bytes(&tensors, &meta)?).unwrap();
+        assert_eq!(Checkpoint::load(&path)?.meta, sample(1.).meta);
+        assert_eq!(Checkpoint::load_latest_part(dir.path(), &["g_avg"])?.0.tensors.len(), 3);
+        let mut damaged = std::fs::read(&path).unwrap();
+        *damaged.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, damaged).unwrap();
+        assert!(Checkpoint::load_part(&path, &["g"]).is_err());
         Ok(())
     }
 

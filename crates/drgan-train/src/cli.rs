@@ -126,7 +126,7 @@ pub struct PretrainArgs {
 /// How many threads compute.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Threads {
-    /// Threads that compute [default: all cores].
+    /// Threads that compute [default: one a physical core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
 }

@@ -190,7 +190,7 @@ fn resumed_config(set: &[String], path: &Path) -> Result<RunConfig> {
     let text = std::fs::read_to_string(run.config()).with_context(|| run.config().display().to_string())?;
     let wanted = RunConfig::from_toml(&text)?.with(set)?;
     if !checkpoint::list(&run.checkpoints()).is_ok_and(|found| found.is_empty()) {
-        let (saved, _) = Checkpoint::load_latest(&run.checkpoints())?;
+        let (saved, _) = Checkpoint::load_latest_part(&run.checkpoints(), &[])?;
         let saved: String = saved.meta("config", &run.checkpoints())?;
         let mut differing = checkpoint::diff_config(&saved, &wanted.to_toml()?)?;
         differing.retain(|key| !RESUMABLE.iter().any(|r| key.starts_with(r)));
@@ -375,9 +375,15 @@ fn open_run(path: Option<&Path>) -> Result<RunDir> {
     }
 }
 
+/// As many threads as asked for, else as `RAYON_NUM_THREADS` says, else one a physical core.
 fn use_threads(threads: Threads) -> Result<()> {
-    let Some(n) = threads.threads else { return Ok(()) };
-    rayon::ThreadPoolBuilder::new().num_threads(n.into()).build_global().context("--threads")?;
+    let n = match threads.threads {
+        Some(n) => n.into(),
+        None if std::env::var_os("RAYON_NUM_THREADS").is_some() => return Ok(()),
+        // Threads of one core share its arithmetic units and its cache; fewer processors may be ours than there are cores.
+        None => num_cpus::get_physical().min(num_cpus::get()),
+    };
+    rayon::ThreadPoolBuilder::new().num_threads(n).build_global().context("--threads")?;
     Ok(())
 }
 

@@ -125,7 +125,7 @@ impl Encoders {
 
     fn of_run(cfg: &RunConfig, run: &Path) -> Result<Self, TrainError> {
         let run = RunDir::open(run)?;
-        let (checkpoint, _) = Checkpoint::load_latest(&run.checkpoints())?;
+        let (checkpoint, _) = Checkpoint::load_latest_part(&run.checkpoints(), &state::SAMPLED)?;
         let encoders = Self::kept(cfg, &run)?;
         state::restore_encoders(&checkpoint, &encoders).map_err(|e| {
             TrainError::Config(format!(

@@ -5,10 +5,10 @@ use crate::error::TrainError;
 use crate::import::{self, Network};
 use crate::networks::OwnedGenerator;
 use crate::sampler::TrainedRun;
-use candle_core::{DType, Device};
-use drgan_sdm::{GeneratorConfig, StageGenerator};
+use candle_core::Device;
+use drgan_sdm::GeneratorConfig;
+use drgan_tensor::Shapes;
 use drgan_tensor::weights::{self, Opened};
-use drgan_tensor::{FromConfig, ParamStore, Shapes};
 use std::path::Path;
 
 /// The files of a generator that was trained elsewhere.
@@ -55,11 +55,9 @@ pub fn open(files: &Files<'_>) -> Result<TrainedRun, TrainError> {
     };
     let encoders = Encoders::of_text(&run, &given, text.tensors)?;
 
-    let store = ParamStore::seeded(0);
-    let net = StageGenerator::from_config(&run.generator, store.builder(DType::F32, &Device::Cpu))?;
-    store.assign(&store.select(generator.tensors))?;
-    let generator = OwnedGenerator { store, net };
-    Ok(TrainedRun { cfg: run, encoders, generator, step: 0, early_kid: None, warning: None })
+    let owned = OwnedGenerator::unset(&run)?;
+    owned.store.assign(&owned.store.select(generator.tensors))?;
+    Ok(TrainedRun { cfg: run, encoders, generator: owned, step: 0, early_kid: None, warning: None })
 }
 
 /// The configuration of a file that must be `network`, whole.

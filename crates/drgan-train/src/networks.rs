@@ -37,6 +37,16 @@ impl OwnedGenerator {
         Ok(Self { store, net })
     }
 
+    /// Without values yet: for those of a file or of another network, by [`ParamStore::assign`].
+    ///
+    /// # Errors
+    /// A configuration value out of range.
+    pub fn unset(cfg: &RunConfig) -> Result<Self, TrainError> {
+        let store = ParamStore::unset();
+        let net = StageGenerator::from_config(&cfg.generator, store.builder(DType::F32, &Device::Cpu))?;
+        Ok(Self { store, net })
+    }
+
     /// The network for drawing, with the weights of now; see [`StageGenerator::pack`].
     ///
     /// # Errors
@@ -74,7 +84,7 @@ impl Networks {
     pub fn new(cfg: &RunConfig) -> Result<Self, TrainError> {
         let (dtype, device) = (DType::F32, Device::Cpu);
         let OwnedGenerator { store: generator, net } = OwnedGenerator::untrained(cfg)?;
-        let average = OwnedGenerator::untrained(cfg)?;
+        let average = OwnedGenerator::unset(cfg)?; // `Ema` makes it a copy
 
         let real_image = ParamStore::seeded(cfg.seed);
         let vb = real_image.builder(dtype, &device);

@@ -110,7 +110,7 @@ impl TrainedRun {
     /// No run, no checkpoint, or one of another version.
     pub fn open(run: &RunDir) -> Result<Self, TrainError> {
         let at = run.checkpoints();
-        let (checkpoint, warning) = Checkpoint::load_latest(&at)?;
+        let (checkpoint, warning) = Checkpoint::load_latest_part(&at, &state::SAMPLED)?;
         let cfg = RunConfig::from_toml(&checkpoint.meta::<String>("config", &at)?)?;
         let encoders = Encoders::kept(&cfg, run)?;
         state::restore_encoders(&checkpoint, &encoders)?;
@@ -121,7 +121,7 @@ impl TrainedRun {
                 run.path().display()
             )));
         }
-        let generator = OwnedGenerator::untrained(&cfg)?;
+        let generator = OwnedGenerator::unset(&cfg)?;
         generator.store.assign(&checkpoint.section("g_avg"))?;
         let step = checkpoint.meta("step", &at)?;
         let early_kid = checkpoint.meta("early_kid", &at).ok();

@@ -56,6 +56,9 @@ pub fn of_damsm(cfg: &RunConfig, encoders: &Encoders, p: &Pretrainer) -> Result<
     Ok(c)
 }
 
+/// Sections that drawing and measuring need; the rest is the training's.
+pub const SAMPLED: [&str; 3] = ["text", "image", "g_avg"];
+
 /// Puts the DAMSM phase back.
 ///
 /// # Errors

@@ -87,6 +87,17 @@ pub fn step(
     batch: &StepBatch,
     lr_scale: f64,
 ) -> Result<Vec<Scalar>, TrainError> {
+    // On a thread of the pool, which need not be woken for every operation.
+    rayon::scope(|_| on_pool(hero, adversaries, judge, batch, lr_scale))
+}
+
+fn on_pool(
+    hero: &mut Protagonist,
+    adversaries: &mut [Adversary],
+    judge: &Judge<'_>,
+    batch: &StepBatch,
+    lr_scale: f64,
+) -> Result<Vec<Scalar>, TrainError> {
     let b = batch.text.sentence.dim(0)?;
     let z = hero.ctx.randn((b, hero.nz), batch.text.sentence.device())?;
     let made = hero.generator.generate(&z, &batch.text, &mut hero.ctx)?;

@@ -2,11 +2,12 @@
 use super::open::read;
 use super::torch::storage::{self, Kind};
 use crate::{Error, Result};
-use ::safetensors::{Dtype, tensor::TensorView};
+use ::safetensors::Dtype;
+use ::safetensors::tensor::{TensorInfo, TensorView};
 use candle_core::safetensors::Load;
 use candle_core::{Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Tensors by name.
@@ -61,6 +62,46 @@ pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<(Tensors
         Ok((name, made))
     };
     Ok((whole.tensors().into_iter().map(tensor).collect::<Result<_>>()?, meta))
+}
+
+/// The part of a file whose tensors' names are `wanted`, with all metadata; the rest is not read.
+///
+/// # Errors
+/// [`Error::File`] that names the file.
+pub fn load_part(path: &Path, wanted: impl Fn(&str) -> bool, device: &Device) -> Result<(Tensors, Metadata)> {
+    let unreadable = |e: std::io::Error| Error::file(path, format!("cannot be read: {e}"));
+    let bad = |e: &dyn std::fmt::Display| Error::file(path, format!("not a whole safetensors file: {e}"));
+    let mut file = std::fs::File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let mut prefix = [0; 8];
+    file.read_exact(&mut prefix).map_err(|e| bad(&e))?;
+    let header = 8 + u64::from_le_bytes(prefix).min(length); // a longer one is no header, as reading finds out
+    let mut bytes = prefix.to_vec();
+    (&file).take(header - 8).read_to_end(&mut bytes).map_err(unreadable)?;
+    let all: ::safetensors::tensor::Metadata = serde_json::from_slice(&bytes[8..]).map_err(|e| bad(&e))?;
+    let tensors = all.tensors();
+    let end = tensors.values().map(|info| info.data_offsets.1).max().unwrap_or(0) as u64;
+    if header + end != length {
+        return Err(bad(&format!("{length} bytes, expected {}", header + end)));
+    }
+
+    // The same file without the others.
+    let mut kept: Vec<_> = tensors.into_iter().filter(|(name, _)| wanted(name)).collect();
+    kept.sort_by_key(|(_, info)| info.data_offsets);
+    let (mut part, mut data) = (Vec::with_capacity(kept.len()), Vec::new());
+    for (name, info) in kept {
+        let (from, to) = info.data_offsets;
+        let size = to.checked_sub(from).ok_or_else(|| bad(&format!("`{name}` ends before it starts")))?;
+        file.seek(SeekFrom::Start(header + from as u64)).map_err(unreadable)?;
+        let start = data.len();
+        (&file).take(size as u64).read_to_end(&mut data).map_err(unreadable)?;
+        let info = TensorInfo { data_offsets: (start, data.len()), ..info.clone() };
+        part.push((name, info));
+    }
+    let part = ::safetensors::tensor::Metadata::new(all.metadata().clone(), part).map_err(|e| bad(&e))?;
+    let json = serde_json::to_vec(&part).map_err(|e| bad(&e))?;
+    let bytes = [&(json.len() as u64).to_le_bytes()[..], &json, &data].concat();
+    from_bytes(&bytes, path, device)
 }
 
 /// Reads a file; tensors of any float type come back as `f32`, others as they are.
@@ -155,6 +196,31 @@ mod tests {
         assert_eq!(of(Dtype::I8, &[255, 1]).unwrap().to_vec1::<i64>().unwrap(), [-1, 1]);
         let e = of(Dtype::C64, &[0; 16]).unwrap_err().to_string();
         assert!(e.contains("tensor `t` of type C64") && e.contains("t.safetensors"), "{e}");
+    }
+
+    #[test]
+    fn a_part_is_the_whole_without_the_rest() -> Result<()> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w.safetensors");
+        let named = |name: &str, v: f32, n: usize| -> Result<_> {
+            Ok((name.to_owned(), Tensor::full(v, n, &Device::Cpu)?))
+        };
+        let tensors = Tensors::from([named("a.x", 1., 3)?, named("b.x", 2., 5)?, named("a.y", 3., 2)?]);
+        let meta = Metadata::from([("key".to_owned(), "value".to_owned())]);
+        save(&path, &tensors, &meta)?;
+        let (part, m) = load_part(&path, |name| name.starts_with("a."), &Device::Cpu)?;
+        assert_eq!((m, part.keys().map(String::as_str).collect::<Vec<_>>()), (meta, vec!["a.x", "a.y"]));
+        assert_eq!(part["a.x"].to_vec1::<f32>()?, [1.; 3]);
+        assert_eq!(part["a.y"].to_vec1::<f32>()?, [3.; 2]);
+        assert!(load_part(&path, |_| false, &Device::Cpu)?.0.is_empty());
+
+        let bytes = std::fs::read(&path).unwrap();
+        for len in [0, 5, 8, 20, bytes.len() - 1] {
+            std::fs::write(&path, &bytes[..len]).unwrap();
+            let e = load_part(&path, |_| false, &Device::Cpu).unwrap_err().to_string();
+            assert!(e.contains("w.safetensors") && e.contains("not a whole"), "{len}: {e}");
+        }
+        Ok(())
     }
 
     #[test]
