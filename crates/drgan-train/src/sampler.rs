@@ -65,7 +65,8 @@ impl<'a> Sampler<'a> {
         }
         let (z, eps) = (Tensor::cat(&z, 0)?, Tensor::cat(&eps, 0)?);
         let ctx = Ctx::new(Mode::Eval, seed);
-        Ok(self.generator.generate_with(&z, Some(&eps), &text, &ctx)?)
+        // On a thread of the pool, which need not be woken for every operation.
+        Ok(rayon::scope(|_| self.generator.generate_with(&z, Some(&eps), &text, &ctx))?)
     }
 
     /// The finest pictures only, `(N, 3, side, side)`, in chunks.
