@@ -37,7 +37,7 @@ fn normalisation(c: &mut Criterion) {
         Tensor::zeros(64, DType::F32, &Device::Cpu).expect("biases"),
     );
     forward_and_backward(c, "kernels/batch_norm_glu", &[B, 64, 32, 32], |x| {
-        ops::batch_norm(x, &one, &zero, 1e-5, Activation::Glu).map(|n| n.y)
+        ops::batch_norm(x, &one, &zero, 1e-5, Activation::Glu, None).map(|n| n.y)
     });
     forward_and_backward(c, "kernels/scale_shift_glu", &[B, 64, 32, 32], |x| {
         ops::scale_shift(x, &one, &zero, Activation::Glu)

@@ -3,16 +3,18 @@
 use candle_core::Result;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use drgan_benches::{text, values};
+use drgan_tensor::ops::Recycle;
 use drgan_text::{Tokenizer, Vocabulary};
 use drgan_train::config::{Overrides, RunConfig};
 use drgan_train::encoders::Encoders;
 use drgan_train::networks::Networks;
 use drgan_train::step::{self, Judge, StepBatch};
+use mimalloc::MiMalloc;
 use std::hint::black_box;
 use std::time::Duration;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Recycle<MiMalloc> = Recycle::new(MiMalloc);
 
 const B: usize = 4;
 

@@ -60,7 +60,7 @@ impl CustomOp1 for Activate {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let y = Planes::of(layout.dims()).activate(slice(x, layout)?, self.0, &|_| Affine::IDENTITY);
+        let y = Planes::of(layout.dims()).activate(slice(x, layout)?, self.0, &|_| Affine::IDENTITY, None);
         Ok((CpuStorage::F32(y), shape_out(layout.dims(), self.0)))
     }
 

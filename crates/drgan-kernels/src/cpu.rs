@@ -61,6 +61,18 @@ impl Disjoint {
     }
 }
 
+/// `len` values that `fill` writes: what `vec![0.; len]` followed by writing would give, in one pass less.
+///
+/// # Safety
+/// `fill` writes every value, and reads none that it has not written.
+pub(crate) unsafe fn written(len: usize, fill: impl FnOnce(Disjoint)) -> Vec<f32> {
+    let mut values = Vec::with_capacity(len);
+    fill(Disjoint { start: values.as_mut_ptr(), len });
+    // SAFETY: there is room for `len` values, and the caller has written all of them.
+    unsafe { values.set_len(len) };
+    values
+}
+
 thread_local! {
     static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }

@@ -1,10 +1,10 @@
 use crate::activation::{self, Activation, shape_out};
 use crate::cpu::{is_fast, slice, with_values};
+use crate::moments;
 use crate::planes::Planes;
 use crate::rows::{self, Affine};
-use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
-use rayon::prelude::*;
-use std::sync::{Mutex, PoisonError};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What [`batch_norm`] gives.
 #[derive(Clone, Debug)]
@@ -17,12 +17,12 @@ pub struct Normalized {
     pub var: Tensor,
 }
 
-/// Batch normalisation with the batch's own statistics, then an activation:
-/// `act(weight (x - mean) / sqrt(var + eps) + bias)`, statistics over every axis but 1. Gradients flow through the
+/// Batch normalisation with the batch's own statistics, then an activation, then perhaps another map:
+/// `act(weight (x - mean) / sqrt(var + eps) + bias) + plus`, statistics over every axis but 1. Gradients flow through the
 /// statistics.
 ///
 /// # Shapes
-/// `x`: `(B, C)` or `(B, C, H, W)`; `weight`, `bias`: `(C,)`; result: see [`Activation`].
+/// `x`: `(B, C)` or `(B, C, H, W)`; `weight`, `bias`: `(C,)`; result: see [`Activation`]; `plus` as the result.
 ///
 /// # Errors
 /// A channel with fewer than two values (its variance says nothing), or shapes that do not fit.
@@ -32,24 +32,30 @@ pub fn batch_norm(
     bias: &Tensor,
     eps: f64,
     act: Activation,
+    plus: Option<&Tensor>,
 ) -> Result<Normalized> {
-    if !(is_fast(x) && is_fast(weight) && is_fast(bias) && x.rank() >= 2) || x.elem_count() < 2 * x.dim(1)? {
-        return reference_batch_norm(x, weight, bias, eps, act);
+    let fast = is_fast(x) && is_fast(weight) && is_fast(bias) && plus.is_none_or(is_fast) && x.rank() >= 2;
+    if !fast || x.elem_count() < 2 * x.dim(1)? {
+        return reference_batch_norm(x, weight, bias, eps, act, plus);
     }
-    check(x, weight, bias, act)?;
-    let (x, weight, bias) = (x.contiguous()?, weight.contiguous()?, bias.contiguous()?);
-    let planes = Planes::of(x.dims());
-    let (mean, var): (Vec<f32>, Vec<f32>) = with_values([&x], |[values]| {
-        Ok((0..planes.c).into_par_iter().map(|c| moments(&planes, values, c)).unzip())
-    })?;
-    let statistics = |v: &Vec<f32>| Tensor::from_slice(v, planes.c, &Device::Cpu);
-    let (mean_tensor, var_tensor) = (statistics(&mean)?, statistics(&var)?);
-    let inverse = var.iter().map(|v| (1. / (f64::from(*v) + eps).sqrt()) as f32).collect();
-    let y = x.apply_op3(&weight, &bias, BatchNormAct { mean, inverse, act })?;
-    Ok(Normalized { y, mean: mean_tensor, var: var_tensor })
+    check(x, weight, bias, act, plus)?;
+    let statistics: Arc<OnceLock<Statistics>> = Arc::default();
+    let op = BatchNormAct { eps, act, statistics: statistics.clone() };
+    let (x, line) = (x.contiguous()?, Tensor::stack(&[weight, bias], 0)?);
+    let y = match plus {
+        Some(plus) => x.apply_op3(&line, &plus.contiguous()?, op)?,
+        None => x.apply_op2(&line, op)?,
+    };
+    let of_channels = |v: &Vec<f32>| Tensor::from_slice(v, v.len(), &Device::Cpu);
+    match statistics.get() {
+        Some(Statistics { mean, var }) => {
+            Ok(Normalized { y, mean: of_channels(mean)?, var: of_channels(var)? })
+        }
+        None => bail!("batch_norm: the forward pass has left no statistics"),
+    }
 }
 
-fn check(x: &Tensor, scale: &Tensor, shift: &Tensor, act: Activation) -> Result<()> {
+fn check(x: &Tensor, scale: &Tensor, shift: &Tensor, act: Activation, plus: Option<&Tensor>) -> Result<()> {
     let c = x.dim(1)?;
     if scale.dims() != [c] || shift.dims() != [c] {
         bail!(
@@ -61,65 +67,83 @@ fn check(x: &Tensor, scale: &Tensor, shift: &Tensor, act: Activation) -> Result<
     if act == Activation::Glu && c % 2 != 0 {
         bail!("normalisation: x: a gated linear unit needs an even number of channels, got {c}")
     }
-    Ok(())
+    let out = shape_out(x.dims(), act);
+    match plus {
+        Some(plus) if plus.shape() != &out => {
+            bail!("normalisation: plus: expected {:?} as the result, got {:?}", out.dims(), plus.dims())
+        }
+        _ => Ok(()),
+    }
 }
 
-/// Mean and population variance of channel `c`, in two passes.
-fn moments(planes: &Planes, x: &[f32], c: usize) -> (f32, f32) {
-    let n = (planes.b * planes.plane) as f64;
-    let over = |f: &dyn Fn(&[f32]) -> f64| (0..planes.b).map(|b| f(planes.row(x, b, c))).sum::<f64>() / n;
-    let mean = over(&|row| rows::sum_row(row, 0.)) as f32;
-    (mean, over(&|row| rows::product_row(row, mean, row, mean)) as f32)
-}
-
-/// Normalisation by statistics that the batch gave, and their part of the gradient.
-struct BatchNormAct {
+/// Of each channel, population variance.
+#[derive(Debug)]
+struct Statistics {
     mean: Vec<f32>,
-    inverse: Vec<f32>,
+    var: Vec<f32>,
+}
+
+/// Normalisation by the batch's statistics, which the forward pass leaves behind. Its second argument is weights and
+/// biases, `(2, C)`.
+struct BatchNormAct {
+    eps: f64,
     act: Activation,
+    statistics: Arc<OnceLock<Statistics>>,
+}
+
+/// What one channel is normalised by.
+#[derive(Clone, Copy, Default)]
+struct Channel {
+    mean: f32,
+    inverse: f32,
+}
+
+impl Channel {
+    fn affine(self, weight: f32, bias: f32) -> Affine {
+        let scale = weight * self.inverse;
+        Affine { scale, shift: bias - self.mean * scale }
+    }
 }
 
 impl BatchNormAct {
-    fn affine(&self, c: usize, weight: &[f32], bias: &[f32]) -> Affine {
-        let scale = weight[c] * self.inverse[c];
-        Affine { scale, shift: bias[c] - self.mean[c] * scale }
-    }
-}
-
-impl CustomOp3 for BatchNormAct {
-    fn name(&self) -> &'static str {
-        "batch normalisation and activation"
+    fn channel(&self, mean: f32, var: f32) -> Channel {
+        Channel { mean, inverse: (1. / (f64::from(var) + self.eps).sqrt()) as f32 }
     }
 
-    fn cpu_fwd(
+    fn forward(
         &self,
-        x: &CpuStorage,
-        lx: &Layout,
-        w: &CpuStorage,
-        lw: &Layout,
-        b: &CpuStorage,
-        lb: &Layout,
+        (x, lx): (&CpuStorage, &Layout),
+        (line, ll): (&CpuStorage, &Layout),
+        plus: Option<(&CpuStorage, &Layout)>,
     ) -> Result<(CpuStorage, Shape)> {
-        let (weight, bias) = (slice(w, lw)?, slice(b, lb)?);
-        let y = Planes::of(lx.dims()).activate(slice(x, lx)?, self.act, &|c| self.affine(c, weight, bias));
+        let (x, planes) = (slice(x, lx)?, Planes::of(lx.dims()));
+        let (weight, bias) = slice(line, ll)?.split_at(planes.c);
+        let plus = plus.map(|(storage, layout)| slice(storage, layout)).transpose()?;
+        let found: Vec<OnceLock<(f32, f32)>> = (0..planes.c).map(|_| OnceLock::new()).collect();
+        let by = |c: usize| {
+            let (mean, var) = *found[c].get_or_init(|| moments::of_channel(&planes, x, c));
+            self.channel(mean, var).affine(weight[c], bias[c])
+        };
+        let y = planes.activate(x, self.act, &by, plus);
+        let (mean, var) = found.into_iter().map(|f| f.into_inner().unwrap_or_default()).unzip();
+        // A second pass over the same node would find the same.
+        let _ = self.statistics.set(Statistics { mean, var });
         Ok((CpuStorage::F32(y), shape_out(lx.dims(), self.act)))
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        b: &Tensor,
-        _: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    fn gradients(&self, x: &Tensor, line: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let Some(Statistics { mean, var }) = self.statistics.get() else {
+            bail!("batch_norm: a backward pass without a forward pass")
+        };
         let dy = dy.contiguous()?;
         let planes = Planes::of(x.dims());
         let n = (planes.b * planes.plane) as f64;
-        with_values([x, w, b, &dy], |[x_values, weight, bias, dy]| {
+        with_values([x, line, &dy], |[x_values, line_values, dy]| {
+            let (weight, bias) = line_values.split_at(planes.c);
+            let channel = |c: usize| self.channel(mean[c], var[c]);
             let sums = ChannelSums::new(planes.c);
             let finish = |c: usize, dz: &mut [&mut [f32]]| {
-                let (mean, inverse) = (self.mean[c], self.inverse[c]);
+                let Channel { mean, inverse } = channel(c);
                 let row = |b: usize| planes.row(x_values, b, c);
                 let (mut d_bias, mut d_centred) = (0., 0.);
                 for (b, dz) in dz.iter().enumerate() {
@@ -133,10 +157,67 @@ impl CustomOp3 for BatchNormAct {
                 }
                 sums.set(c, (d_centred * f64::from(inverse)) as f32, d_bias as f32);
             };
-            let dx = planes.gradient(x_values, self.act, &|c| self.affine(c, weight, bias), dy, &finish);
+            let by = |c: usize| channel(c).affine(weight[c], bias[c]);
+            let dx = planes.gradient(x_values, self.act, &by, dy, &finish);
             let (dw, db) = sums.into_vectors();
-            Ok((tracked(x, dx)?, tracked(w, dw)?, tracked(b, db)?))
+            Ok((tracked(x, dx)?, tracked(line, [dw, db].concat())?))
         })
+    }
+}
+
+impl CustomOp2 for BatchNormAct {
+    fn name(&self) -> &'static str {
+        "batch normalisation and activation"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        lx: &Layout,
+        line: &CpuStorage,
+        ll: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.forward((x, lx), (line, ll), None)
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        line: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        self.gradients(x, line, dy)
+    }
+}
+
+impl CustomOp3 for BatchNormAct {
+    fn name(&self) -> &'static str {
+        "batch normalisation, activation and sum"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        lx: &Layout,
+        line: &CpuStorage,
+        ll: &Layout,
+        plus: &CpuStorage,
+        lp: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.forward((x, lx), (line, ll), Some((plus, lp)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        line: &Tensor,
+        plus: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (dx, dl) = self.gradients(x, line, dy)?;
+        Ok((dx, dl, plus.track_op().then(|| dy.clone())))
     }
 }
 
@@ -151,7 +232,7 @@ pub fn scale_shift(x: &Tensor, scale: &Tensor, shift: &Tensor, act: Activation) 
     if !(is_fast(x) && is_fast(scale) && is_fast(shift) && x.rank() >= 2) {
         return reference_scale_shift(x, scale, shift, act);
     }
-    check(x, scale, shift, act)?;
+    check(x, scale, shift, act, None)?;
     x.contiguous()?.apply_op3(&scale.contiguous()?, &shift.contiguous()?, ScaleShiftAct(act))
 }
 
@@ -174,7 +255,7 @@ impl CustomOp3 for ScaleShiftAct {
     ) -> Result<(CpuStorage, Shape)> {
         let (scale, shift) = (slice(scale, ls)?, slice(shift, lh)?);
         let by = |c: usize| Affine { scale: scale[c], shift: shift[c] };
-        let y = Planes::of(lx.dims()).activate(slice(x, lx)?, self.0, &by);
+        let y = Planes::of(lx.dims()).activate(slice(x, lx)?, self.0, &by, None);
         Ok((CpuStorage::F32(y), shape_out(lx.dims(), self.0)))
     }
 
@@ -241,6 +322,7 @@ pub fn reference_batch_norm(
     bias: &Tensor,
     eps: f64,
     act: Activation,
+    plus: Option<&Tensor>,
 ) -> Result<Normalized> {
     let flat = channel_rows(x)?; // (C, B H W)
     let n = flat.dim(1)?;
@@ -253,6 +335,10 @@ pub fn reference_batch_norm(
     let scale = (weight.unsqueeze(1)? / (&var + eps)?.sqrt()?)?; // (C, 1)
     let shift = (bias.unsqueeze(1)? - (&mean * &scale)?)?;
     let y = reference_scale_shift(x, &scale.squeeze(1)?, &shift.squeeze(1)?, act)?;
+    let y = match plus {
+        Some(plus) => (y + plus)?,
+        None => y,
+    };
     Ok(Normalized { y, mean: mean.squeeze(1)?.detach(), var: var.squeeze(1)?.detach() })
 }
 

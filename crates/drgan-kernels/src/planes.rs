@@ -1,7 +1,7 @@
 //! An activation behind a scale and a shift a channel, over maps, and its gradient: what the activation, the batch
 //! normalisation and the remembered normalisation have in common.
 use crate::activation::Activation;
-use crate::cpu::Disjoint;
+use crate::cpu::written;
 use crate::rows::{self, Affine};
 use rayon::prelude::*;
 
@@ -22,30 +22,45 @@ impl Planes {
         &x[(b * self.c + c) * self.plane..][..self.plane]
     }
 
-    /// `act(affine_c(x))` for every map.
+    /// Rows that make a task of about a thousand values or more, so that small maps are not all overhead.
+    pub(crate) fn rows_a_task(&self) -> usize {
+        (1024 / self.plane.max(1)).max(1)
+    }
+
+    /// `act(affine_c(x)) + plus` for every map. `by` is asked once for each channel, and again for its gate.
+    ///
+    /// A task takes a channel's maps of all pictures, so that what `by` reads of them is still at hand.
     pub(crate) fn activate(
         &self,
         x: &[f32],
         act: Activation,
         by: &(impl Fn(usize) -> Affine + Sync),
+        plus: Option<&[f32]>,
     ) -> Vec<f32> {
         let out_channels = act.channels_out(self.c);
-        let mut y = vec![0f32; self.b * out_channels * self.plane];
-        if y.is_empty() {
-            return y;
+        let least = (self.rows_a_task() / self.b.max(1)).max(1);
+        // SAFETY: tasks have their own channels, which cover all; a row is written before `plus` is added to it.
+        unsafe {
+            written(self.b * out_channels * self.plane, |out| {
+                (0..out_channels).into_par_iter().with_min_len(least).for_each(|c| {
+                    let gate = c + out_channels;
+                    let (by_c, by_gate) = (by(c), (act == Activation::Glu).then(|| by(gate)));
+                    for b in 0..self.b {
+                        let from = (b * out_channels + c) * self.plane;
+                        let y = out.part(from, self.plane);
+                        match by_gate {
+                            Some(by_gate) => {
+                                rows::gate_row(self.row(x, b, c), by_c, self.row(x, b, gate), by_gate, y);
+                            }
+                            None => rows::activate_row(act, self.row(x, b, c), by_c, y),
+                        }
+                        if let Some(plus) = plus {
+                            rows::add_row(&plus[from..][..self.plane], 1., y);
+                        }
+                    }
+                });
+            })
         }
-        // Tasks of about a thousand values or more, so that small maps are not all overhead.
-        let least = (1024 / self.plane).max(1);
-        y.par_chunks_exact_mut(self.plane).enumerate().with_min_len(least).for_each(|(i, y)| {
-            let (b, c) = (i / out_channels, i % out_channels);
-            if act == Activation::Glu {
-                let gate = c + out_channels;
-                rows::gate_row(self.row(x, b, c), by(c), self.row(x, b, gate), by(gate), y);
-            } else {
-                rows::activate_row(act, self.row(x, b, c), by(c), y);
-            }
-        });
-        y
     }
 
     /// The gradient of `affine_c(x)`, and then `finish(c, rows)` on all of a channel's maps, one `(B)` set at a time.
@@ -58,28 +73,30 @@ impl Planes {
         finish: &(impl Fn(usize, &mut [&mut [f32]]) + Sync),
     ) -> Vec<f32> {
         let out_channels = act.channels_out(self.c);
-        let mut dz = vec![0f32; x.len()];
-        let out = Disjoint::new(&mut dz);
-        // SAFETY: a channel belongs to one task (with its gate, if any), and its maps are disjoint.
-        let map = |b: usize, c: usize| unsafe { out.part((b * self.c + c) * self.plane, self.plane) };
-        (0..out_channels).into_par_iter().for_each(|c| {
-            let dy_row = |b: usize| &dy[(b * out_channels + c) * self.plane..][..self.plane];
-            let mut own: Vec<&mut [f32]> = (0..self.b).map(|b| map(b, c)).collect();
-            if act == Activation::Glu {
-                let gate = c + out_channels;
-                let mut gates: Vec<&mut [f32]> = (0..self.b).map(|b| map(b, gate)).collect();
-                for (b, (da, db)) in own.iter_mut().zip(&mut gates).enumerate() {
-                    let (a, g) = (self.row(x, b, c), self.row(x, b, gate));
-                    rows::gate_gradient_row(a, by(c), g, by(gate), dy_row(b), da, db);
-                }
-                finish(gate, &mut gates);
-            } else {
-                for (b, dz) in own.iter_mut().enumerate() {
-                    rows::activate_gradient_row(act, self.row(x, b, c), by(c), dy_row(b), dz);
-                }
-            }
-            finish(c, &mut own);
-        });
-        dz
+        // SAFETY: a channel belongs to one task (with its gate, if any), and its maps are disjoint; all are written before
+        // `finish` reads them.
+        unsafe {
+            written(x.len(), |out| {
+                let map = |b: usize, c: usize| out.part((b * self.c + c) * self.plane, self.plane);
+                (0..out_channels).into_par_iter().for_each(|c| {
+                    let dy_row = |b: usize| &dy[(b * out_channels + c) * self.plane..][..self.plane];
+                    let mut own: Vec<&mut [f32]> = (0..self.b).map(|b| map(b, c)).collect();
+                    if act == Activation::Glu {
+                        let gate = c + out_channels;
+                        let mut gates: Vec<&mut [f32]> = (0..self.b).map(|b| map(b, gate)).collect();
+                        for (b, (da, db)) in own.iter_mut().zip(&mut gates).enumerate() {
+                            let (a, g) = (self.row(x, b, c), self.row(x, b, gate));
+                            rows::gate_gradient_row(a, by(c), g, by(gate), dy_row(b), da, db);
+                        }
+                        finish(gate, &mut gates);
+                    } else {
+                        for (b, dz) in own.iter_mut().enumerate() {
+                            rows::activate_gradient_row(act, self.row(x, b, c), by(c), dy_row(b), dz);
+                        }
+                    }
+                    finish(c, &mut own);
+                });
+            })
+        }
     }
 }

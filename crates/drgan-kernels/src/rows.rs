@@ -1,5 +1,6 @@
 //! Element-wise work on rows of values, compiled once for each instruction set and chosen at run time.
 use crate::activation::Activation;
+use crate::optimize::AdamStep;
 
 /// Defines `fn name(args)`, whose body runs with AVX-512, AVX2 or the baseline instructions, whichever the machine has.
 macro_rules! best_instructions {
@@ -215,6 +216,105 @@ best_instructions! {
             }
             y.copy_from_slice(sums);
         }
+    }
+}
+
+best_instructions! {
+    /// `y += a x`.
+    fn add_row(x: &[f32], a: f32, y: &mut [f32]) {
+        y.iter_mut().zip(x).for_each(|(y, x)| *y += a * x);
+    }
+}
+
+best_instructions! {
+    /// `y = a x + b z`.
+    fn blend_row(x: &[f32], a: f32, z: &[f32], b: f32, y: &mut [f32]) {
+        for ((y, x), z) in y.iter_mut().zip(x).zip(z) {
+            *y = a * x + b * z;
+        }
+    }
+}
+
+/// Pixels whose softmax is taken at once, each in a lane of its own.
+const PIXELS: usize = 64;
+
+best_instructions! {
+    /// Softmax over `rows` at each position, in place, after `add[row]` was added to each row.
+    fn softmax_rows(rows: &mut [&mut [f32]], add: &[f32]) {
+        let n = rows.first().map_or(0, |row| row.len());
+        for start in (0..n).step_by(PIXELS) {
+            let here = start..n.min(start + PIXELS);
+            let (mut largest, mut sums) = ([f32::NEG_INFINITY; PIXELS], [0f32; PIXELS]);
+            for (row, add) in rows.iter_mut().zip(add) {
+                for (x, largest) in row[here.clone()].iter_mut().zip(&mut largest) {
+                    *x += add;
+                    *largest = if *x > *largest { *x } else { *largest };
+                }
+            }
+            for row in rows.iter_mut() {
+                for ((x, largest), sum) in row[here.clone()].iter_mut().zip(&largest).zip(&mut sums) {
+                    let difference = *x - largest;
+                    // `exp` stops at its smallest value; what is excluded has no weight at all.
+                    *x = if difference < -87. { 0. } else { exp(difference) };
+                    *sum += *x;
+                }
+            }
+            for row in rows.iter_mut() {
+                row[here.clone()].iter_mut().zip(&sums).for_each(|(x, sum)| *x /= sum);
+            }
+        }
+    }
+}
+
+best_instructions! {
+    /// The softmax's gradient, in place of its result's: `d = y (d - sum_rows y d)`.
+    fn softmax_gradient_rows(y: &[&[f32]], d: &mut [&mut [f32]]) {
+        let n = y.first().map_or(0, |row| row.len());
+        for start in (0..n).step_by(PIXELS) {
+            let here = start..n.min(start + PIXELS);
+            let mut sums = [0f32; PIXELS];
+            for (y, d) in y.iter().zip(d.iter()) {
+                for ((y, d), sum) in y[here.clone()].iter().zip(&d[here.clone()]).zip(&mut sums) {
+                    *sum += y * d;
+                }
+            }
+            for (y, d) in y.iter().zip(d.iter_mut()) {
+                for ((y, d), sum) in y[here.clone()].iter().zip(&mut d[here.clone()]).zip(&sums) {
+                    *d = y * (*d - sum);
+                }
+            }
+        }
+    }
+}
+
+best_instructions! {
+    /// The larger of both, in place; NaN counts as larger.
+    fn max_row(x: &[f32], y: &mut [f32]) {
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = if *x > *y || x.is_nan() { *x } else { *y });
+    }
+}
+
+best_instructions! {
+    /// One step of Adam.
+    fn adam_row(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], step: AdamStep) {
+        // Complements in f64 first: 1 - 0.999 loses four digits in f32.
+        let (keep_m, take_m) = (step.betas.0 as f32, (1. - step.betas.0) as f32);
+        let (keep_v, take_v) = (step.betas.1 as f32, (1. - step.betas.1) as f32);
+        let (rate, root, eps) = (step.rate as f32, step.root as f32, step.eps as f32);
+        let scale = step.scale as f32;
+        for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+            let g = g * scale;
+            *m = keep_m * *m + take_m * g;
+            *v = keep_v * *v + take_v * g * g;
+            *p -= rate * *m / (v.sqrt() / root + eps);
+        }
+    }
+}
+
+best_instructions! {
+    /// `a = keep a + take x`.
+    fn average_row(a: &mut [f32], x: &[f32], keep: f32, take: f32) {
+        a.iter_mut().zip(x).for_each(|(a, x)| *a = keep * *a + take * x);
     }
 }
 

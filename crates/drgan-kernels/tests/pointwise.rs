@@ -24,8 +24,8 @@ fn batch_norm_on_many_shapes() {
                 &format!("batch_norm {shape:?} {act:?}"),
                 &inputs,
                 5e-5,
-                |t| Ok(batch_norm(&t[0], &t[1], &t[2], 1e-5, act)?.y),
-                |t| Ok(reference::batch_norm(&t[0], &t[1], &t[2], 1e-5, act)?.y),
+                |t| Ok(batch_norm(&t[0], &t[1], &t[2], 1e-5, act, None)?.y),
+                |t| Ok(reference::batch_norm(&t[0], &t[1], &t[2], 1e-5, act, None)?.y),
             );
         }
     }
@@ -35,7 +35,7 @@ fn batch_norm_on_many_shapes() {
 fn batch_norm_gives_detached_statistics() {
     let x = Var::from_tensor(&(random(&[3, 4, 5, 7], 1) * 3.).unwrap()).unwrap();
     let (w, b) = (random(&[4], 2), random(&[4], 3));
-    let n = batch_norm(&x, &w, &b, 1e-5, Activation::Identity).unwrap();
+    let n = batch_norm(&x, &w, &b, 1e-5, Activation::Identity, None).unwrap();
     assert!(!n.mean.track_op() && !n.var.track_op());
     let rows = x.transpose(0, 1).unwrap().reshape((4, 105)).unwrap().to_dtype(DType::F64).unwrap();
     assert_close("mean", &n.mean, &rows.mean(1).unwrap(), 1e-6);
@@ -48,7 +48,7 @@ fn one_value_a_channel_is_an_error() {
     let (w, b) = (random(&[4], 2), random(&[4], 3));
     for shape in [&[1, 4][..], &[1, 4, 1, 1]] {
         let error =
-            batch_norm(&random(shape, 1), &w, &b, 1e-5, Activation::Identity).unwrap_err().to_string();
+            batch_norm(&random(shape, 1), &w, &b, 1e-5, Activation::Identity, None).unwrap_err().to_string();
         assert!(error.contains("batch_norm: x"), "{error}");
     }
 }
@@ -114,7 +114,7 @@ fn an_odd_number_of_channels_has_no_gate() {
     assert!(activate(&x, Activation::Glu).unwrap_err().to_string().contains("even number of channels"));
     let v = random(&[3], 1);
     assert!(scale_shift(&x, &v, &v, Activation::Glu).is_err());
-    assert!(batch_norm(&x, &v, &v, 1e-5, Activation::Glu).is_err());
+    assert!(batch_norm(&x, &v, &v, 1e-5, Activation::Glu, None).is_err());
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn references_agree_with_finite_differences() {
     let (w, b) = (random(&[4], 2), random(&[4], 3));
     for act in ACTIVATIONS {
         assert_differences(&format!("batch_norm {act:?}"), &[x.clone(), w.clone(), b.clone()], |t| {
-            Ok(reference::batch_norm(&t[0], &t[1], &t[2], 1e-3, act)?.y)
+            Ok(reference::batch_norm(&t[0], &t[1], &t[2], 1e-3, act, None)?.y)
         });
         assert_differences(&format!("scale_shift {act:?}"), &[x.clone(), w.clone(), b.clone()], |t| {
             reference::scale_shift(&t[0], &t[1], &t[2], act)

@@ -1,15 +1,12 @@
 //! Semantic Disentangling Loss (SPEC, Objectives).
 use crate::math::softplus;
-use candle_core::{D, Tensor};
-use drgan_tensor::{Error, Result, expect_shape};
+use candle_core::Tensor;
+use drgan_tensor::{Error, Result, expect_shape, ops};
 
 /// Mean and standard deviation `sqrt(var + 1e-8)` (population) of each channel over batch and space, `(C,)` both.
 fn statistics(x: &Tensor) -> Result<(Tensor, Tensor)> {
-    let (b, c, h, w) = x.dims4()?;
-    let x = x.reshape((b, c, h * w))?;
-    let mean = x.mean_keepdim(D::Minus1)?.mean_keepdim(0)?;
-    let var = x.broadcast_sub(&mean)?.sqr()?.mean(D::Minus1)?.mean(0)?;
-    Ok((mean.flatten_all()?, (var + 1e-8)?.sqrt()?))
+    let (mean, var) = ops::moments(x)?;
+    Ok((mean, (var + 1e-8)?.sqrt()?))
 }
 
 /// `sqrt(sum (a - b)^2 + 1e-12)`.

@@ -1,6 +1,7 @@
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::Conv2d;
+use drgan_tensor::ops;
 use drgan_tensor::{Error, Result, expect_shape};
 
 /// Word attention (WAM): every pixel of a feature map reads the words it looks like.
@@ -17,9 +18,6 @@ pub struct WordAttention {
     channels: usize,
     text_dim: usize,
 }
-
-/// What a padding word's score is lowered by: `exp` of it is 0 in every float type, its sum with a score is finite.
-const EXCLUDED: f64 = -1e9;
 
 impl WordAttention {
     /// Words of `text_dim` channels, maps of `channels`.
@@ -47,7 +45,7 @@ impl WordAttention {
     pub fn attend(&self, h: &Tensor, words: &Tensor, mask: &Tensor) -> Result<(Tensor, Tensor)> {
         let c = self.channels;
         expect_shape("WordAttention: h", h, &[None, Some(c), None, None], &format!("(B, C = {c}, H, W)"))?;
-        let (b, _, height, width) = h.dims4()?;
+        let b = h.dim(0)?;
         let expected = format!("(B = {b}, D = {}, T >= 1)", self.text_dim);
         expect_shape("WordAttention: words", words, &[Some(b), Some(self.text_dim), None], &expected)?;
         let t = words.dim(2)?;
@@ -57,15 +55,7 @@ impl WordAttention {
         }
         expect_shape("WordAttention: mask", mask, &[Some(b), Some(t)], &format!("(B = {b}, T = {t})"))?;
 
-        let padding = mask.to_dtype(h.dtype())?.unsqueeze(1)?; // (B, 1, T)
         let w = self.conv_context.forward(&words.unsqueeze(3)?)?.squeeze(3)?; // (B, C, T)
-        let w = w.broadcast_mul(&padding.affine(-1., 1.)?)?;
-        let pixels = h.flatten_from(2)?.transpose(1, 2)?; // (B, HW, C)
-        let scores = pixels.matmul(&w)?.broadcast_add(&(padding * EXCLUDED)?)?; // (B, HW, T)
-        // The largest score is a constant: the softmax does not change with it, so neither does its gradient.
-        let scores = scores.broadcast_sub(&scores.detach().max_keepdim(2)?)?.exp()?;
-        let theta = scores.broadcast_div(&scores.sum_keepdim(2)?)?.transpose(1, 2)?; // (B, T, HW)
-        let context = w.contiguous()?.matmul(&theta)?.reshape((b, c, height, width))?;
-        Ok((context, theta.reshape((b, t, height, width))?))
+        Ok(ops::word_attention(h, &w, mask)?)
     }
 }

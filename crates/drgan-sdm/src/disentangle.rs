@@ -2,7 +2,7 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer};
 use drgan_tensor::ops::{Activation, Precision};
-use drgan_tensor::{Ctx, Form, Result, expect_shape};
+use drgan_tensor::{Ctx, Division, Form, Result, expect_shape};
 use serde::{Deserialize, Serialize};
 
 /// How a mask is made of a feature map.
@@ -36,17 +36,6 @@ pub struct Disentangle {
     layers: [ConvLayer; 2],
     logit_scale: f64,
     channels: usize,
-}
-
-/// Both parts and the mask between them, each `(B, C, H, W)`.
-#[derive(Clone, Debug)]
-pub struct Split {
-    /// `x * mask`.
-    pub key: Tensor,
-    /// `x - key`.
-    pub non_key: Tensor,
-    /// In `[0, 1]`.
-    pub mask: Tensor,
 }
 
 impl Disentangle {
@@ -83,19 +72,14 @@ impl Disentangle {
     }
 
     /// # Shapes
-    /// `x` `(B, C, H, W)`; all three results the same.
+    /// `x` `(B, C, H, W)`; all parts of the result the same.
     ///
     /// # Errors
     /// Another number of channels; in the released form in training, fewer than two values a channel.
-    pub fn split(&self, x: &Tensor, ctx: &Ctx) -> Result<Split> {
+    pub fn split(&self, x: &Tensor, ctx: &Ctx) -> Result<Division> {
         let c = self.channels;
         expect_shape("Disentangle: x", x, &[None, Some(c), None, None], &format!("(B, C = {c}, H, W)"))?;
         let logits = self.layers.iter().try_fold(x.clone(), |x, layer| layer.forward(&x, ctx))?;
-        // A factor of 1 would cost a pass over the map.
-        let logits = if self.logit_scale == 1. { logits } else { (logits * self.logit_scale)? };
-        let mask = candle_nn::ops::sigmoid(&logits)?;
-        let key = (x * &mask)?;
-        let non_key = (x - &key)?;
-        Ok(Split { key, non_key, mask })
+        Division::new(x, &logits, self.logit_scale)
     }
 }

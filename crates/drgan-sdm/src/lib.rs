@@ -17,7 +17,7 @@ mod stage;
 pub use attention::WordAttention;
 pub use condition::init_condition;
 pub use config::{ConditionInit, GeneratorConfig, RealImageConfig};
-pub use disentangle::{Disentangle, MaskConfig, Split};
+pub use disentangle::{Disentangle, MaskConfig};
 pub use generator::StageGenerator;
 pub use image_head::ImageHead;
 pub use real_image::RealImagePath;

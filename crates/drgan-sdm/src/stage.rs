@@ -116,14 +116,7 @@ impl NextStage {
         Ok(NextFeatures {
             features: self.upsample.forward(&joint, ctx)?,
             attention,
-            disentangled: Disentangled {
-                key_image: image.key,
-                non_key_image: image.non_key,
-                key_context: context.key,
-                non_key_context: context.non_key,
-                mask_image: image.mask,
-                mask_context: context.mask,
-            },
+            disentangled: Disentangled { image, context },
         })
     }
 }

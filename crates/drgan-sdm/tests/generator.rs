@@ -67,8 +67,10 @@ fn shapes_follow_the_base_side() -> Result<()> {
             assert_eq!((stage.attention.is_some(), stage.disentangled.is_some()), (i > 0, i > 0));
             if let (Some(attention), Some(d)) = (&stage.attention, &stage.disentangled) {
                 assert_eq!(attention.dims(), [2, 3, side / 2, side / 2]);
-                for map in [&d.key_image, &d.non_key_image, &d.mask_image, &d.key_context, &d.mask_context] {
-                    assert_eq!(map.dims(), [2, cfg.ngf, side / 2, side / 2]);
+                for part in [&d.image, &d.context] {
+                    for map in [part.key.clone(), part.non_key()?, part.mask()?] {
+                        assert_eq!(map.dims(), [2, cfg.ngf, side / 2, side / 2]);
+                    }
                 }
             }
         }
@@ -173,7 +175,10 @@ fn every_parameter_learns_and_the_gradient_is_right() -> Result<()> {
         let out = generator.generate_with(z, Some(&eps), &text, &ctx)?;
         let pictures =
             out.stages.iter().map(|s| Ok(s.image.powf(3.)?.sum_all()?)).collect::<Result<Vec<_>>>()?;
-        let parts = out.stages[1].disentangled.as_ref().map(|d| d.non_key_context.sqr()?.sum_all());
+        let parts = out.stages[1]
+            .disentangled
+            .as_ref()
+            .map(|d| -> Result<Tensor> { Ok(d.context.non_key()?.sqr()?.sum_all()?) });
         let sum = Tensor::stack(&pictures, 0)?.sum_all()?;
         Ok(match parts.transpose()? {
             Some(parts) => (sum + parts)?,

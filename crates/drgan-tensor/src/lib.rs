@@ -29,8 +29,8 @@ pub use form::Form;
 pub use params::{Kind, ParamStore, fnv1a};
 pub use roles::{Discriminator, FromConfig, Generator, ImageEncoder, TextEncoder};
 pub use values::{
-    DiscriminatorOutput, Disentangled, Gaussian, GeneratorOutput, ImageFeatures, StageOutput, TextFeatures,
-    TokenBatch,
+    DiscriminatorOutput, Disentangled, Division, Gaussian, GeneratorOutput, ImageFeatures, StageOutput,
+    TextFeatures, TokenBatch,
 };
 
 /// The README's example, compiled and run with the documentation's.

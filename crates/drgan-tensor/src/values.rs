@@ -1,4 +1,4 @@
-use crate::Result;
+use crate::{Result, ops};
 use candle_core::Tensor;
 
 /// A padded batch of captions.
@@ -58,21 +58,51 @@ impl Gaussian {
     }
 }
 
-/// The Semantic Disentangling Module's view of one stage; every map `(B, C, H, W)`.
+/// A feature map x divided by a mask `M = sigmoid(k logits)` into what the caption speaks of and the rest; every map
+/// `(B, C, H, W)`. Only the key part is at hand: sampling needs no more.
+#[derive(Clone, Debug)]
+pub struct Division {
+    /// `x M`.
+    pub key: Tensor,
+    whole: Tensor,
+    logits: Tensor,
+    scale: f64,
+}
+
+impl Division {
+    /// Of `whole`, x; `scale`, k.
+    ///
+    /// # Errors
+    /// Shapes that differ.
+    pub fn new(whole: &Tensor, logits: &Tensor, scale: f64) -> Result<Self> {
+        let key = ops::gate(whole, logits, scale)?;
+        Ok(Self { key, whole: whole.clone(), logits: logits.clone(), scale })
+    }
+
+    /// `x (1 - M)`, what the key part leaves of x; computed now.
+    ///
+    /// # Errors
+    /// Whatever the device reports.
+    pub fn non_key(&self) -> Result<Tensor> {
+        Ok(ops::gate(&self.whole, &self.logits, -self.scale)?)
+    }
+
+    /// M, in `[0, 1]`; computed now.
+    ///
+    /// # Errors
+    /// Whatever the device reports.
+    pub fn mask(&self) -> Result<Tensor> {
+        Ok(ops::gate(&self.logits.ones_like()?, &self.logits, self.scale)?)
+    }
+}
+
+/// The Semantic Disentangling Module's view of one stage.
 #[derive(Clone, Debug)]
 pub struct Disentangled {
-    /// H+ = H * M^H.
-    pub key_image: Tensor,
-    /// H- = H - H+.
-    pub non_key_image: Tensor,
-    /// Q+ = Q * M^Q.
-    pub key_context: Tensor,
-    /// Q- = Q - Q+.
-    pub non_key_context: Tensor,
-    /// M^H, in `[0, 1]`.
-    pub mask_image: Tensor,
-    /// M^Q, in `[0, 1]`.
-    pub mask_context: Tensor,
+    /// Of H: H+ and H-.
+    pub image: Division,
+    /// Of Q: Q+ and Q-.
+    pub context: Division,
 }
 
 /// One generator stage: the picture, and what losses and viewers want to see of how it came about.

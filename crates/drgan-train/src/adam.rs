@@ -2,14 +2,11 @@
 use candle_core::{
     CpuStorage, DType, Device, InplaceOp2, Layout, Storage, Tensor, Var, WithDType, backprop::GradStore,
 };
+use drgan_tensor::ops::optimize::{self, AdamStep};
 use drgan_tensor::{Error, Kind, ParamStore, Result};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-
-/// Elements a task of the thread pool updates; fixed, so that sums do not depend on the number of threads.
-const CHUNK: usize = 1 << 15;
 
 /// Hyperparameters of [`Adam`]; the defaults are the paper's (section 4.1, SPEC 'Training').
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,37 +32,20 @@ enum Moments {
     F64(Vec<f64>, Vec<f64>),
 }
 
-/// The numbers of one step that all elements share.
-#[derive(Clone, Copy, Debug)]
-struct Coefficients {
-    b1: f64,
-    b2: f64,
-    lr: f64,
-    root_c2: f64,
-    eps: f64,
-    grad_scale: f64,
-}
-
-impl Coefficients {
-    fn apply<T: WithDType>(&self, p: &mut [T], g: &[T], m: &mut [T], v: &mut [T]) {
-        let Self { b1, b2, lr, root_c2, eps, grad_scale } = *self;
-        let chunks = p.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
-        chunks.zip(m.par_chunks_mut(CHUNK)).zip(v.par_chunks_mut(CHUNK)).for_each(|(((p, g), m), v)| {
-            for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-                let g = g.to_f64() * grad_scale;
-                let m1 = b1 * m.to_f64() + (1. - b1) * g;
-                let v1 = b2 * v.to_f64() + (1. - b2) * g * g;
-                *p = T::from_f64(p.to_f64() - lr * m1 / (v1.sqrt() / root_c2 + eps));
-                *m = T::from_f64(m1);
-                *v = T::from_f64(v1);
-            }
-        });
+/// [`optimize::adam`] in f64, which nothing is trained in but tests.
+fn adam_f64(p: &mut [f64], g: &[f64], m: &mut [f64], v: &mut [f64], k: AdamStep) {
+    let AdamStep { betas: (b1, b2), rate, root, eps, scale } = k;
+    for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+        let g = g * scale;
+        *m = b1 * *m + (1. - b1) * g;
+        *v = b2 * *v + (1. - b2) * g * g;
+        *p -= rate * *m / (v.sqrt() / root + eps);
     }
 }
 
 /// One tensor's update; candle lends the parameter mutably, the moments ride along.
 struct Update<'a> {
-    k: Coefficients,
+    k: AdamStep,
     moments: Mutex<&'a mut Moments>,
 }
 
@@ -93,10 +73,10 @@ impl InplaceOp2 for Update<'_> {
         let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
         match (p, g, &mut **moments) {
             (CpuStorage::F32(p), CpuStorage::F32(g), Moments::F32(m, v)) => {
-                self.k.apply(&mut p[sp], &g[sg], m, v);
+                optimize::adam(&mut p[sp], &g[sg], m, v, self.k);
             }
             (CpuStorage::F64(p), CpuStorage::F64(g), Moments::F64(m, v)) => {
-                self.k.apply(&mut p[sp], &g[sg], m, v);
+                adam_f64(&mut p[sp], &g[sg], m, v, self.k);
             }
             _ => candle_core::bail!("adam: parameter, gradient and moments must share one type, f32 or f64"),
         }
@@ -193,13 +173,12 @@ impl Adam {
         self.step += 1;
         let (b1, b2) = self.cfg.betas;
         let t = self.step as f64;
-        let k = Coefficients {
-            b1,
-            b2,
-            lr: self.cfg.lr * lr_scale / (1. - b1.powf(t)),
-            root_c2: (1. - b2.powf(t)).sqrt(),
+        let k = AdamStep {
+            betas: (b1, b2),
+            rate: self.cfg.lr * lr_scale / (1. - b1.powf(t)),
+            root: (1. - b2.powf(t)).sqrt(),
             eps: self.cfg.eps,
-            grad_scale,
+            scale: grad_scale,
         };
         for s in &mut self.slots {
             let Some(g) = grads.get(&s.var) else { continue };
@@ -274,13 +253,9 @@ fn sum_of_squares(g: &Tensor) -> Result<f64> {
     let g = g.detach().to_device(&Device::Cpu)?.contiguous()?;
     let (storage, layout) = g.storage_and_layout();
     let span = span(layout)?;
-    fn sum<T: WithDType>(x: &[T]) -> f64 {
-        let chunk = |c: &[T]| c.iter().map(|x| x.to_f64() * x.to_f64()).sum::<f64>();
-        x.par_chunks(CHUNK).map(chunk).collect::<Vec<_>>().iter().sum()
-    }
     match &*storage {
-        Storage::Cpu(CpuStorage::F32(x)) => Ok(sum(&x[span])),
-        Storage::Cpu(CpuStorage::F64(x)) => Ok(sum(&x[span])),
+        Storage::Cpu(CpuStorage::F32(x)) => Ok(optimize::sum_of_squares(&x[span])),
+        Storage::Cpu(CpuStorage::F64(x)) => Ok(x[span].iter().map(|x| x * x).sum()),
         _ => Err(candle_core::Error::Msg("grad_norm: gradients must be f32 or f64".into()).into()),
     }
 }

@@ -1,21 +1,12 @@
 //! The average of a network that pictures are drawn with.
 use crate::adam::span;
-use candle_core::{CpuStorage, InplaceOp2, Layout, Var, WithDType};
+use candle_core::{CpuStorage, InplaceOp2, Layout, Var};
+use drgan_tensor::ops::optimize;
 use drgan_tensor::{Error, ParamStore, Result};
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// `a = d a + (1 - d) x`, in place.
 struct Blend(f64);
-
-impl Blend {
-    fn apply<T: WithDType>(&self, a: &mut [T], x: &[T]) {
-        let d = self.0;
-        a.par_iter_mut().with_min_len(1 << 15).zip(x).for_each(|(a, x)| {
-            *a = T::from_f64(d * a.to_f64() + (1. - d) * x.to_f64());
-        });
-    }
-}
 
 impl InplaceOp2 for Blend {
     fn name(&self) -> &'static str {
@@ -31,8 +22,10 @@ impl InplaceOp2 for Blend {
     ) -> candle_core::Result<()> {
         let (sa, sx) = (span(la)?, span(lx)?);
         match (a, x) {
-            (CpuStorage::F32(a), CpuStorage::F32(x)) => self.apply(&mut a[sa], &x[sx]),
-            (CpuStorage::F64(a), CpuStorage::F64(x)) => self.apply(&mut a[sa], &x[sx]),
+            (CpuStorage::F32(a), CpuStorage::F32(x)) => optimize::average(&mut a[sa], &x[sx], self.0),
+            (CpuStorage::F64(a), CpuStorage::F64(x)) => {
+                a[sa].iter_mut().zip(&x[sx]).for_each(|(a, x)| *a = self.0 * *a + (1. - self.0) * x);
+            }
             _ => candle_core::bail!("ema: both networks must share one type, f32 or f64"),
         }
         Ok(())

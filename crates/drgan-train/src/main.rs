@@ -1,13 +1,15 @@
 //! The `drgan` binary: parses the command line, wires events to the terminal, prints what a command found.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
 use clap::Parser;
+use drgan_tensor::ops::Recycle;
 use drgan_train::cli::{Cli, Command};
 use drgan_train::commands;
+use mimalloc::MiMalloc;
 
-/// Training allocates and frees maps of several MiB thousands of times a second; the system's allocator would give
-/// each back to the kernel and fault it in again.
+/// Training allocates and frees maps of many MiB all the time; other allocators give each back to the system and have it
+/// cleared again.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Recycle<MiMalloc> = Recycle::new(MiMalloc);
 
 fn main() -> std::process::ExitCode {
     drgan_tensor::ops::keep_candle_on_one_thread();

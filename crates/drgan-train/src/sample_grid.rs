@@ -72,8 +72,8 @@ fn sample_cells(
         }
     }
     if let Some(split) = &finest.disentangled {
-        for (mask, name) in [(&split.mask_image, "image mask"), (&split.mask_context, "text mask")] {
-            let image = grid::heat_overlay(&picture, &channel_mean(&mask.get(i)?)?)?;
+        for (division, name) in [(&split.image, "image mask"), (&split.context, "text mask")] {
+            let image = grid::heat_overlay(&picture, &channel_mean(&division.mask()?.get(i)?)?)?;
             cells.push(Cell { image, label: Some(name.to_owned()) });
         }
     }

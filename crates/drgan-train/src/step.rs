@@ -2,17 +2,18 @@
 //!
 //! The generator's pictures are computed once. Each stage's discriminator then learns from them as constants and,
 //! already improved, tells the generator what to change: the gradient of its verdict (and of DAL) with respect to
-//! the picture. These branches, and the DAMSM's, know nothing of each other and run side by side. The generator's
-//! own backward pass starts from the sum of `<picture_i, gradient_i>`, whose gradient is theirs by the chain rule,
+//! the picture. These branches, and the DAMSM's, know nothing of each other: their order does not matter, and small ones
+//! run side by side. The generator's own backward pass starts from the sum of `<picture_i, gradient_i>`, whose gradient is theirs by the chain rule,
 //! plus the objectives that look inside it (SDL, RIRM, KL).
 use crate::adam::Adam;
 use crate::config::LossConfig;
 use crate::error::TrainError;
+use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use drgan_losses::damsm::{self, Gammas};
 use drgan_losses::{adversarial, dal, dnm, kl, reconstruction, sdl};
 use drgan_sdm::RealImagePath;
-use drgan_tensor::{Ctx, Discriminator, Generator, ImageEncoder, Mode, TextFeatures, ops};
+use drgan_tensor::{Ctx, Discriminator, Generator, GeneratorOutput, ImageEncoder, Mode, TextFeatures, ops};
 use rayon::prelude::*;
 
 /// What one step reads.
@@ -91,21 +92,7 @@ pub fn step(
     let made = hero.generator.generate(&z, &batch.text, &mut hero.ctx)?;
     let finest = made.stages.len() - 1;
 
-    let (verdicts, matching) = rayon::join(
-        || -> Result<Vec<Verdict>, TrainError> {
-            // Fine to coarse: the longest branch first.
-            let stages = adversaries.par_iter_mut().enumerate().rev();
-            let judged: Vec<_> = stages
-                .map(|(i, adversary)| {
-                    adversary.step(&made.stages[i].image, &batch.images[i], batch, judge, lr_scale)
-                })
-                .collect();
-            judged.into_iter().rev().collect()
-        },
-        || match_captions(&made.stages[finest].image, batch, judge),
-    );
-    let (verdicts, matching) = (verdicts?, matching?);
-
+    let (verdicts, matching) = judged(&made, adversaries, judge, batch, lr_scale)?;
     let mut scalars = Vec::new();
     let mut total = Tensor::zeros((), z.dtype(), z.device())?;
     for (stage, verdict) in verdicts.into_iter().enumerate() {
@@ -118,30 +105,99 @@ pub fn step(
     }
     scalars.extend(matching.scalars);
 
+    let mut mirrors = None;
     for stage in 1..=finest {
         let Some(split) = &made.stages[stage].disentangled else { continue };
-        let real = &batch.images[stage - 1];
-        let h_star = hero.real_image.encode(stage, real, &hero.ctx)?;
-        let mirrored = hero.generator.decode(stage - 1, &h_star, &hero.ctx)?;
-        let rirm = reconstruction(&mirrored, real)?;
-        let image = sdl::semantic_disentangling(&split.key_image, &split.non_key_image, &h_star)?;
-        let context = sdl::semantic_disentangling(&split.key_context, &split.non_key_context, &h_star)?;
-        let side = real.dim(2)?;
+        let (mirror, l) = (hero.reflect(stage, &batch.images[stage - 1], judge.loss)?, judge.loss);
+        let image = sdl::semantic_disentangling(&split.image.key, &split.image.non_key()?, &mirror.h_star)?;
+        let context =
+            sdl::semantic_disentangling(&split.context.key, &split.context.non_key()?, &mirror.h_star)?;
+        let side = batch.images[stage - 1].dim(2)?;
         scalars.push((format!("sdl{side}"), scalar(&(&image + &context)?)?));
-        scalars.push((format!("rirm{side}"), scalar(&rirm)?));
-        let l = judge.loss;
-        total = (total + ((image * l.sdl_image)? + ((context * l.sdl_context)? + (rirm * l.rirm)?)?)?)?;
+        scalars.push((format!("rirm{side}"), mirror.loss));
+        total = (total + ((image * l.sdl_image)? + (context * l.sdl_context)?)?)?;
+        mirrors = add(mirrors, mirror.gradients)?;
     }
     let condition = kl(&made.condition)?;
     scalars.push(("kl".into(), scalar(&condition)?));
     total = (total + (condition * judge.loss.condition_kl)?)?;
     refuse_non_finite(&scalars)?;
+    drop(made);
 
-    let gradients = total.backward()?;
+    let mut gradients = total.backward()?;
+    drop(total);
+    if let Some(mirrors) = mirrors {
+        gradients.extend(mirrors)?;
+    }
     refuse_non_finite(&[("gradient of the generator".into(), hero.opt.grad_norm(&gradients)? as f32)])?;
     hero.opt.step(&gradients, lr_scale)?;
     hero.real_image_opt.step(&gradients, lr_scale)?;
     Ok(scalars)
+}
+
+/// Pictures of this side on fill the cores by themselves; smaller ones do so side by side.
+const LARGE: usize = 128;
+
+/// The verdicts of every discriminator, coarse to fine, and of the DAMSM. Nothing of their graphs is left. Branches of
+/// large pictures run one after another, so that the memory they need does not add up.
+fn judged(
+    made: &GeneratorOutput,
+    adversaries: &mut [Adversary],
+    judge: &Judge<'_>,
+    batch: &StepBatch,
+    lr_scale: f64,
+) -> Result<(Vec<Verdict>, Verdict), TrainError> {
+    let finest = made.stages.len() - 1;
+    let alone = made.stages[finest].image.dim(2)? >= LARGE;
+    let one = |(i, adversary): (usize, &mut Adversary)| {
+        adversary.step(&made.stages[i].image, &batch.images[i], batch, judge, lr_scale)
+    };
+    let matching = || match_captions(&made.stages[finest].image, batch, judge);
+    if alone {
+        let verdicts = adversaries.iter_mut().enumerate().map(one).collect::<Result<_, _>>()?;
+        return Ok((verdicts, matching()?));
+    }
+    let (verdicts, matching) = rayon::join(
+        || -> Result<Vec<Verdict>, TrainError> {
+            // Fine to coarse: the longest branch first.
+            let judged: Vec<_> = adversaries.par_iter_mut().enumerate().rev().map(one).collect();
+            judged.into_iter().rev().collect()
+        },
+        matching,
+    );
+    Ok((verdicts?, matching?))
+}
+
+/// What the real image path makes of real pictures.
+struct Mirror {
+    /// H*, a constant.
+    h_star: Tensor,
+    /// How far the picture decoded from H* is from the real one.
+    loss: f32,
+    /// Of that, weighed, for the real image path and for the generator's image head.
+    gradients: GradStore,
+}
+
+impl Protagonist {
+    /// The RIRM of `stage`, with its backward pass: its graph shares nothing with the generator's, so it need not live as long.
+    fn reflect(&self, stage: usize, real: &Tensor, l: &LossConfig) -> Result<Mirror, TrainError> {
+        let h_star = self.real_image.encode(stage, real, &self.ctx)?;
+        let mirrored = self.generator.decode(stage - 1, &h_star, &self.ctx)?;
+        let rirm = reconstruction(&mirrored, real)?;
+        let loss = scalar(&rirm)?;
+        Ok(Mirror { h_star: h_star.detach(), loss, gradients: (rirm * l.rirm)?.backward()? })
+    }
+}
+
+/// The sum of two sets of gradients.
+fn add(to: Option<GradStore>, more: GradStore) -> Result<Option<GradStore>, TrainError> {
+    Ok(Some(match to {
+        Some(mut sum) => {
+            sum.extend(more)?;
+            sum
+        }
+        None => more,
+    }))
 }
 
 /// Whether the networks still give numbers, and gradients: what a checkpoint is held to before it becomes the last good

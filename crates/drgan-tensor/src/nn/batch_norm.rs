@@ -55,11 +55,30 @@ impl BatchNorm {
     /// # Errors
     /// In training, fewer than two values a channel.
     pub fn forward(&self, x: &Tensor, act: Activation, ctx: &Ctx) -> Result<Tensor> {
+        self.normalise(x, act, None, ctx)
+    }
+
+    /// [`BatchNorm::forward`] with `plus` added behind the activation: the end of a residual block, in the same pass.
+    ///
+    /// # Shapes
+    /// `plus` as the result.
+    ///
+    /// # Errors
+    /// As [`BatchNorm::forward`]; another shape.
+    pub fn forward_plus(&self, x: &Tensor, act: Activation, plus: &Tensor, ctx: &Ctx) -> Result<Tensor> {
+        self.normalise(x, act, Some(plus), ctx)
+    }
+
+    fn normalise(&self, x: &Tensor, act: Activation, plus: Option<&Tensor>, ctx: &Ctx) -> Result<Tensor> {
         if !ctx.mode.batch_statistics() {
             let (scale, shift) = self.remembered()?;
-            return Ok(ops::scale_shift(x, &scale, &shift, act)?);
+            let y = ops::scale_shift(x, &scale, &shift, act)?;
+            return Ok(match plus {
+                Some(plus) => (y + plus)?,
+                None => y,
+            });
         }
-        let out = ops::batch_norm(x, &self.weight, &self.bias, self.eps, act)?;
+        let out = ops::batch_norm(x, &self.weight, &self.bias, self.eps, act, plus)?;
         if ctx.mode.remembers() {
             let n = (x.elem_count() / x.dim(1)?) as f64;
             remember(&self.running_mean, &out.mean)?;

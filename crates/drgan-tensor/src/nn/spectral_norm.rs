@@ -43,25 +43,15 @@ impl SpectralConv2d {
     /// # Errors
     /// `x` does not fit.
     pub fn forward(&self, x: &Tensor, ctx: &Ctx) -> Result<Tensor> {
-        let o = self.weight_bar.dim(0)?;
-        let w = self.weight_bar.reshape((o, ()))?; // (O, C k k)
         let (u, v) = if ctx.mode.remembers() && self.u.is_variable() {
-            let w = w.detach();
-            let v = normalize(&w.t()?.matmul(&self.u.detach().unsqueeze(1)?)?.squeeze(1)?)?;
-            let u = normalize(&w.matmul(&v.unsqueeze(1)?)?.squeeze(1)?)?;
+            let (u, v) = ops::power_iteration(&self.weight_bar, &self.u)?;
             Var::from_tensor(&self.u)?.set(&u)?;
             Var::from_tensor(&self.v)?.set(&v)?;
             (u, v)
         } else {
             (self.u.detach(), self.v.detach())
         };
-        let sigma = (w.matmul(&v.unsqueeze(1)?)?.squeeze(1)? * u)?.sum_all()?;
-        let weight = self.weight_bar.broadcast_div(&sigma)?;
+        let weight = ops::spectral_norm(&self.weight_bar, &u, &v)?;
         Ok(ops::conv2d(x, &weight, Some(&self.bias), self.spec)?)
     }
-}
-
-/// `x / (|x| + 1e-12)`.
-fn normalize(x: &Tensor) -> Result<Tensor> {
-    Ok(x.broadcast_div(&(x.sqr()?.sum_all()?.sqrt()? + 1e-12)?)?)
 }

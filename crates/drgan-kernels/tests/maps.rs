@@ -1,0 +1,217 @@
+//! Gates, attention, statistics, spectral norm, linear maps, resizing: fast against reference, reference against finite
+//! differences.
+mod common;
+
+use candle_core::{DType, Device, Result, Tensor};
+use common::{assert_close, assert_differences, assert_same, random};
+use drgan_kernels::{
+    Activation, batch_norm, gate, linear, max_pool2d, moments, optimize, power_iteration, reference,
+    resize_area, resize_bilinear, spectral_norm, word_attention,
+};
+
+const LAYER: f64 = 1e-5;
+
+#[test]
+fn gates_on_many_shapes() {
+    for shape in [&[2, 3, 5, 7][..], &[1, 1, 1, 1], &[1, 4, 90, 91], &[3, 17]] {
+        let inputs = [random(shape, 1), (random(shape, 2) * 3.).unwrap()];
+        for scale in [1., 0.25, -1.] {
+            assert_same(
+                &format!("gate {shape:?}, scale {scale}"),
+                &inputs,
+                LAYER,
+                |t| gate(&t[0], &t[1], scale),
+                |t| reference::gate(&t[0], &t[1], scale),
+            );
+        }
+    }
+    assert_differences("gate", &[random(&[2, 3, 4], 1), random(&[2, 3, 4], 2)], |t| {
+        reference::gate(&t[0], &t[1], 0.7)
+    });
+    let error = gate(&random(&[2, 3], 1), &random(&[3, 2], 2), 1.).unwrap_err().to_string();
+    assert!(error.contains("gate: logits: expected [2, 3]"), "{error}");
+}
+
+/// Both results side by side, so that both have a gradient.
+fn joined((a, b): (Tensor, Tensor)) -> Result<Tensor> {
+    Tensor::cat(&[a.flatten_all()?, b.flatten_all()?], 0)
+}
+
+/// 1 from each caption's own length on.
+fn padding(lens: &[usize], t: usize) -> Tensor {
+    let mask: Vec<u8> = lens.iter().flat_map(|n| (0..t).map(move |i| u8::from(i >= *n))).collect();
+    Tensor::from_vec(mask, (lens.len(), t), &Device::Cpu).unwrap()
+}
+
+#[test]
+fn attention_on_many_shapes() {
+    for (b, c, t, h, w, lens) in [
+        (2, 4, 3, 3, 5, &[3, 1][..]),
+        (1, 1, 1, 1, 1, &[1]),
+        (3, 5, 18, 7, 11, &[18, 4, 0]),
+        (2, 64, 40, 33, 34, &[40, 9]),
+    ] {
+        let inputs = [random(&[b, c, h, w], 1), random(&[b, c, t], 2)];
+        let mask = padding(lens, t);
+        assert_same(
+            &format!("attention of {c}x{h}x{w} to {lens:?} of {t}"),
+            &inputs,
+            5e-5,
+            |x| joined(word_attention(&x[0], &x[1], &mask)?),
+            |x| joined(reference::word_attention(&x[0], &x[1], &mask)?),
+        );
+    }
+    let mask = padding(&[3, 2], 3);
+    assert_differences("word_attention", &[random(&[2, 4, 2, 3], 1), random(&[2, 4, 3], 2)], |x| {
+        joined(reference::word_attention(&x[0], &x[1], &mask)?)
+    });
+    let error =
+        word_attention(&random(&[2, 4, 2, 3], 1), &random(&[2, 5, 3], 2), &mask).unwrap_err().to_string();
+    assert!(error.contains("word_attention: expected"), "{error}");
+}
+
+#[test]
+fn moments_on_many_shapes() {
+    for shape in [&[2, 3, 5, 7][..], &[1, 2, 1, 1], &[4, 5, 40, 33], &[3, 17]] {
+        let far = [(random(shape, 1) + 5.).unwrap()];
+        let what = format!("moments {shape:?}");
+        assert_same(&what, &far, LAYER, |t| joined(moments(&t[0])?), |t| joined(reference::moments(&t[0])?));
+    }
+    assert_differences("moments", &[random(&[2, 3, 4], 1)], |t| joined(reference::moments(&t[0])?));
+    assert!(moments(&random(&[0, 3, 2], 1)).is_err());
+}
+
+#[test]
+fn a_map_added_behind_the_normalisation() {
+    for (shape, act) in [
+        (&[2, 6, 5, 7][..], Activation::Identity),
+        (&[1, 4, 33, 31], Activation::LeakyRelu(0.2)),
+        (&[3, 8, 4, 4], Activation::Glu),
+        (&[5, 12], Activation::Glu),
+    ] {
+        let c = shape[1];
+        let mut out = shape.to_vec();
+        out[1] = act.channels_out(c);
+        let inputs = [random(shape, 1), random(&[c], 2), random(&[c], 3), random(&out, 4)];
+        assert_same(
+            &format!("batch_norm {shape:?} {act:?} plus a map"),
+            &inputs,
+            5e-5,
+            |t| Ok(batch_norm(&t[0], &t[1], &t[2], 1e-5, act, Some(&t[3]))?.y),
+            |t| Ok(reference::batch_norm(&t[0], &t[1], &t[2], 1e-5, act, Some(&t[3]))?.y),
+        );
+    }
+    let (x, v) = (random(&[2, 4, 3, 3], 1), random(&[4], 2));
+    let error = batch_norm(&x, &v, &v, 1e-5, Activation::Glu, Some(&x)).unwrap_err().to_string();
+    assert!(error.contains("plus: expected [2, 2, 3, 3]"), "{error}");
+}
+
+#[test]
+fn spectral_norm_on_many_shapes() {
+    for shape in [&[3, 2, 3, 3][..], &[1, 1, 1, 1], &[16, 70, 4, 4], &[7, 5]] {
+        let (o, k) = (shape[0], shape[1..].iter().product::<usize>());
+        let weight = random(shape, 1);
+        let (u, v) = power_iteration(&weight, &random(&[o], 2)).unwrap();
+        let exact = weight.to_dtype(DType::F64).unwrap();
+        let flat = exact.reshape((o, k)).unwrap();
+        let start = random(&[o], 2).to_dtype(DType::F64).unwrap();
+        let (want_u, want_v) = reference::power_iteration(&flat, &start).unwrap();
+        assert_close(&format!("u of {shape:?}"), &u, &want_u, LAYER);
+        assert_close(&format!("v of {shape:?}"), &v, &want_v, LAYER);
+        assert!(!u.track_op() && !v.track_op());
+        assert_same(
+            &format!("spectral_norm {shape:?}"),
+            &[weight],
+            5e-5,
+            |t| spectral_norm(&t[0], &u, &v),
+            |t| reference::spectral_norm(&t[0], &want_u, &want_v),
+        );
+    }
+    let (u, v) = [3, 8].map(|n| random(&[n], n as u64).to_dtype(DType::F64).unwrap()).into();
+    assert_differences("spectral_norm", &[random(&[3, 2, 4], 1)], |t| {
+        reference::spectral_norm(&t[0], &u, &v)
+    });
+    assert!(spectral_norm(&random(&[3, 2, 4], 1), &u, &u).is_err());
+    assert!(power_iteration(&random(&[3, 2, 4], 1), &v).is_err());
+}
+
+#[test]
+fn linear_on_many_shapes() {
+    for (b, inp, out) in [(2, 3, 5), (1, 1, 1), (4, 200, 1100), (7, 530, 9)] {
+        let inputs = [random(&[b, inp], 1), random(&[out, inp], 2)];
+        assert_same(
+            &format!("linear {b}x{inp} to {out}"),
+            &inputs,
+            LAYER,
+            |t| linear(&t[0], &t[1]),
+            |t| reference::linear(&t[0], &t[1]),
+        );
+    }
+    assert!(linear(&random(&[2, 3], 1), &random(&[3, 2], 2)).is_err());
+}
+
+#[test]
+fn resizing_on_many_shapes() {
+    for (h, w, to_h, to_w) in
+        [(5, 7, 11, 9), (8, 8, 3, 2), (1, 4, 3, 4), (6, 6, 6, 6), (4, 3, 1, 1), (40, 33, 57, 71)]
+    {
+        for align in [false, true] {
+            assert_same(
+                &format!("bilinear {h}x{w} to {to_h}x{to_w}, corners {align}"),
+                &[random(&[2, 3, h, w], 1)],
+                LAYER,
+                |t| resize_bilinear(&t[0], to_h, to_w, align),
+                |t| reference::resize_bilinear(&t[0], to_h, to_w, align),
+            );
+        }
+    }
+    for (h, w, to_h, to_w) in [(6, 9, 2, 3), (6, 8, 3, 2), (4, 4, 4, 4), (64, 64, 16, 16)] {
+        assert_same(
+            &format!("area {h}x{w} to {to_h}x{to_w}"),
+            &[random(&[2, 3, h, w], 1)],
+            LAYER,
+            |t| resize_area(&t[0], to_h, to_w),
+            |t| reference::resize_area(&t[0], to_h, to_w),
+        );
+    }
+    let x = [random(&[2, 2, 4, 6], 1)];
+    assert_differences("resize_bilinear", &x, |t| reference::resize_bilinear(&t[0], 7, 5, false));
+    assert_differences("resize_area", &x, |t| reference::resize_area(&t[0], 2, 3));
+}
+
+#[test]
+fn of_equal_pixels_the_first_has_the_gradient_and_a_lost_number_stays_visible() {
+    let x = candle_core::Var::zeros((1, 1, 3, 3), DType::F32, &Device::Cpu).unwrap();
+    let grads = max_pool2d(&x, 2, 1).unwrap().sum_all().unwrap().backward().unwrap();
+    let got = grads.get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert_eq!(got, [1., 1., 0., 1., 1., 0., 0., 0., 0.]);
+    let x = Tensor::new(&[[[[f32::NAN, 1.], [2., 3.]]]], &Device::Cpu).unwrap();
+    let y = max_pool2d(&x, 2, 2).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert!(y[0].is_nan(), "{y:?}");
+}
+
+#[test]
+fn the_optimizer_agrees_with_its_formula_in_f64() {
+    let n = 70_001;
+    let values = |seed| random(&[n], seed).to_vec1::<f32>().unwrap();
+    let (mut p, g) = (values(1), values(2));
+    let (mut m, mut v) = (values(3), values(4).iter().map(|x| x * x).collect::<Vec<_>>());
+    let before = (p.clone(), m.clone(), v.clone());
+    let step = optimize::AdamStep { betas: (0.5, 0.999), rate: 4e-4, root: 0.0316, eps: 1e-8, scale: 0.5 };
+    optimize::adam(&mut p, &g, &mut m, &mut v, step);
+    for i in 0..n {
+        let g = f64::from(g[i]) * 0.5;
+        let want_m = 0.5 * f64::from(before.1[i]) + 0.5 * g;
+        let want_v = 0.999 * f64::from(before.2[i]) + 0.001 * g * g;
+        let want = f64::from(before.0[i]) - 4e-4 * want_m / (want_v.sqrt() / 0.0316 + 1e-8);
+        let near = |got: f32, want: f64| (f64::from(got) - want).abs() <= 1e-6 * want.abs().max(1e-3);
+        assert!(near(m[i], want_m) && near(v[i], want_v) && near(p[i], want), "{i}: {} for {want}", p[i]);
+    }
+    optimize::average(&mut p, &g, 0.9);
+    let sum = optimize::sum_of_squares(&g);
+    let want: f64 = g.iter().map(|x| f64::from(*x).powi(2)).sum();
+    assert!((sum - want).abs() < 1e-6 * want, "{sum} for {want}");
+    let mut lost = g.clone();
+    lost[n - 1] = f32::NAN;
+    assert!(optimize::sum_of_squares(&lost).is_nan());
+}
