@@ -29,7 +29,7 @@ class Image:
 
 
 class Step:
-    """A training step. The first one's noise is given, so that its numbers can be compared."""
+    """A training step. The first ones' noise is given, so that their numbers can be compared."""
 
     def __init__(self, cfg: dict, inputs: dict):
         self.trainer, self.batch = Trainer(cfg), inputs
@@ -39,11 +39,7 @@ class Step:
         self.trainer.step(self.batch, {name: torch.randn_like(t) for name, t in self.noise.items()})
 
     def first(self) -> dict[str, Tensor]:
-        self.trainer.watched = {}
-        scalars = self.trainer.step(self.batch, self.noise)
-        found = self.trainer.watched | {f"loss.{name}": torch.tensor([value]) for name, value in scalars.items()}
-        self.trainer.watched = None
-        return found
+        return self.trainer.first(self.batch, self.noise)
 
 
 def build(row: str, cfg: dict, inputs: dict) -> Image | Step:

@@ -12,9 +12,10 @@ from fill import fill
 from generator import Generator, RealImagePath
 from layers import freeze
 
-# What the first step is compared by: a gradient near each end of every network.
+# What the first steps are compared by: gradients near each end of every network, and the update of the first of each.
 WATCHED = {
     "generator": ["ca_net.fc.weight", "h_net1.upsample1.1.weight", "h_net2.att.conv_context.weight", "img_net3.img.0.weight"],
+    "average": ["ca_net.fc.weight"],
     "real_image": ["h_net3.img_code_sxx.0.weight"],
     "discriminator": ["img_code_s16.0.module.weight_bar", "COND_DNET.outlogits.0.weight", "h_net1.fc.0.weight"],
 }
@@ -44,7 +45,7 @@ class Trainer:
         self.generator_opt = adam(self.generator, cfg["generator_opt"])
         self.real_image_opt = adam(self.real_image, cfg["generator_opt"])
         self.discriminator_opts = [adam(d, cfg["discriminator_opt"]) for d in self.discriminators]
-        self.watched: dict[str, Tensor] | None = None
+        self.gradients: dict[str, Tensor] | None = None
 
     def step(self, batch: dict, noise: dict) -> dict[str, float]:
         weight, scalars = self.cfg["loss"], {}
@@ -116,6 +117,29 @@ class Trainer:
         torch._foreach_lerp_(self.average_values, self.generator_values, 1 - decay)
 
     def _watch(self, kind: str, network: nn.Module, side: int | str = "") -> None:
-        if self.watched is not None:
+        if self.gradients is not None:
             for name in WATCHED[kind]:
-                self.watched[f"gradient.{kind}{side}.{name}"] = network.get_parameter(name).grad.clone()
+                self.gradients[f"gradient.{kind}{side}.{name}"] = network.get_parameter(name).grad.clone()
+
+    def first(self, batch: dict, noise: dict) -> dict[str, Tensor]:
+        """Two steps of the same noise, the first with learning rates of 0; see the Rust side."""
+        opts = [self.generator_opt, self.real_image_opt, *self.discriminator_opts]
+        groups = [group for opt in opts for group in opt.param_groups]
+        rates = [group["lr"] for group in groups]
+        for group in groups:
+            group["lr"] = 0.0
+        self.gradients = {}
+        found = {f"loss.{name}": torch.tensor([value]) for name, value in self.step(batch, noise).items()}
+        found |= self.gradients | {"gradient.average.ca_net.fc.weight": self.gradients["gradient.generator.ca_net.fc.weight"].clone()}
+        self.gradients = None
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate
+        old = self._weights()
+        found |= {f"second.{name}": torch.tensor([value]) for name, value in self.step(batch, noise).items()}
+        return found | {f"update.{name}": new - old[name] for name, new in self._weights().items()}
+
+    def _weights(self) -> dict[str, Tensor]:
+        networks = {"generator": self.generator, "average": self.average, "real_image": self.real_image}
+        networks |= {f"discriminator{side}": d for side, d in zip(self.sides, self.discriminators, strict=True)}
+        names = {kind: WATCHED[kind.rstrip("0123456789")][0] for kind in networks}
+        return {f"{kind}.{names[kind]}": n.get_parameter(names[kind]).detach().clone() for kind, n in networks.items()}

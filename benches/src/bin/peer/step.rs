@@ -4,20 +4,22 @@ use crate::{Named, Row, SALT, fill};
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use drgan_tensor::testing::Fill;
-use drgan_tensor::{Ctx, Mode};
+use drgan_tensor::{Ctx, Mode, ParamStore};
 use drgan_text::{BackboneKind, DamsmImageEncoder, ImageEncoderConfig};
 use drgan_train::adam::Adam;
 use drgan_train::config::RunConfig;
 use drgan_train::networks::Networks;
 use drgan_train::step::{self, Judge, Scalar, StepBatch};
 
-/// Gradients that the first step is compared by, near each end of every network; the same list as in benches/peer/step.py.
+/// What the first steps are compared by, gradients near each end of every network, and the update of the first of each;
+/// the same lists as in benches/peer/step.py.
 const GENERATOR: [&str; 4] = [
     "ca_net.fc.weight",
     "h_net1.upsample1.1.weight",
     "h_net2.att.conv_context.weight",
     "img_net3.img.0.weight",
 ];
+const AVERAGE: [&str; 1] = ["ca_net.fc.weight"];
 const REAL_IMAGE: [&str; 1] = ["h_net3.img_code_sxx.0.weight"];
 const DISCRIMINATOR: [&str; 3] =
     ["img_code_s16.0.module.weight_bar", "COND_DNET.outlogits.0.weight", "h_net1.fc.0.weight"];
@@ -57,13 +59,47 @@ impl Step {
         Ok(Self { cfg: cfg.clone(), networks, encoder, batch, done: 0 })
     }
 
-    fn step(&mut self) -> Result<Vec<Scalar>> {
+    fn step(&mut self, lr_scale: f64) -> Result<Vec<Scalar>> {
         let Self { cfg, networks, encoder, batch, done } = self;
         let judge = Judge { encoder, gammas: cfg.damsm.gammas, loss: &cfg.loss };
-        let scalars = step::step(&mut networks.hero, &mut networks.adversaries, &judge, batch, 1.)?;
+        let scalars = step::step(&mut networks.hero, &mut networks.adversaries, &judge, batch, lr_scale)?;
         networks.ema.update(*done)?;
         *done += 1;
         Ok(scalars)
+    }
+}
+
+/// A network, and those of its parameters that are compared.
+struct Watched<'a> {
+    kind: String,
+    store: &'a ParamStore,
+    opt: &'a Adam,
+    b1: f64,
+    names: &'static [&'static str],
+}
+
+impl Step {
+    fn watched(&self) -> Vec<Watched<'_>> {
+        let (n, g, d) = (&self.networks, self.cfg.generator_opt.betas.0, self.cfg.discriminator_opt.betas.0);
+        let hero = [
+            ("generator", &n.generator, &n.hero.opt, &GENERATOR[..]),
+            ("real_image", &n.real_image, &n.hero.real_image_opt, &REAL_IMAGE[..]),
+            ("average", &n.average.store, &n.hero.opt, &AVERAGE[..]),
+        ];
+        let mut all: Vec<_> = hero
+            .map(|(kind, store, opt, names)| Watched { kind: kind.into(), store, opt, b1: g, names })
+            .into();
+        for ((side, adversary), store) in self.cfg.sides().into_iter().zip(&n.adversaries).zip(&n.discriminators)
+        {
+            let kind = format!("discriminator{side}");
+            all.push(Watched { kind, store, opt: &adversary.opt, b1: d, names: &DISCRIMINATOR });
+        }
+        all
+    }
+
+    fn streams(&mut self) -> impl Iterator<Item = &mut Ctx> {
+        let Networks { hero, adversaries, .. } = &mut self.networks;
+        std::iter::once(&mut hero.ctx).chain(adversaries.iter_mut().map(|a| &mut a.ctx))
     }
 }
 
@@ -88,32 +124,42 @@ impl Row for Step {
         Ok(all)
     }
 
+    /// Two steps of the same noise. The first has learning rates of 0: its losses and gradients are those of the weights
+    /// as filled, though each discriminator's optimizer stands in front of the generator's. The second moves the weights.
     fn first(&mut self) -> Result<Named> {
         let mut found = Named::new();
-        for (name, value) in self.step()? {
+        let before: Vec<u128> = self.streams().map(|ctx| ctx.position()).collect();
+        for (name, value) in self.step(0.)? {
             found.insert(format!("loss.{name}"), Tensor::new(&[value], &Device::Cpu)?);
         }
-        let n = &self.networks;
-        watch("generator", &n.hero.opt, &self.cfg.generator_opt.betas, &GENERATOR, &mut found)?;
-        watch("real_image", &n.hero.real_image_opt, &self.cfg.generator_opt.betas, &REAL_IMAGE, &mut found)?;
-        for (side, adversary) in self.cfg.sides().into_iter().zip(&n.adversaries) {
-            let kind = format!("discriminator{side}");
-            watch(&kind, &adversary.opt, &self.cfg.discriminator_opt.betas, &DISCRIMINATOR, &mut found)?;
+        for network in self.watched() {
+            let (state, b1) = (network.opt.state()?, network.b1);
+            for name in network.names {
+                // The first moment is (1 - b1) times the first gradient.
+                let moment = state.get(&format!("m.{name}")).with_context(|| format!("no {name}"))?;
+                found.insert(format!("gradient.{}.{name}", network.kind), (moment / (1. - b1))?);
+            }
+        }
+        self.streams().zip(before).for_each(|(ctx, position)| ctx.seek(position));
+        let weights = |watched: &[Watched<'_>]| -> Result<Vec<Tensor>> {
+            let first = |w: &Watched<'_>| {
+                let view = w.store.views().remove(w.names[0]).with_context(|| format!("no {}", w.names[0]))?;
+                Ok(view.copy()?)
+            };
+            watched.iter().map(first).collect()
+        };
+        let old = weights(&self.watched())?;
+        for (name, value) in self.step(1.)? {
+            found.insert(format!("second.{name}"), Tensor::new(&[value], &Device::Cpu)?);
+        }
+        let watched = self.watched();
+        for ((network, old), new) in watched.iter().zip(old).zip(weights(&watched)?) {
+            found.insert(format!("update.{}.{}", network.kind, network.names[0]), (new - old)?);
         }
         Ok(found)
     }
 
     fn run(&mut self) -> Result<()> {
-        self.step().map(drop)
+        self.step(1.).map(drop)
     }
-}
-
-/// Gradients of the first step, as the optimizer remembers them: its first moment is `(1 - b1)` times them.
-fn watch(kind: &str, opt: &Adam, betas: &(f64, f64), names: &[&str], found: &mut Named) -> Result<()> {
-    let state = opt.state()?;
-    for name in names {
-        let moment = state.get(&format!("m.{name}")).with_context(|| format!("{kind} has no {name}"))?;
-        found.insert(format!("gradient.{kind}.{name}"), (moment * (1. / (1. - betas.0)))?);
-    }
-    Ok(())
 }
