@@ -14,8 +14,8 @@ from layers import freeze
 
 # What the first steps are compared by: gradients near each end of every network, and the update of the first of each.
 WATCHED = {
-    "generator": ["ca_net.fc.weight", "h_net1.upsample1.1.weight", "h_net2.att.conv_context.weight", "img_net3.img.0.weight"],
-    "average": ["ca_net.fc.weight"],
+    "generator": ["img_net3.img.0.weight", "ca_net.fc.weight", "h_net1.upsample1.1.weight", "h_net2.att.conv_context.weight"],
+    "average": ["img_net3.img.0.weight"],
     "real_image": ["h_net3.img_code_sxx.0.weight"],
     "discriminator": ["img_code_s16.0.module.weight_bar", "COND_DNET.outlogits.0.weight", "h_net1.fc.0.weight"],
 }
@@ -130,7 +130,7 @@ class Trainer:
             group["lr"] = 0.0
         self.gradients = {}
         found = {f"loss.{name}": torch.tensor([value]) for name, value in self.step(batch, noise).items()}
-        found |= self.gradients | {"gradient.average.ca_net.fc.weight": self.gradients["gradient.generator.ca_net.fc.weight"].clone()}
+        found |= self.gradients
         self.gradients = None
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate

@@ -14,12 +14,11 @@ use drgan_train::step::{self, Judge, Scalar, StepBatch};
 /// What the first steps are compared by, gradients near each end of every network, and the update of the first of each;
 /// the same lists as in benches/peer/step.py.
 const GENERATOR: [&str; 4] = [
+    "img_net3.img.0.weight",
     "ca_net.fc.weight",
     "h_net1.upsample1.1.weight",
     "h_net2.att.conv_context.weight",
-    "img_net3.img.0.weight",
 ];
-const AVERAGE: [&str; 1] = ["ca_net.fc.weight"];
 const REAL_IMAGE: [&str; 1] = ["h_net3.img_code_sxx.0.weight"];
 const DISCRIMINATOR: [&str; 3] =
     ["img_code_s16.0.module.weight_bar", "COND_DNET.outlogits.0.weight", "h_net1.fc.0.weight"];
@@ -75,24 +74,34 @@ struct Watched<'a> {
     store: &'a ParamStore,
     opt: &'a Adam,
     b1: f64,
-    names: &'static [&'static str],
+    gradients: &'static [&'static str],
+    moved: &'static str,
 }
 
 impl Step {
     fn watched(&self) -> Vec<Watched<'_>> {
         let (n, g, d) = (&self.networks, self.cfg.generator_opt.betas.0, self.cfg.discriminator_opt.betas.0);
         let hero = [
-            ("generator", &n.generator, &n.hero.opt, &GENERATOR[..]),
-            ("real_image", &n.real_image, &n.hero.real_image_opt, &REAL_IMAGE[..]),
-            ("average", &n.average.store, &n.hero.opt, &AVERAGE[..]),
+            ("generator", &n.generator, &n.hero.opt, &GENERATOR[..], GENERATOR[0]),
+            ("real_image", &n.real_image, &n.hero.real_image_opt, &REAL_IMAGE[..], REAL_IMAGE[0]),
+            ("average", &n.average.store, &n.hero.opt, &[], GENERATOR[0]),
         ];
         let mut all: Vec<_> = hero
-            .map(|(kind, store, opt, names)| Watched { kind: kind.into(), store, opt, b1: g, names })
+            .map(|(kind, store, opt, gradients, moved)| Watched {
+                kind: kind.into(),
+                store,
+                opt,
+                b1: g,
+                gradients,
+                moved,
+            })
             .into();
-        for ((side, adversary), store) in self.cfg.sides().into_iter().zip(&n.adversaries).zip(&n.discriminators)
+        for ((side, adversary), store) in
+            self.cfg.sides().into_iter().zip(&n.adversaries).zip(&n.discriminators)
         {
             let kind = format!("discriminator{side}");
-            all.push(Watched { kind, store, opt: &adversary.opt, b1: d, names: &DISCRIMINATOR });
+            let (opt, moved) = (&adversary.opt, DISCRIMINATOR[0]);
+            all.push(Watched { kind, store, opt, b1: d, gradients: &DISCRIMINATOR, moved });
         }
         all
     }
@@ -134,7 +143,7 @@ impl Row for Step {
         }
         for network in self.watched() {
             let (state, b1) = (network.opt.state()?, network.b1);
-            for name in network.names {
+            for name in network.gradients {
                 // The first moment is (1 - b1) times the first gradient.
                 let moment = state.get(&format!("m.{name}")).with_context(|| format!("no {name}"))?;
                 found.insert(format!("gradient.{}.{name}", network.kind), (moment / (1. - b1))?);
@@ -143,7 +152,7 @@ impl Row for Step {
         self.streams().zip(before).for_each(|(ctx, position)| ctx.seek(position));
         let weights = |watched: &[Watched<'_>]| -> Result<Vec<Tensor>> {
             let first = |w: &Watched<'_>| {
-                let view = w.store.views().remove(w.names[0]).with_context(|| format!("no {}", w.names[0]))?;
+                let view = w.store.views().remove(w.moved).with_context(|| format!("no {}", w.moved))?;
                 Ok(view.copy()?)
             };
             watched.iter().map(first).collect()
@@ -154,7 +163,7 @@ impl Row for Step {
         }
         let watched = self.watched();
         for ((network, old), new) in watched.iter().zip(old).zip(weights(&watched)?) {
-            found.insert(format!("update.{}.{}", network.kind, network.names[0]), (new - old)?);
+            found.insert(format!("update.{}.{}", network.kind, network.moved), (new - old)?);
         }
         Ok(found)
     }
