@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn the_protocol_is_spoken() -> Result<()> {
-        let mut side = Side::start("it", shell("echo ready 7; read a; echo 0.5; read b; echo 9$a$b >&2; echo 11"))?;
+        let mut side =
+            Side::start("it", shell("echo ready 7; read a; echo 0.5; read b; echo 9$a$b >&2; echo 11"))?;
         assert_eq!(side.at_start, 7);
         assert!((side.run()? - 0.5).abs() < 1e-12);
         assert_eq!(side.quit()?, 11);

@@ -166,7 +166,8 @@ mod tests {
 
     #[test]
     fn the_table_is_markdown() {
-        let pictures = Line { pictures: Some(16), memory: Some((1 << 30, 2 << 30)), ..line(&[2.], &[4.], 0.67) };
+        let pictures =
+            Line { pictures: Some(16), memory: Some((1 << 30, 2 << 30)), ..line(&[2.], &[4.], 0.67) };
         let table = markdown(&[pictures, line(&[0.25], &[], 1.)]);
         let rows: Vec<Vec<&str>> =
             table.lines().map(|l| l.trim_matches('|').split('|').map(str::trim).collect()).collect();

@@ -4,9 +4,11 @@
 //! says `ready BYTES`; then for each line `run` of standard input does one iteration and says its seconds; at `quit`, the
 //! largest resident memory since `ready`. benches/peer does the same in PyTorch.
 //!
-//! `drgan-peer compare ROW DIR` holds ours.safetensors against peer.safetensors.
+//! `drgan-peer compare ROW DIR` holds ours.safetensors against peer.safetensors; `drgan-peer sample-run DIR` writes a run
+//! folder for `drgan sample`.
 mod agreement;
 mod image;
+mod sample_run;
 mod step;
 
 use anyhow::{Context, Result, bail};
@@ -115,7 +117,8 @@ fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["compare", row, dir] => agreement::compare(row, Path::new(dir)),
+        ["sample-run", dir] => sample_run::write(Path::new(dir)),
         [row, threads, dir] => serve(row, threads, Path::new(dir)),
-        _ => bail!("expected ROW THREADS DIR, or compare ROW DIR"),
+        _ => bail!("expected ROW THREADS DIR, or compare ROW DIR, or sample-run DIR"),
     }
 }
