@@ -56,6 +56,20 @@ pub(super) fn torch(python: &Path) -> Result<String> {
 mod tests {
     use super::*;
 
+    /// Where there is no Python nothing is checked: it is no requirement of the tests.
+    #[test]
+    fn the_python_side_parses() -> Result<()> {
+        let script = "import ast, sys, pathlib
+for f in pathlib.Path(sys.argv[1]).glob('*.py'): ast.parse(f.read_text(), str(f))";
+        let folder = run::root().join("benches/peer");
+        assert!(folder.join("__main__.py").is_file());
+        let Ok(out) = Command::new("python3").args(["-c", script]).arg(folder).output() else {
+            return Ok(());
+        };
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        Ok(())
+    }
+
     #[test]
     fn a_failure_names_the_command_and_what_helps() {
         let e = succeed(Command::new("no-such-program").arg("x"), "do this").expect_err("no such program");

@@ -1,4 +1,5 @@
 //! `cargo xtask bench --peer`: our programs beside the same network in PyTorch (benches/peer), run by run.
+mod bystanders;
 mod environment;
 mod machine;
 mod sample;
@@ -7,12 +8,13 @@ mod table;
 
 use crate::run;
 use anyhow::{Context, Result, bail};
+use bystanders::Watch;
 use clap::Args;
 use side::Side;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
-use table::{Line, median};
+use table::Line;
 
 /// How the comparison is run.
 #[derive(Args)]
@@ -90,7 +92,7 @@ impl Options {
         }
         lines.extend(bf16_to_f32(&lines));
         if asked(SAMPLE_START) {
-            match setting.sample_start(&lines) {
+            match setting.sample_start() {
                 Ok(line) => lines.push(line),
                 Err(e) => failed.push(format!("{SAMPLE_START}: {e:#}")),
             }
@@ -146,12 +148,18 @@ impl Setting {
             pictures: row.pictures,
             ..Line::default()
         };
+        let mut timed = |side: &mut Side, times: &mut Vec<f64>| -> Result<()> {
+            std::thread::sleep(PAUSE);
+            let watch = Watch::start(side.pid());
+            times.push(side.run()?);
+            line.others.extend(watch.others());
+            Ok(())
+        };
         let runs = self.runs.unwrap_or(row.runs);
         for i in 0..runs {
             // Whoever goes first has the other's leftovers in the caches: by turns.
             for turn in [i % 2, 1 - i % 2] {
-                std::thread::sleep(PAUSE);
-                if turn == 0 { line.ours.push(ours.run()?) } else { line.peer.push(peer.run()?) }
+                if turn == 0 { timed(&mut ours, &mut line.ours)? } else { timed(&mut peer, &mut line.peer)? }
             }
             let last = |of: &[f64]| of.last().copied().unwrap_or(f64::NAN);
             eprintln!(

@@ -1,8 +1,7 @@
 //! How long `drgan sample` takes until its first picture is written, beyond computing it.
-use super::{Line, SAMPLE_START, Setting, Side, median};
+use super::{Line, SAMPLE_START, Setting, Side};
 use crate::run;
 use anyhow::{Context, Result, ensure};
-use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -11,8 +10,9 @@ const TARGET: f64 = 1.;
 const RUNS: u16 = 5;
 
 impl Setting {
-    /// Draws one picture of a made-up full-size run, a process each time; from its time is taken the median of `image-1`.
-    pub(super) fn sample_start(&self, lines: &[Line]) -> Result<Line> {
+    /// Draws one picture of a made-up full-size run, a process each time; from its time is taken that of an iteration of
+    /// `image-1`, measured beside it.
+    pub(super) fn sample_start(&self) -> Result<Line> {
         let folder = run::root().join("target/peer").join(SAMPLE_START);
         let trained = folder.join("run");
         if !trained.join("config.toml").is_file() {
@@ -21,10 +21,7 @@ impl Setting {
             write.arg("sample-run").arg(&trained);
             ensure!(write.status()?.success(), "could not write {}", trained.display());
         }
-        let inference = match lines.iter().find(|l| l.row == "image-1") {
-            Some(line) => median(&line.ours),
-            None => self.inference(&folder)?,
-        };
+        let mut inference = Side::start("our side", self.side(&self.ours, &[], "image-1", &folder))?;
         let drgan = run::build("drgan")?;
         let picture = folder.join("picture.png");
         let draw = || -> Result<f64> {
@@ -39,20 +36,16 @@ impl Setting {
             Ok(taken)
         };
         draw()?; // warms the disk's cache
-        let mut ours = Vec::new();
-        for _ in 0..self.runs.unwrap_or(RUNS) {
-            let whole = draw()?;
-            eprintln!("{SAMPLE_START}: {whole:.3} s, {inference:.3} s of it for the picture");
-            ours.push(whole - inference);
+        let (mut ours, runs) = (Vec::new(), self.runs.unwrap_or(RUNS));
+        for i in 0..runs {
+            let (whole, picture) = (draw()?, inference.run()?);
+            eprintln!(
+                "{SAMPLE_START}: {} of {runs}: {whole:.3} s, {picture:.3} s of it for the picture",
+                i + 1
+            );
+            ours.push(whole - picture);
         }
+        inference.quit()?;
         Ok(Line { row: SAMPLE_START.into(), ours, target: Some(TARGET), ..Line::default() })
-    }
-
-    /// Our median of `image-1`.
-    fn inference(&self, folder: &Path) -> Result<f64> {
-        let mut side = Side::start("our side", self.side(&self.ours, &[], "image-1", folder))?;
-        let times: Vec<f64> = (0..RUNS).map(|_| side.run()).collect::<Result<_>>()?;
-        side.quit()?;
-        Ok(median(&times))
     }
 }

@@ -35,6 +35,11 @@ impl Side {
         self.ask("run")?.parse().with_context(|| format!("{} gave no seconds", self.name))
     }
 
+    /// Its process.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it; its largest resident memory since it was ready, in bytes.
     pub(super) fn quit(mut self) -> Result<u64> {
         let peak = self.ask("quit")?.parse().with_context(|| format!("{} gave no bytes", self.name))?;

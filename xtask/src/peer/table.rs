@@ -15,6 +15,8 @@ pub(super) struct Line {
     pub(super) memory: Option<(u64, u64)>,
     /// Most that the ratio of peaks may be.
     pub(super) memory_target: Option<f64>,
+    /// The share of the computer that other programs had, in each iteration of either side.
+    pub(super) others: Vec<f64>,
     /// Pictures an iteration, where images/s is what counts.
     pub(super) pictures: Option<u32>,
 }
@@ -74,7 +76,7 @@ impl Line {
         }
     }
 
-    fn cells(&self) -> [String; 10] {
+    fn cells(&self) -> [String; 11] {
         let number = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.2}"));
         let least = (!self.peer.is_empty()).then(|| least(&self.ours) / least(&self.peer));
         let target = match (self.target, self.peer.is_empty()) {
@@ -92,6 +94,11 @@ impl Line {
             self.memory.map_or_else(|| "-".to_owned(), |(ours, _)| gib(ours)),
             self.memory.map_or_else(|| "-".to_owned(), |(_, peer)| gib(peer)),
             number(self.memory_ratio()) + &memory_target,
+            if self.others.is_empty() {
+                "-".to_owned()
+            } else {
+                format!("{:.0} %", 100. * median(&self.others))
+            },
             self.verdict().to_owned(),
         ]
     }
@@ -109,6 +116,7 @@ pub(super) fn markdown(lines: &[Line]) -> String {
         "ours, peak",
         "PyTorch, peak",
         "ratio",
+        "others",
         "verdict",
     ];
     let mut rows = vec![head.map(str::to_owned)];
@@ -184,10 +192,11 @@ mod tests {
                 "1.00 GiB",
                 "2.00 GiB",
                 "0.50",
+                "10 %",
                 "met"
             ]
         );
-        assert_eq!(rows[3], ["r", "250 ms", "-", "-", "-", "1.00 s", "-", "-", "-", "met"]);
+        assert_eq!(rows[3], ["r", "250 ms", "-", "-", "-", "1.00 s", "-", "-", "-", "-", "met"]);
         let widths: Vec<usize> = table.lines().map(|l| l.chars().count()).collect();
         assert!(widths.windows(2).all(|w| w[0] == w[1]), "columns are aligned:\n{table}");
     }

@@ -172,3 +172,29 @@ impl Row for Step {
         self.step(1.).map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use drgan_train::config::Overrides;
+
+    #[test]
+    fn both_compared_steps_have_the_noise_that_was_given_away() -> Result<()> {
+        let cfg = RunConfig::resolve("tiny", &Overrides::default())?;
+        let mut step = Step::new(&cfg)?;
+        let (given, side) = (step.inputs()?, cfg.sides()[0]);
+        assert_eq!(given[&format!("d{side}.frozen")].dims(), [cfg.loader.batch, cfg.discriminator.latent]);
+        let found = step.first()?;
+        let value = |name: &str| found[name].to_vec1::<f32>();
+        // The generator of both is the same; a reconstruction also depends on the noise, and its discriminator has learnt.
+        assert_eq!(value(&format!("loss.rirm{side}"))?, value(&format!("second.rirm{side}"))?);
+        let dal = format!("dal{side}");
+        let (first, second) = (value(&format!("loss.{dal}"))?[0], value(&format!("second.{dal}"))?[0]);
+        assert!(first != second && (first - second).abs() < 0.01 * first, "{first}, {second}");
+        for name in ["update.generator.img_net3.img.0.weight", "update.average.img_net3.img.0.weight"] {
+            let moved = found[name].abs()?.max_all()?.to_scalar::<f32>()?;
+            assert!(moved > 0. && f64::from(moved) <= 1.001 * cfg.generator_opt.lr, "{name}: {moved}");
+        }
+        Ok(())
+    }
+}
