@@ -174,8 +174,9 @@ mod tests {
 
     #[test]
     fn the_table_is_markdown() {
+        let others = vec![0.02, 0.5, 0.1];
         let pictures =
-            Line { pictures: Some(16), memory: Some((1 << 30, 2 << 30)), ..line(&[2.], &[4.], 0.67) };
+            Line { others, pictures: Some(16), memory: Some((1 << 30, 2 << 30)), ..line(&[2.], &[4.], 0.67) };
         let table = markdown(&[pictures, line(&[0.25], &[], 1.)]);
         let rows: Vec<Vec<&str>> =
             table.lines().map(|l| l.trim_matches('|').split('|').map(str::trim).collect()).collect();

@@ -193,7 +193,8 @@ mod tests {
         assert!(first != second && (first - second).abs() < 0.01 * first, "{first}, {second}");
         for name in ["update.generator.img_net3.img.0.weight", "update.average.img_net3.img.0.weight"] {
             let moved = found[name].abs()?.max_all()?.to_scalar::<f32>()?;
-            assert!(moved > 0. && f64::from(moved) <= 1.001 * cfg.generator_opt.lr, "{name}: {moved}");
+            // Adam's second update with b1 = 1/2 is at most sqrt(10) / 3 of the learning rate.
+            assert!(moved > 0. && f64::from(moved) <= 1.055 * cfg.generator_opt.lr, "{name}: {moved}");
         }
         Ok(())
     }
