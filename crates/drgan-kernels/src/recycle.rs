@@ -247,7 +247,7 @@ mod tests {
                 unsafe {
                     let zeroed = rng.random_bool(0.5);
                     let p = if zeroed { pool.alloc_zeroed(layout(size)) } else { pool.alloc(layout(size)) };
-                    assert!(!p.is_null() && (size < LARGE || p as usize % GRANULE == 0));
+                    assert!(!p.is_null() && (size < LARGE || (p as usize).is_multiple_of(GRANULE)));
                     let bytes = std::slice::from_raw_parts_mut(p, size);
                     assert!(!zeroed || bytes.iter().all(|b| *b == 0), "a zeroed block that is not");
                     bytes.fill(mark);

@@ -40,7 +40,7 @@ fn joined((a, b): (Tensor, Tensor)) -> Result<Tensor> {
 /// 1 from each caption's own length on.
 fn padding(lens: &[usize], t: usize) -> Tensor {
     let mask: Vec<u8> = lens.iter().flat_map(|n| (0..t).map(move |i| u8::from(i >= *n))).collect();
-    Tensor::from_vec(mask, (lens.len(), t), &Device::Cpu).unwrap()
+    Tensor::from_vec(mask, (lens.len(), t), &Device::Cpu).expect("a mask")
 }
 
 #[test]

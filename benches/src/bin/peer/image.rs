@@ -3,6 +3,7 @@ use crate::{Named, Row, fill};
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use drgan_sdm::StageGenerator;
+use drgan_tensor::ops::Precision;
 use drgan_tensor::{Ctx, FromConfig, Mode, ParamStore, TextFeatures};
 use drgan_train::config::RunConfig;
 
@@ -13,39 +14,31 @@ pub(crate) struct Inputs {
     text: TextFeatures,
 }
 
-/// How a picture is made: the finest one, f32.
-type Path = fn(&StageGenerator, &Inputs) -> Result<Tensor>;
-
 pub(crate) struct Picture {
     generator: StageGenerator,
     inputs: Inputs,
-    path: Path,
-}
-
-/// In f32.
-pub(crate) fn f32_path(generator: &StageGenerator, inputs: &Inputs) -> Result<Tensor> {
-    let ctx = Ctx::new(Mode::Eval, 0);
-    let made = generator.generate_with(&inputs.z, Some(&inputs.eps), &inputs.text, &ctx)?;
-    Ok(made.stages.into_iter().next_back().context("a generator has a stage")?.image)
-}
-
-/// In bf16 where the library has such a path; it has none, so this is [`f32_path`].
-pub(crate) fn bf16_path(generator: &StageGenerator, inputs: &Inputs) -> Result<Tensor> {
-    f32_path(generator, inputs)
 }
 
 impl Picture {
-    pub(crate) fn new(cfg: &RunConfig, batch: usize, path: Path) -> Result<Self> {
+    pub(crate) fn new(cfg: &RunConfig, batch: usize, precision: Precision) -> Result<Self> {
         let store = ParamStore::default();
         // Registers the names; what draws is built from constants, as inference should be.
         StageGenerator::from_config(&cfg.generator, store.builder(DType::F32, &Device::Cpu))?;
         fill(&store, "generator.")?;
-        let generator = StageGenerator::from_config(&cfg.generator, store.frozen(DType::F32, &Device::Cpu))?;
+        let generator = StageGenerator::from_config(&cfg.generator, store.frozen(DType::F32, &Device::Cpu))?
+            .pack(precision)?;
         let mut ctx = Ctx::new(Mode::Eval, 1);
         let text = captions(cfg, batch, &mut ctx)?;
         let z = ctx.randn((batch, cfg.generator.nz), &Device::Cpu)?;
         let eps = ctx.randn((batch, cfg.generator.nc), &Device::Cpu)?;
-        Ok(Self { generator, inputs: Inputs { z, eps, text }, path })
+        Ok(Self { generator, inputs: Inputs { z, eps, text } })
+    }
+
+    /// The finest pictures.
+    fn draw(&self) -> Result<Tensor> {
+        let (inputs, ctx) = (&self.inputs, Ctx::new(Mode::Eval, 0));
+        let made = self.generator.generate_with(&inputs.z, Some(&inputs.eps), &inputs.text, &ctx)?;
+        Ok(made.stages.into_iter().next_back().context("a generator has a stage")?.image)
     }
 }
 
@@ -79,11 +72,11 @@ impl Row for Picture {
     }
 
     fn first(&mut self) -> Result<Named> {
-        Ok(Named::from([("image".into(), (self.path)(&self.generator, &self.inputs)?)]))
+        Ok(Named::from([("image".into(), self.draw()?)]))
     }
 
     fn run(&mut self) -> Result<()> {
-        std::hint::black_box((self.path)(&self.generator, &self.inputs)?);
+        std::hint::black_box(self.draw()?);
         Ok(())
     }
 }

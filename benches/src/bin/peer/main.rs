@@ -13,6 +13,7 @@ mod step;
 
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
+use drgan_tensor::ops::Precision;
 use drgan_tensor::testing::Fill;
 use drgan_tensor::{ParamStore, weights};
 use drgan_train::config::{Overrides, RunConfig};
@@ -49,9 +50,9 @@ fn row(name: &str) -> Result<(RunConfig, Box<dyn Row>)> {
         Ok((cfg, Box::new(row)))
     };
     let row: Box<dyn Row> = match name {
-        "image-1" | "image-1-compiled" => Box::new(image::Picture::new(&birds, 1, image::f32_path)?),
-        "image-16" => Box::new(image::Picture::new(&birds, 16, image::f32_path)?),
-        "image-1-bf16" => Box::new(image::Picture::new(&birds, 1, image::bf16_path)?),
+        "image-1" | "image-1-compiled" => Box::new(image::Picture::new(&birds, 1, Precision::F32)?),
+        "image-16" => Box::new(image::Picture::new(&birds, 16, Precision::F32)?),
+        "image-1-bf16" => Box::new(image::Picture::new(&birds, 1, Precision::Bf16)?),
         "step-4" => return step(preset("birds", &["loader.batch=4"])?),
         "emoji-64" => return step(preset("emoji-64", &[])?),
         other => bail!("no row is called `{other}`"),
