@@ -1,15 +1,22 @@
 //! `cargo xtask bench`.
-use crate::run;
+use crate::{peer, run};
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Benchmarks by module.
+/// Benchmarks by module, or the comparison with PyTorch.
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// One of benches/benches/*.rs, e.g. `kernels`.
-    module: Option<String>,
+    /// Some of benches/benches/*.rs, e.g. `kernels`; with --peer, rows of its table, e.g. `image-1`. None: all.
+    #[arg(value_name = "MODULE|ROW")]
+    names: Vec<String>,
+    /// Compare with the same network in PyTorch (benches/peer): time and memory, run by run. Installs PyTorch under target/
+    /// on the first call, about 3 GB.
+    #[arg(long, conflicts_with_all = ["baseline", "save_baseline", "criterion"])]
+    peer: bool,
+    #[command(flatten)]
+    comparison: peer::Options,
     /// Compare with the results kept under this name.
     #[arg(long, value_name = "NAME")]
     baseline: Option<String>,
@@ -23,14 +30,17 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn run(&self) -> Result<ExitCode> {
+        if self.peer {
+            return self.comparison.run(&self.names);
+        }
         let modules = modules(&run::root())?;
         let mut cargo = run::cargo();
         cargo.args(["bench", "--workspace"]);
-        if let Some(module) = self.module.as_ref().filter(|m| !modules.contains(m)) {
+        if let Some(module) = self.names.iter().find(|m| !modules.contains(m)) {
             bail!("no benchmarks named `{module}`: there are {}", modules.join(", "))
         }
         // By name even where all are meant: `--benches` would hand criterion's options to binaries' test harnesses.
-        let chosen = self.module.as_ref().map_or(modules.as_slice(), std::slice::from_ref);
+        let chosen = if self.names.is_empty() { &modules } else { &self.names };
         cargo.args(chosen.iter().flat_map(|m| ["--bench", m]));
         cargo.arg("--");
         for (option, name) in [("--baseline", &self.baseline), ("--save-baseline", &self.save_baseline)] {

@@ -2,6 +2,7 @@
 mod bench;
 mod ci;
 mod data;
+mod peer;
 mod run;
 mod test;
 mod tidy;
@@ -21,6 +22,7 @@ Examples:
   cargo xtask test                               all tests
   cargo xtask bench kernels -- up_conv2d         some benchmarks of one module
   cargo xtask bench --baseline before            compare with what `--save-baseline before` kept
+  cargo xtask bench --peer step-4                beside the same training step in PyTorch
   cargo xtask tidy                               the invariants a program can check";
 
 #[derive(Parser)]
@@ -59,7 +61,7 @@ enum Task {
     Parity(Rest),
     /// Run all tests.
     Test(test::Test),
-    /// Run the benchmarks of one module, or of all.
+    /// Run the benchmarks of a module, or of all; or compare with PyTorch (--peer).
     Bench(bench::Bench),
     /// Check the invariants of docs/architecture.md.
     Tidy {

@@ -98,7 +98,7 @@ impl Sizes {
     ///
     /// # Safety
     /// As [`Disjoint::part`].
-    #[allow(clippy::mut_from_ref, reason = "parts are disjoint by contract")]
+    #[allow(clippy::mut_from_ref, reason = "rows are disjoint by contract")]
     unsafe fn rows<'a>(&self, out: &'a Disjoint, block: Block) -> Vec<&'a mut [f32]> {
         let start = self.start(block, self.t);
         // SAFETY: the caller's promise; rows of one block do not overlap.

@@ -14,13 +14,15 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
         }
         machine_paths(file, &mut found);
     }
-    for file in tree.rust() {
+    for file in tree.files.iter().filter(|f| f.is("rs") || f.is("py")) {
         let lines = file.text.lines().count();
         if lines > LINES {
             found.push(
                 file.at(LINES + 1, format!("{lines} lines: split the file by purpose ({LINES} at most)")),
             );
         }
+    }
+    for file in tree.rust() {
         code(file, &mut found);
     }
     found

@@ -135,8 +135,9 @@ impl Simd for Avx512 {
                 *quarter = transpose_quarters([row(0), row(1), row(2), row(3)]);
             }
             // Column `i` of block row `q` lies in quarter `c` of `quarters[q][i]`, for columns `4 c + i`.
-            for i in 0..4 {
-                let [a, b, c, d] = [quarters[0][i], quarters[1][i], quarters[2][i], quarters[3][i]];
+            let [first, second, third, fourth] = quarters;
+            let columns = first.into_iter().zip(second).zip(third).zip(fourth);
+            for (i, (((a, b), c), d)) in columns.enumerate() {
                 let (ab, cd) = (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0x44>(c, d));
                 Self::store(to.add(i * to_row), _mm512_shuffle_f32x4::<0x88>(ab, cd));
                 Self::store(to.add((4 + i) * to_row), _mm512_shuffle_f32x4::<0xDD>(ab, cd));

@@ -1,0 +1,125 @@
+//! Our side of `cargo xtask bench --peer`, and the judge of whether both sides compute the same.
+//!
+//! `drgan-peer ROW THREADS DIR` writes settings.json, inputs.safetensors and its own outputs, ours.safetensors, into DIR;
+//! says `ready BYTES`; then for each line `run` of standard input does one iteration and says its seconds; at `quit`, the
+//! largest resident memory since `ready`. benches/peer does the same in PyTorch.
+//!
+//! `drgan-peer compare ROW DIR` holds ours.safetensors against peer.safetensors; `drgan-peer sample-run DIR` writes a run
+//! folder for `drgan sample`.
+mod agreement;
+mod image;
+mod sample_run;
+mod step;
+
+use anyhow::{Context, Result, bail};
+use candle_core::{Device, Tensor};
+use drgan_tensor::ops::{Precision, Recycle};
+use drgan_tensor::testing::Fill;
+use drgan_tensor::{ParamStore, weights};
+use drgan_train::config::{Overrides, RunConfig};
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::time::Instant;
+
+/// As the `drgan` binary.
+#[global_allocator]
+static ALLOCATOR: Recycle<mimalloc::MiMalloc> = Recycle::new(mimalloc::MiMalloc);
+
+/// Tensors by name.
+type Named = BTreeMap<String, Tensor>;
+
+/// What is timed.
+trait Row {
+    /// What the other side reads.
+    fn inputs(&self) -> Result<Named>;
+    /// The first iteration, and what is compared of it.
+    fn first(&mut self) -> Result<Named>;
+    /// One iteration.
+    fn run(&mut self) -> Result<()>;
+}
+
+fn row(name: &str) -> Result<(RunConfig, Box<dyn Row>)> {
+    let preset = |name: &str, set: &[&str]| {
+        let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
+        RunConfig::resolve(name, &Overrides { file: None, set: &set })
+    };
+    let birds = preset("birds", &[])?;
+    let step = |cfg: RunConfig| -> Result<(RunConfig, Box<dyn Row>)> {
+        let row = step::Step::new(&cfg)?;
+        Ok((cfg, Box::new(row)))
+    };
+    let row: Box<dyn Row> = match name {
+        "image-1" | "image-1-compiled" => Box::new(image::Picture::new(&birds, 1, Precision::F32)?),
+        "image-16" => Box::new(image::Picture::new(&birds, 16, Precision::F32)?),
+        "image-1-bf16" => Box::new(image::Picture::new(&birds, 1, Precision::Bf16)?),
+        "step-4" => return step(preset("birds", &["loader.batch=4"])?),
+        "emoji-64" => return step(preset("emoji-64", &[])?),
+        other => bail!("no row is called `{other}`"),
+    };
+    Ok((birds, row))
+}
+
+/// Salt of the weights, the golden files'.
+const SALT: &str = "seed-a";
+
+/// Gives every value of `store` what the fill rule says; `prefix` stands before each name.
+fn fill(store: &ParamStore, prefix: &str) -> Result<()> {
+    let rule = Fill::new(SALT, prefix);
+    let value = |(name, _, var): (String, _, candle_core::Var)| {
+        let tensor = Tensor::from_vec(rule.values(&name, var.dims()), var.shape(), &Device::Cpu)?;
+        Ok((name, tensor))
+    };
+    store.assign(&store.all().into_iter().map(value).collect::<Result<_>>()?)?;
+    Ok(())
+}
+
+/// A field of /proc/self/status in bytes: `VmRSS`, or `VmHWM`.
+fn resident(field: &str) -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").context("/proc/self/status")?;
+    let line = status.lines().find(|l| l.starts_with(field)).with_context(|| format!("no {field}"))?;
+    let kib: u64 = line.split_whitespace().nth(1).unwrap_or_default().parse()?;
+    Ok(1024 * kib)
+}
+
+fn save(path: &Path, tensors: &Named) -> Result<()> {
+    Ok(weights::safetensors::save(path, tensors, &weights::Metadata::new())?)
+}
+
+fn serve(name: &str, threads: &str, dir: &Path) -> Result<()> {
+    let threads = threads.parse().context("THREADS")?;
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    let (cfg, mut row) = row(name)?;
+    std::fs::write(dir.join("settings.json"), serde_json::to_vec(&cfg)?)?;
+    save(&dir.join("inputs.safetensors"), &row.inputs()?)?;
+    save(&dir.join("ours.safetensors"), &row.first()?)?;
+    std::fs::write("/proc/self/clear_refs", "5").context("/proc/self/clear_refs")?; // forget the peak so far
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "ready {}", resident("VmRSS")?)?;
+    for line in std::io::stdin().lock().lines() {
+        match line?.as_str() {
+            "run" => {
+                let start = Instant::now();
+                row.run()?;
+                writeln!(out, "{}", start.elapsed().as_secs_f64())?;
+            }
+            "quit" => {
+                writeln!(out, "{}", resident("VmHWM")?)?;
+                break;
+            }
+            other => bail!("expected run or quit, got `{other}`"),
+        }
+    }
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    drgan_tensor::ops::keep_candle_on_one_thread();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["compare", row, dir] => agreement::compare(row, Path::new(dir)),
+        ["sample-run", dir] => sample_run::write(Path::new(dir)),
+        [row, threads, dir] => serve(row, threads, Path::new(dir)),
+        _ => bail!("expected ROW THREADS DIR, or compare ROW DIR, or sample-run DIR"),
+    }
+}

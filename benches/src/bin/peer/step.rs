@@ -1,0 +1,201 @@
+//! One training step: every discriminator, the generator, the optimizers, the running average.
+use crate::image::{captions, named};
+use crate::{Named, Row, SALT, fill};
+use anyhow::{Context, Result};
+use candle_core::{Device, Tensor};
+use drgan_tensor::testing::Fill;
+use drgan_tensor::{Ctx, Mode, ParamStore};
+use drgan_text::{BackboneKind, DamsmImageEncoder, ImageEncoderConfig};
+use drgan_train::adam::Adam;
+use drgan_train::config::RunConfig;
+use drgan_train::networks::Networks;
+use drgan_train::step::{self, Judge, Scalar, StepBatch};
+
+/// What the first steps are compared by, gradients near each end of every network, and the update of the first of each;
+/// the same lists as in benches/peer/step.py.
+const GENERATOR: [&str; 4] = [
+    "img_net3.img.0.weight",
+    "ca_net.fc.weight",
+    "h_net1.upsample1.1.weight",
+    "h_net2.att.conv_context.weight",
+];
+const REAL_IMAGE: [&str; 1] = ["h_net3.img_code_sxx.0.weight"];
+const DISCRIMINATOR: [&str; 3] =
+    ["img_code_s16.0.module.weight_bar", "COND_DNET.outlogits.0.weight", "h_net1.fc.0.weight"];
+
+pub(crate) struct Step {
+    cfg: RunConfig,
+    networks: Networks,
+    encoder: DamsmImageEncoder,
+    batch: StepBatch,
+    done: u64,
+}
+
+impl Step {
+    pub(crate) fn new(cfg: &RunConfig) -> Result<Self> {
+        let networks = Networks::new(cfg)?;
+        fill(&networks.generator, "generator.")?;
+        fill(&networks.average.store, "generator.")?;
+        fill(&networks.real_image, "real_image.")?;
+        for (side, store) in cfg.sides().into_iter().zip(&networks.discriminators) {
+            fill(store, &format!("discriminator{side}."))?;
+        }
+        let image = &cfg.image_encoder;
+        let image = ImageEncoderConfig {
+            backbone: image.backbone,
+            side: (image.backbone == BackboneKind::EfficientNetLite0).then_some(image.side),
+            words_dim: cfg.text.words_dim,
+        };
+        let [backbone, projection] = ["backbone.", "projection."].map(|p| Fill::new(SALT, p).builder());
+        let encoder = DamsmImageEncoder::from_config(&image, backbone, projection)?;
+        let (b, mut ctx) = (cfg.loader.batch, Ctx::new(Mode::Eval, 1));
+        let mut picture = |side: usize| -> Result<Tensor> {
+            Ok(ctx.randn((b, 3, side, side), &Device::Cpu)?.tanh()?) // in [-1, 1]
+        };
+        let images = cfg.sides().into_iter().map(&mut picture).collect::<Result<_>>()?;
+        let text = captions(cfg, b, &mut ctx)?;
+        let batch = StepBatch { images, text, groups: (0..b as i64).collect() };
+        Ok(Self { cfg: cfg.clone(), networks, encoder, batch, done: 0 })
+    }
+
+    fn step(&mut self, lr_scale: f64) -> Result<Vec<Scalar>> {
+        let Self { cfg, networks, encoder, batch, done } = self;
+        let judge = Judge { encoder, gammas: cfg.damsm.gammas, loss: &cfg.loss };
+        let scalars = step::step(&mut networks.hero, &mut networks.adversaries, &judge, batch, lr_scale)?;
+        networks.ema.update(*done)?;
+        *done += 1;
+        Ok(scalars)
+    }
+}
+
+/// A network, and those of its parameters that are compared.
+struct Watched<'a> {
+    kind: String,
+    store: &'a ParamStore,
+    opt: &'a Adam,
+    b1: f64,
+    gradients: &'static [&'static str],
+    moved: &'static str,
+}
+
+impl Step {
+    fn watched(&self) -> Vec<Watched<'_>> {
+        let (n, g, d) = (&self.networks, self.cfg.generator_opt.betas.0, self.cfg.discriminator_opt.betas.0);
+        let hero = [
+            ("generator", &n.generator, &n.hero.opt, &GENERATOR[..], GENERATOR[0]),
+            ("real_image", &n.real_image, &n.hero.real_image_opt, &REAL_IMAGE[..], REAL_IMAGE[0]),
+            ("average", &n.average.store, &n.hero.opt, &[], GENERATOR[0]),
+        ];
+        let mut all: Vec<_> = hero
+            .map(|(kind, store, opt, gradients, moved)| Watched {
+                kind: kind.into(),
+                store,
+                opt,
+                b1: g,
+                gradients,
+                moved,
+            })
+            .into();
+        for ((side, adversary), store) in
+            self.cfg.sides().into_iter().zip(&n.adversaries).zip(&n.discriminators)
+        {
+            let kind = format!("discriminator{side}");
+            let (opt, moved) = (&adversary.opt, DISCRIMINATOR[0]);
+            all.push(Watched { kind, store, opt, b1: d, gradients: &DISCRIMINATOR, moved });
+        }
+        all
+    }
+
+    fn streams(&mut self) -> impl Iterator<Item = &mut Ctx> {
+        let Networks { hero, adversaries, .. } = &mut self.networks;
+        std::iter::once(&mut hero.ctx).chain(adversaries.iter_mut().map(|a| &mut a.ctx))
+    }
+}
+
+impl Row for Step {
+    /// Pictures and captions, and the noise that the first step is going to draw.
+    fn inputs(&self) -> Result<Named> {
+        let mut all = named(&self.batch.text);
+        let b = self.cfg.loader.batch;
+        let mut hero = self.networks.hero.ctx.clone();
+        all.insert("z".into(), hero.randn((b, self.cfg.generator.nz), &Device::Cpu)?);
+        all.insert("eps".into(), hero.randn((b, self.cfg.generator.nc), &Device::Cpu)?);
+        for ((side, picture), adversary) in
+            self.cfg.sides().into_iter().zip(&self.batch.images).zip(&self.networks.adversaries)
+        {
+            all.insert(format!("real{side}"), picture.clone());
+            let mut ctx = adversary.ctx.clone();
+            for pass in ["real", "fake", "frozen"] {
+                let eps = ctx.randn((b, self.cfg.discriminator.latent), &Device::Cpu)?;
+                all.insert(format!("d{side}.{pass}"), eps);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Two steps of the same noise. The first has learning rates of 0: its losses and gradients are those of the weights
+    /// as filled, though each discriminator's optimizer stands in front of the generator's. The second moves the weights.
+    fn first(&mut self) -> Result<Named> {
+        let mut found = Named::new();
+        let before: Vec<u128> = self.streams().map(|ctx| ctx.position()).collect();
+        for (name, value) in self.step(0.)? {
+            found.insert(format!("loss.{name}"), Tensor::new(&[value], &Device::Cpu)?);
+        }
+        for network in self.watched() {
+            let (state, b1) = (network.opt.state()?, network.b1);
+            for name in network.gradients {
+                // The first moment is (1 - b1) times the first gradient.
+                let moment = state.get(&format!("m.{name}")).with_context(|| format!("no {name}"))?;
+                found.insert(format!("gradient.{}.{name}", network.kind), (moment / (1. - b1))?);
+            }
+        }
+        self.streams().zip(before).for_each(|(ctx, position)| ctx.seek(position));
+        let weights = |watched: &[Watched<'_>]| -> Result<Vec<Tensor>> {
+            let first = |w: &Watched<'_>| {
+                let view = w.store.views().remove(w.moved).with_context(|| format!("no {}", w.moved))?;
+                Ok(view.copy()?)
+            };
+            watched.iter().map(first).collect()
+        };
+        let old = weights(&self.watched())?;
+        for (name, value) in self.step(1.)? {
+            found.insert(format!("second.{name}"), Tensor::new(&[value], &Device::Cpu)?);
+        }
+        let watched = self.watched();
+        for ((network, old), new) in watched.iter().zip(old).zip(weights(&watched)?) {
+            found.insert(format!("update.{}.{}", network.kind, network.moved), (new - old)?);
+        }
+        Ok(found)
+    }
+
+    fn run(&mut self) -> Result<()> {
+        self.step(1.).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use drgan_train::config::Overrides;
+
+    #[test]
+    fn both_compared_steps_have_the_noise_that_was_given_away() -> Result<()> {
+        let cfg = RunConfig::resolve("tiny", &Overrides::default())?;
+        let mut step = Step::new(&cfg)?;
+        let (given, side) = (step.inputs()?, cfg.sides()[0]);
+        assert_eq!(given[&format!("d{side}.frozen")].dims(), [cfg.loader.batch, cfg.discriminator.latent]);
+        let found = step.first()?;
+        let value = |name: &str| found[name].to_vec1::<f32>();
+        // The generator of both is the same; a reconstruction also depends on the noise, and its discriminator has learnt.
+        assert_eq!(value(&format!("loss.rirm{side}"))?, value(&format!("second.rirm{side}"))?);
+        let dal = format!("dal{side}");
+        let (first, second) = (value(&format!("loss.{dal}"))?[0], value(&format!("second.{dal}"))?[0]);
+        assert!(first != second && (first - second).abs() < 0.01 * first, "{first}, {second}");
+        for name in ["update.generator.img_net3.img.0.weight", "update.average.img_net3.img.0.weight"] {
+            let moved = found[name].abs()?.max_all()?.to_scalar::<f32>()?;
+            // Adam's second update with b1 = 1/2 is at most sqrt(10) / 3 of the learning rate.
+            assert!(moved > 0. && f64::from(moved) <= 1.055 * cfg.generator_opt.lr, "{name}: {moved}");
+        }
+        Ok(())
+    }
+}
