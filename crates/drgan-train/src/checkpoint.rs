@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Of the layout below; a reader refuses another, but for [`WHOLE_VERSION`].
+/// Of the layout below; a reader refuses another, but for the one before it.
 pub const FORMAT_VERSION: &str = "3";
 
 /// The version before: one checksum over everything, so that no part can be trusted without the rest.

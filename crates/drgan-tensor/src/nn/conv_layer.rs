@@ -77,9 +77,10 @@ impl ConvLayer {
             return Ok(packed.forward(x, plus)?);
         }
         let y = if self.up { ops::up_conv2d(x, self.conv.weight())? } else { self.conv.forward(x)? };
-        let y = match &self.norm {
-            Some(norm) => norm.forward(&y, self.act, ctx)?,
-            None => ops::activate(&y, self.act)?,
+        let y = match (&self.norm, plus) {
+            (Some(norm), Some(plus)) => return norm.forward_plus(&y, self.act, plus, ctx),
+            (Some(norm), None) => norm.forward(&y, self.act, ctx)?,
+            (None, _) => ops::activate(&y, self.act)?,
         };
         Ok(match plus {
             Some(plus) => (plus + y)?,
