@@ -4,8 +4,9 @@ mod common;
 use candle_core::{DType, Tensor, Var};
 use common::{CPU, captions};
 use drgan_sdm::{ConditionInit, GeneratorConfig, RealImagePath, StageGenerator, init_condition};
+use drgan_tensor::ops::Precision;
 use drgan_tensor::testing::{Tol, assert_close, assert_grad};
-use drgan_tensor::{Ctx, FromConfig, Generator, Kind, Mode, ParamStore, Result, TextFeatures, init};
+use drgan_tensor::{Ctx, Form, FromConfig, Generator, Kind, Mode, ParamStore, Result, TextFeatures, init};
 
 fn config(base: usize, stages: usize) -> GeneratorConfig {
     GeneratorConfig {
@@ -377,5 +378,30 @@ fn configurations_out_of_range_are_named() -> Result<()> {
     )
     .unwrap_err();
     assert!(e.to_string().starts_with("config `generator.base`"), "{e}");
+    Ok(())
+}
+
+#[test]
+fn a_packed_generator_paints_the_same() -> Result<()> {
+    for (form, ngf) in [(Form::Paper, 4), (Form::Paper, 12), (Form::Released, 16)] {
+        let cfg = GeneratorConfig { form, ngf, ..config(16, 3) };
+        let generator = trained(&cfg)?;
+        let mut ctx = Ctx::new(Mode::Eval, 7);
+        let z = ctx.randn((3, cfg.nz), &CPU)?;
+        let text = captions(&[2, 4, 3], 4, cfg.text_dim, DType::F32)?;
+        let plain = generator.generate_with(&z, None, &text, &ctx)?;
+        // One 8-bit level is 1 / 127.5: single precision must not even come near it.
+        for (precision, atol) in [(Precision::F32, 1e-4), (Precision::Bf16, 0.05)] {
+            let packed = generator.pack(precision)?;
+            let drawn = packed.generate_with(&z, None, &text, &ctx)?;
+            for (stage, (got, want)) in drawn.stages.iter().zip(&plain.stages).enumerate() {
+                let what = format!("{form:?}, ngf {ngf}, {precision:?}, stage {stage}");
+                assert_close(&what, &got.image, &want.image, Tol { rtol: 0., atol })?;
+            }
+        }
+        let training = Ctx::new(Mode::Train, 7);
+        let error = generator.pack(Precision::F32)?.generate_with(&z, None, &text, &training);
+        assert!(error.is_err_and(|e| e.to_string().contains("packed for inference")));
+    }
     Ok(())
 }

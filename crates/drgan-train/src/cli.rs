@@ -181,7 +181,7 @@ pub enum PrecisionArg {
     /// Single precision.
     #[default]
     F32,
-    /// bfloat16 with sums in f32, about four times as fast, on processors with AMX; f32 on others.
+    /// bfloat16 with sums in f32, about twice as fast, on processors with AMX; f32 on others.
     Bf16,
 }
 

@@ -65,10 +65,12 @@ pub(super) fn forward(g: &Geometry, x: &[f32], weight: &[f32], bias: Option<&[f3
 
 /// Gradient of the input as it lies in memory.
 pub(super) fn input_gradient(g: &Geometry, dy: &[f32], weight: &[f32]) -> Vec<f32> {
-    match (method(g), g.turned(weight)) {
-        (Method::Minimal, _) => minimal::input_gradient(Isa::best(), g, dy, weight),
-        (_, Some((back, turned))) => forward(&back, dy, &turned, None),
-        (_, None) => im2col::scatter_gradient(g, dy, weight),
+    if is_minimal(g) {
+        return minimal::input_gradient(Isa::best(), g, dy, weight);
+    }
+    match g.turned(weight) {
+        Some((back, turned)) => forward(&back, dy, &turned, None),
+        None => im2col::scatter_gradient(g, dy, weight),
     }
 }
 

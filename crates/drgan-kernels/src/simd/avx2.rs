@@ -1,5 +1,5 @@
 //! AVX2 and FMA: eight values, sixteen registers.
-use super::{Kernel, Simd};
+use super::{Kernel, Simd, Tile};
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
@@ -130,16 +130,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn tile(
-        k: usize,
-        a: *const f32,
-        a_step: usize,
-        b: *const f32,
-        b_step: usize,
-        c: *mut f32,
-        c_row: usize,
-        accumulate: bool,
-    ) {
-        unsafe { super::tile::<Self, 4, 3>(k, a, a_step, b, b_step, c, c_row, accumulate) }
+    unsafe fn tile(tile: Tile) {
+        unsafe { tile.compute::<Self, 4, 3>() }
     }
 }

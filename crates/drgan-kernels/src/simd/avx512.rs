@@ -1,5 +1,5 @@
 //! AVX-512: sixteen values, thirty-two registers.
-use super::{Kernel, Simd};
+use super::{Kernel, Simd, Tile};
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
@@ -149,16 +149,7 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn tile(
-        k: usize,
-        a: *const f32,
-        a_step: usize,
-        b: *const f32,
-        b_step: usize,
-        c: *mut f32,
-        c_row: usize,
-        accumulate: bool,
-    ) {
-        unsafe { super::tile::<Self, 8, 2>(k, a, a_step, b, b_step, c, c_row, accumulate) }
+    unsafe fn tile(tile: Tile) {
+        unsafe { tile.compute::<Self, 8, 2>() }
     }
 }

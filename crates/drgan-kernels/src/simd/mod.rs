@@ -127,59 +127,55 @@ pub(crate) trait Simd: Copy {
     /// `LANES` rows of `LANES` values, `from_row` apart, to as many columns.
     unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize);
 
-    /// `c[i][j] = sum_k a[k][i] b[k][j]`, or `+=` with `accumulate`, for `ROWS` rows and `COLS` columns; steps of `k` are
-    /// `a_step` and `b_step` apart, rows of `c` `c_row`.
-    #[allow(clippy::too_many_arguments, reason = "three matrices and their steps")]
-    unsafe fn tile(
-        k: usize,
-        a: *const f32,
-        a_step: usize,
-        b: *const f32,
-        b_step: usize,
-        c: *mut f32,
-        c_row: usize,
-        accumulate: bool,
-    );
+    /// Computes a [`Tile`] of `ROWS` rows and `COLS` columns.
+    unsafe fn tile(tile: Tile);
 }
 
-/// [`Simd::tile`] for `M` rows and `N` registers of columns.
-///
-/// # Safety
-/// As [`Simd`].
-#[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "as Simd::tile")]
-unsafe fn tile<S: Simd, const M: usize, const N: usize>(
-    k: usize,
-    a: *const f32,
-    a_step: usize,
-    b: *const f32,
-    b_step: usize,
-    c: *mut f32,
-    c_row: usize,
-    accumulate: bool,
-) {
-    // SAFETY: the caller's promise, for every pointer below.
-    unsafe {
-        let mut sums = [[S::zero(); N]; M];
-        let (mut a, mut b) = (a, b);
-        for _ in 0..k {
-            let mut columns = [S::zero(); N];
-            for (j, column) in columns.iter_mut().enumerate() {
-                *column = S::load(b.add(j * S::LANES));
-            }
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let row = S::splat(*a.add(i));
-                for (sum, column) in sums.iter_mut().zip(columns) {
-                    *sum = S::fma(row, column, *sum);
+/// `c[i][j] = sum_k a[k][i] b[k][j]`, or `+=` with `accumulate`: the part of a matrix product that stays in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile {
+    pub(crate) k: usize,
+    pub(crate) a: *const f32,
+    /// From one `k` to the next.
+    pub(crate) a_step: usize,
+    pub(crate) b: *const f32,
+    pub(crate) b_step: usize,
+    pub(crate) c: *mut f32,
+    /// From one row to the next.
+    pub(crate) c_row: usize,
+    pub(crate) accumulate: bool,
+}
+
+impl Tile {
+    /// For `M` rows and `N` registers of columns.
+    ///
+    /// # Safety
+    /// As [`Simd`]: `k` steps of `M` and `N LANES` values are at `a` and `b`, `M` rows of `N LANES` at `c`.
+    #[inline(always)]
+    unsafe fn compute<S: Simd, const M: usize, const N: usize>(self) {
+        let Self { k, mut a, a_step, mut b, b_step, c, c_row, accumulate } = self;
+        // SAFETY: the caller's promise, for every pointer below.
+        unsafe {
+            let mut sums = [[S::zero(); N]; M];
+            for _ in 0..k {
+                let mut columns = [S::zero(); N];
+                for (j, column) in columns.iter_mut().enumerate() {
+                    *column = S::load(b.add(j * S::LANES));
                 }
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    let row = S::splat(*a.add(i));
+                    for (sum, column) in sums.iter_mut().zip(columns) {
+                        *sum = S::fma(row, column, *sum);
+                    }
+                }
+                a = a.add(a_step);
+                b = b.add(b_step);
             }
-            a = a.add(a_step);
-            b = b.add(b_step);
-        }
-        for (i, sums) in sums.iter().enumerate() {
-            for (j, sum) in sums.iter().enumerate() {
-                let at = c.add(i * c_row + j * S::LANES);
-                S::store(at, if accumulate { S::add(S::load(at), *sum) } else { *sum });
+            for (i, sums) in sums.iter().enumerate() {
+                for (j, sum) in sums.iter().enumerate() {
+                    let at = c.add(i * c_row + j * S::LANES);
+                    S::store(at, if accumulate { S::add(S::load(at), *sum) } else { *sum });
+                }
             }
         }
     }
@@ -237,7 +233,18 @@ mod tests {
             let b: Vec<f32> = (0..k * n).map(|i| (i % 7) as f32 - 3.).collect();
             let mut c = vec![1f32; m * n];
             // SAFETY: a, b and c have the sizes of the tile.
-            unsafe { S::tile(k, a.as_ptr(), m, b.as_ptr(), n, c.as_mut_ptr(), n, true) };
+            unsafe {
+                S::tile(Tile {
+                    k,
+                    a: a.as_ptr(),
+                    a_step: m,
+                    b: b.as_ptr(),
+                    b_step: n,
+                    c: c.as_mut_ptr(),
+                    c_row: n,
+                    accumulate: true,
+                });
+            }
             for (at, c) in c.iter().enumerate() {
                 let (i, j) = (at / n, at % n);
                 let want = 1. + (0..k).map(|k| a[k * m + i] * b[k * n + j]).sum::<f32>();

@@ -1,5 +1,5 @@
 //! Four values at a time in plain Rust, which compilers turn into what the target's baseline has (SSE2, NEON).
-use super::Simd;
+use super::{Simd, Tile};
 
 #[derive(Clone, Copy)]
 pub(super) struct Plain;
@@ -86,17 +86,8 @@ impl Simd for Plain {
     }
 
     #[inline(always)]
-    unsafe fn tile(
-        k: usize,
-        a: *const f32,
-        a_step: usize,
-        b: *const f32,
-        b_step: usize,
-        c: *mut f32,
-        c_row: usize,
-        accumulate: bool,
-    ) {
+    unsafe fn tile(tile: Tile) {
         // SAFETY: the caller's promise.
-        unsafe { super::tile::<Self, 4, 2>(k, a, a_step, b, b_step, c, c_row, accumulate) }
+        unsafe { tile.compute::<Self, 4, 2>() }
     }
 }

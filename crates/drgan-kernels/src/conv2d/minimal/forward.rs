@@ -2,9 +2,10 @@
 use super::super::epilogue::Epilogue;
 use super::Form;
 use super::grid::{Bands, Grid, Maps, joined_len};
+use super::linear::both;
 use super::weights::{CHUNK, Chunk, Transformed};
-use crate::cpu::{Disjoint, Scratch};
-use crate::simd::{Isa, Kernel, Simd, dispatch};
+use crate::cpu::{Disjoint, Scratch, written};
+use crate::simd::{Isa, Kernel, Simd, Tile, dispatch};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 
@@ -28,8 +29,6 @@ where
     F: Form<STEP, I, E, O> + Sync,
 {
     let channels = kernels.gates.unwrap_or(kernels.outputs);
-    let mut y = vec![0f32; grid.b * channels * to.0 * to.1];
-    let out = Disjoint::new(&mut y);
     let tiles = grid.tiles();
     let fitting = PANEL / (E * E * from.channels).max(1);
     let panel = (fitting / TILES.0 * TILES.0).clamp(TILES.0, TILES.1);
@@ -37,26 +36,21 @@ where
     let chunks = kernels.chunks.len();
     let share = chunks.div_ceil(TASKS.div_ceil(panels)).max(1);
     let shares = chunks.div_ceil(share);
-    (0..panels * shares).into_par_iter().with_max_len(1).for_each(|task| {
-        let (first, share_of) = (task / shares * panel, task % shares * share);
-        let chunks = &kernels.chunks[share_of..chunks.min(share_of + share)];
-        let tiles = (first, panel.min(tiles - first));
-        dispatch(
-            isa,
-            Panel::<F, STEP, I, E, O> {
-                grid,
-                from,
-                kernels,
-                chunks,
-                to,
-                epilogue,
-                tiles,
-                out,
-                form: PhantomData,
-            },
-        );
-    });
-    y
+    // SAFETY: tiles cover every pixel, chunks every channel, and `finish` writes before it reads.
+    unsafe {
+        written(grid.b * channels * to.0 * to.1, |out| {
+            (0..panels * shares).into_par_iter().with_max_len(1).for_each(|task| {
+                let (first, share_of) = (task / shares * panel, task % shares * share);
+                let chunks = &kernels.chunks[share_of..chunks.min(share_of + share)];
+                let tiles = (first, panel.min(tiles - first));
+                let form = PhantomData;
+                dispatch(
+                    isa,
+                    Panel::<F, STEP, I, E, O> { grid, from, kernels, chunks, to, epilogue, tiles, out, form },
+                );
+            });
+        })
+    }
 }
 
 /// Some tiles of some output channels.
@@ -120,7 +114,7 @@ where
                 // SAFETY: `rows` was just filled; the places written lie in `inputs` by the assertion.
                 unsafe {
                     let from = bands.patches::<S, STEP, I>(grid, self.tiles.0 + tile, &rows, &mut joined);
-                    let made = F::input::<S>(
+                    let made = both::<S, F::Input, I, E>(
                         #[inline(always)]
                         |r| from.row::<S, STEP, I>(r),
                     );
@@ -163,16 +157,16 @@ where
                     // SAFETY: `channels` steps of ROWS and COLS values are in the slices; the result's rows are `wide`
                     // apart, fewer than CHUNK.
                     unsafe {
-                        S::tile(
-                            channels,
-                            kernels.as_ptr(),
-                            S::ROWS,
-                            inputs.as_ptr().add(tile * channels),
-                            S::COLS,
-                            made.as_mut_ptr().add(block * S::ROWS * wide + tile),
-                            wide,
-                            F::MERGED && product > 0,
-                        );
+                        S::tile(Tile {
+                            k: channels,
+                            a: kernels.as_ptr(),
+                            a_step: S::ROWS,
+                            b: inputs.as_ptr().add(tile * channels),
+                            b_step: S::COLS,
+                            c: made.as_mut_ptr().add(block * S::ROWS * wide + tile),
+                            c_row: wide,
+                            accumulate: F::MERGED && product > 0,
+                        });
                     }
                 }
             }
@@ -216,20 +210,23 @@ where
         assert!((products - 1) * step + S::LANES <= made.len() && out.len() >= O * O * S::LANES);
         // SAFETY: in bounds by the assertion.
         unsafe {
-            let tiles = F::output::<S>(
-                #[inline(always)]
-                |p| {
-                    let mut row = [S::zero(); E];
-                    if F::MERGED {
-                        row[0] = S::load(made.as_ptr());
-                    } else {
+            let tiles = if F::MERGED {
+                // The products come summed, one an output.
+                let mut one = [[S::zero(); O]; O];
+                one[0][0] = S::load(made.as_ptr());
+                one
+            } else {
+                both::<S, F::Output, E, O>(
+                    #[inline(always)]
+                    |p| {
+                        let mut row = [S::zero(); E];
                         for (q, v) in row.iter_mut().enumerate() {
                             *v = S::load(made.as_ptr().add((p * E + q) * step));
                         }
-                    }
-                    row
-                },
-            );
+                        row
+                    },
+                )
+            };
             for (r, row) in tiles.iter().enumerate() {
                 let at = out.as_mut_ptr().add(r * S::LANES * O);
                 match O {

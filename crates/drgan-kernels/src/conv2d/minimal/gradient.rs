@@ -1,54 +1,11 @@
 //! The kernels' gradient: patches of the input and of the output's gradient, transformed, multiplied tile by tile.
-use super::grid::{Bands, Grid, Maps, Patches, joined_len};
-use super::linear::*;
+use super::grid::{Bands, Grid, Maps, joined_len};
+use super::linear::{Linear, both};
 use super::weights::gradient_of_kernel;
 use crate::cpu::Scratch;
-use crate::simd::{Isa, Kernel, Simd, dispatch};
+use crate::simd::{Isa, Kernel, Simd, Tile, dispatch};
 use rayon::prelude::*;
 use std::marker::PhantomData;
-
-/// The transforms of both sides, `I x I` and `J x J` patches to `E x E` factors.
-pub(super) trait Pair<const I: usize, const J: usize, const E: usize> {
-    /// # Safety
-    /// As [`Simd`].
-    unsafe fn input<S: Simd>(row: impl Fn(usize) -> [S::V; I]) -> [[S::V; E]; E];
-
-    /// # Safety
-    /// As [`Simd`].
-    unsafe fn output<S: Simd>(row: impl Fn(usize) -> [S::V; J]) -> [[S::V; E]; E];
-}
-
-pub(super) struct OfWinograd;
-
-impl Pair<6, 4, 6> for OfWinograd {
-    #[inline(always)]
-    unsafe fn input<S: Simd>(row: impl Fn(usize) -> [S::V; 6]) -> [[S::V; 6]; 6] {
-        // SAFETY: the caller's promise.
-        unsafe { both::<S, WinogradInput, 6, 6>(row) }
-    }
-
-    #[inline(always)]
-    unsafe fn output<S: Simd>(row: impl Fn(usize) -> [S::V; 4]) -> [[S::V; 6]; 6] {
-        // SAFETY: the caller's promise.
-        unsafe { both::<S, WinogradOutputGradient, 4, 6>(row) }
-    }
-}
-
-pub(super) struct OfDoubled;
-
-impl Pair<3, 2, 3> for OfDoubled {
-    #[inline(always)]
-    unsafe fn input<S: Simd>(row: impl Fn(usize) -> [S::V; 3]) -> [[S::V; 3]; 3] {
-        // SAFETY: the caller's promise.
-        unsafe { both::<S, DoubledInput, 3, 3>(row) }
-    }
-
-    #[inline(always)]
-    unsafe fn output<S: Simd>(row: impl Fn(usize) -> [S::V; 2]) -> [[S::V; 3]; 3] {
-        // SAFETY: the caller's promise.
-        unsafe { both::<S, DoubledOutputGradient, 2, 3>(row) }
-    }
-}
 
 /// Transformed inputs that a task keeps at hand, about.
 const PANEL: usize = 400_000;
@@ -65,7 +22,7 @@ const TOGETHER: usize = 16;
 const TASKS: usize = 8;
 
 /// `(O, C, 9)` from inputs `x` and gradients `y` of outputs, tiled as `grid`; `by` transforms the kernels.
-pub(super) fn run<P, const SX: usize, const I: usize, const SY: usize, const J: usize, const E: usize>(
+pub(super) fn run<X, Y, const SX: usize, const I: usize, const SY: usize, const J: usize, const E: usize>(
     isa: Isa,
     grid: Grid,
     x: Maps<'_>,
@@ -73,7 +30,8 @@ pub(super) fn run<P, const SX: usize, const I: usize, const SY: usize, const J: 
     by: &[[f32; 3]; E],
 ) -> Vec<f32>
 where
-    P: Pair<I, J, E> + Sync,
+    X: Linear<I, E>,
+    Y: Linear<J, E>,
 {
     let (tiles, chunks) = (grid.tiles(), y.channels.div_ceil(CHUNK));
     let row = x.channels.next_multiple_of(isa.cols()).next_multiple_of(TOGETHER);
@@ -93,7 +51,16 @@ where
             let tiles = part * each * panel..tiles.min((part + 1) * each * panel);
             dispatch(
                 isa,
-                Part::<P, SX, I, SY, J, E> { grid, x, y, row, chunks, tiles, panel, form: PhantomData },
+                Part::<X, Y, SX, I, SY, J, E> {
+                    grid,
+                    x,
+                    y,
+                    row,
+                    chunks,
+                    tiles,
+                    panel,
+                    transforms: PhantomData,
+                },
             )
         })
         .collect();
@@ -107,7 +74,7 @@ where
 }
 
 /// The sums of some tiles for some chunks of output channels: product, output channel, input channel.
-struct Part<'a, P, const SX: usize, const I: usize, const SY: usize, const J: usize, const E: usize> {
+struct Part<'a, X, Y, const SX: usize, const I: usize, const SY: usize, const J: usize, const E: usize> {
     grid: Grid,
     x: Maps<'a>,
     y: Maps<'a>,
@@ -116,13 +83,14 @@ struct Part<'a, P, const SX: usize, const I: usize, const SY: usize, const J: us
     chunks: std::ops::Range<usize>,
     tiles: std::ops::Range<usize>,
     panel: usize,
-    form: PhantomData<P>,
+    transforms: PhantomData<(X, Y)>,
 }
 
-impl<P, const SX: usize, const I: usize, const SY: usize, const J: usize, const E: usize> Kernel
-    for Part<'_, P, SX, I, SY, J, E>
+impl<X, Y, const SX: usize, const I: usize, const SY: usize, const J: usize, const E: usize> Kernel
+    for Part<'_, X, Y, SX, I, SY, J, E>
 where
-    P: Pair<I, J, E>,
+    X: Linear<I, E>,
+    Y: Linear<J, E>,
 {
     type Output = Vec<f32>;
 
@@ -138,39 +106,11 @@ where
             // SAFETY (all): the machine has `S`, as promised.
             unsafe {
                 let all = 0..self.x.channels;
-                factors::<S, SX, I, E>(
-                    grid,
-                    &self.x,
-                    all,
-                    &tiles,
-                    self.row,
-                    &mut inputs,
-                    #[inline(always)]
-                    |from| {
-                        P::input::<S>(
-                            #[inline(always)]
-                            |r| from.row::<S, SX, I>(r),
-                        )
-                    },
-                );
+                factors::<S, X, SX, I, E>(grid, &self.x, all, &tiles, self.row, &mut inputs);
                 for (i, chunk) in self.chunks.clone().enumerate() {
                     let some = chunk * CHUNK..self.y.channels.min((chunk + 1) * CHUNK);
                     let blocks = some.len().div_ceil(S::ROWS);
-                    factors::<S, SY, J, E>(
-                        grid,
-                        &self.y,
-                        some,
-                        &tiles,
-                        CHUNK,
-                        &mut outputs,
-                        #[inline(always)]
-                        |from| {
-                            P::output::<S>(
-                                #[inline(always)]
-                                |r| from.row::<S, SY, J>(r),
-                            )
-                        },
-                    );
+                    factors::<S, Y, SY, J, E>(grid, &self.y, some, &tiles, CHUNK, &mut outputs);
                     self.multiply::<S>(wide, &inputs, &outputs, blocks, i, &mut sums);
                 }
             }
@@ -179,10 +119,11 @@ where
     }
 }
 
-impl<P, const SX: usize, const I: usize, const SY: usize, const J: usize, const E: usize>
-    Part<'_, P, SX, I, SY, J, E>
+impl<X, Y, const SX: usize, const I: usize, const SY: usize, const J: usize, const E: usize>
+    Part<'_, X, Y, SX, I, SY, J, E>
 where
-    P: Pair<I, J, E>,
+    X: Linear<I, E>,
+    Y: Linear<J, E>,
 {
     /// Adds a panel's products to the sums of the chunk at place `chunk`.
     ///
@@ -209,16 +150,16 @@ where
                 for c in (0..used).step_by(S::COLS) {
                     // SAFETY: both factors have `wide` rows, of `row` and CHUNK values; the sums CHUNK rows of `row`.
                     unsafe {
-                        S::tile(
-                            wide,
-                            outputs.as_ptr().add(block * S::ROWS),
-                            CHUNK,
-                            inputs.as_ptr().add(c),
-                            self.row,
-                            sums.as_mut_ptr().add(block * S::ROWS * self.row + c),
-                            self.row,
-                            true,
-                        );
+                        S::tile(Tile {
+                            k: wide,
+                            a: outputs.as_ptr().add(block * S::ROWS),
+                            a_step: CHUNK,
+                            b: inputs.as_ptr().add(c),
+                            b_step: self.row,
+                            c: sums.as_mut_ptr().add(block * S::ROWS * self.row + c),
+                            c_row: self.row,
+                            accumulate: true,
+                        });
                     }
                 }
             }
@@ -232,14 +173,13 @@ where
 /// # Safety
 /// As [`Simd`].
 #[inline(always)]
-unsafe fn factors<S: Simd, const STEP: usize, const SIDE: usize, const E: usize>(
+unsafe fn factors<S: Simd, L: Linear<SIDE, E>, const STEP: usize, const SIDE: usize, const E: usize>(
     grid: &Grid,
     maps: &Maps<'_>,
     channels: std::ops::Range<usize>,
     tiles: &std::ops::Range<usize>,
     row: usize,
     out: &mut [f32],
-    transform: impl Fn(Patches) -> [[S::V; E]; E],
 ) {
     let wide = tiles.len().next_multiple_of(S::LANES);
     assert!(out.len() >= E * E * wide * row && channels.len().next_multiple_of(S::LANES) <= row);
@@ -261,7 +201,10 @@ unsafe fn factors<S: Simd, const STEP: usize, const SIDE: usize, const E: usize>
                 unsafe {
                     let tile = tiles.start + t * S::LANES;
                     let from = bands.patches::<S, STEP, SIDE>(grid, tile, &rows, &mut joined);
-                    let values = transform(from);
+                    let values = both::<S, L, SIDE, E>(
+                        #[inline(always)]
+                        |r| from.row::<S, STEP, SIDE>(r),
+                    );
                     for (p, v) in values.as_flattened().iter().enumerate() {
                         S::store(made.as_mut_ptr().add(p * block + i * S::LANES), *v);
                     }

@@ -138,3 +138,14 @@ impl Linear<4, 3> for DoubledGradientInput {
         unsafe { [S::add(a, b), S::sub(after, a), S::sub(before, b)] }
     }
 }
+
+/// All of them together.
+pub(super) struct Sum;
+
+impl Linear<3, 1> for Sum {
+    #[inline(always)]
+    unsafe fn apply<S: Simd>([a, b, c]: [S::V; 3]) -> [S::V; 1] {
+        // SAFETY: the caller's promise.
+        unsafe { [S::add(a, S::add(b, c))] }
+    }
+}

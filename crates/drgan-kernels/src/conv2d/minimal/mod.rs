@@ -24,7 +24,7 @@ mod weights;
 
 use super::epilogue::Epilogue;
 use super::im2col::Geometry;
-use crate::simd::{Isa, Simd};
+use crate::simd::Isa;
 use grid::{Grid, Maps};
 use linear::*;
 use weights::Kernels;
@@ -32,66 +32,32 @@ pub(super) use weights::Transformed;
 
 /// A pair of transforms: `I x I` patches, `STEP` apart, to `E x E` products to `O x O` outputs.
 trait Form<const STEP: usize, const I: usize, const E: usize, const O: usize> {
+    type Input: Linear<I, E>;
+    type Output: Linear<E, O>;
     /// Whether an output is the plain sum of all products, so that they can be summed while they are made.
     const MERGED: bool = false;
-
-    /// # Safety
-    /// As [`Simd`].
-    unsafe fn input<S: Simd>(row: impl Fn(usize) -> [S::V; I]) -> [[S::V; E]; E];
-
-    /// # Safety
-    /// As [`Simd`].
-    unsafe fn output<S: Simd>(row: impl Fn(usize) -> [S::V; E]) -> [[S::V; O]; O];
 }
 
 struct Winograd;
 
 impl Form<4, 6, 6, 4> for Winograd {
-    #[inline(always)]
-    unsafe fn input<S: Simd>(row: impl Fn(usize) -> [S::V; 6]) -> [[S::V; 6]; 6] {
-        // SAFETY: the caller's promise.
-        unsafe { both::<S, WinogradInput, 6, 6>(row) }
-    }
-
-    #[inline(always)]
-    unsafe fn output<S: Simd>(row: impl Fn(usize) -> [S::V; 6]) -> [[S::V; 4]; 4] {
-        // SAFETY: the caller's promise.
-        unsafe { both::<S, WinogradOutput, 6, 4>(row) }
-    }
+    type Input = WinogradInput;
+    type Output = WinogradOutput;
 }
 
 struct Doubled;
 
 impl Form<1, 3, 3, 2> for Doubled {
-    #[inline(always)]
-    unsafe fn input<S: Simd>(row: impl Fn(usize) -> [S::V; 3]) -> [[S::V; 3]; 3] {
-        // SAFETY: the caller's promise.
-        unsafe { both::<S, DoubledInput, 3, 3>(row) }
-    }
-
-    #[inline(always)]
-    unsafe fn output<S: Simd>(row: impl Fn(usize) -> [S::V; 3]) -> [[S::V; 2]; 2] {
-        // SAFETY: the caller's promise.
-        unsafe { both::<S, DoubledOutput, 3, 2>(row) }
-    }
+    type Input = DoubledInput;
+    type Output = DoubledOutput;
 }
 
 struct DoubledGradient;
 
 impl Form<2, 4, 3, 1> for DoubledGradient {
+    type Input = DoubledGradientInput;
+    type Output = Sum;
     const MERGED: bool = true;
-
-    #[inline(always)]
-    unsafe fn input<S: Simd>(row: impl Fn(usize) -> [S::V; 4]) -> [[S::V; 3]; 3] {
-        // SAFETY: the caller's promise.
-        unsafe { both::<S, DoubledGradientInput, 4, 3>(row) }
-    }
-
-    #[inline(always)]
-    unsafe fn output<S: Simd>(row: impl Fn(usize) -> [S::V; 3]) -> [[S::V; 1]; 1] {
-        // The products come summed.
-        [[row(0)[0]]]
-    }
 }
 
 /// F(4, 3)'s kernel transform.
@@ -167,12 +133,24 @@ pub(super) fn weight_gradient(isa: Isa, g: &Geometry, x: &[f32], dy: &[f32]) -> 
     if g.up {
         let of_x = Maps { values: x, channels: g.c, h: g.h / 2, w: g.w / 2, top: 1, left: 1 };
         let grid = Grid { b: g.b, rows: g.h / 2, cols: g.w / 2 };
-        gradient::run::<gradient::OfDoubled, 1, 3, 2, 2, 3>(isa, grid, of_x, of_y, &DOUBLED_KERNEL)
+        gradient::run::<DoubledInput, DoubledOutputGradient, 1, 3, 2, 2, 3>(
+            isa,
+            grid,
+            of_x,
+            of_y,
+            &DOUBLED_KERNEL,
+        )
     } else {
         let p = g.padding;
         let of_x = Maps { values: x, channels: g.c, h: g.h, w: g.w, top: p.top, left: p.left };
         let grid = Grid { b: g.b, rows: g.oh.div_ceil(4), cols: g.ow.div_ceil(4) };
-        gradient::run::<gradient::OfWinograd, 4, 6, 4, 4, 6>(isa, grid, of_x, of_y, &WINOGRAD_KERNEL)
+        gradient::run::<WinogradInput, WinogradOutputGradient, 4, 6, 4, 4, 6>(
+            isa,
+            grid,
+            of_x,
+            of_y,
+            &WINOGRAD_KERNEL,
+        )
     }
 }
 
