@@ -3,7 +3,7 @@ use crate::encoder::SLOPE;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::{Conv2d, Expand, UpBlock};
-use drgan_tensor::ops::{self, Activation};
+use drgan_tensor::ops::Activation;
 use drgan_tensor::{Ctx, Form, Result};
 
 /// D^E, the decoding half of the VAE: the sentence's code and the latent to a picture.
@@ -48,10 +48,9 @@ impl Decoder {
     pub fn forward(&self, text: &Tensor, latent: &Tensor, ctx: &Ctx) -> Result<Tensor> {
         let x = self.expand.forward(&Tensor::cat(&[text, latent], 1)?, ctx)?; // (B, ndf S / 4, 4, 4)
         let x = self.upsample.iter().try_fold(x, |x, up| up.forward(&x, ctx))?; // (B, ndf, S, S)
-        let x = self.image.forward(&x)?;
-        Ok(match self.form {
-            Form::Paper => x.tanh()?,
-            Form::Released => ops::activate(&x, Activation::LeakyRelu(SLOPE))?,
-        })
+        match self.form {
+            Form::Paper => Ok(self.image.forward(&x)?.tanh()?),
+            Form::Released => self.image.forward_act(&x, Activation::LeakyRelu(SLOPE)),
+        }
     }
 }

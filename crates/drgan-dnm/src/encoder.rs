@@ -2,7 +2,7 @@ use crate::DiscriminatorConfig;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::SpectralConv2d;
-use drgan_tensor::ops::{self, Activation};
+use drgan_tensor::ops::Activation;
 use drgan_tensor::{Ctx, Result, expect_shape};
 
 /// Of the leaky rectifiers.
@@ -80,7 +80,7 @@ impl Encoder {
         expect_shape("Discriminator: images", images, &want, &format!("(B, 3, {side}, {side})"))?;
         let through = |layers: &[SpectralConv2d], x: &Tensor| {
             layers.iter().try_fold(x.clone(), |x, layer| -> Result<Tensor> {
-                Ok(ops::activate(&layer.forward(&x, ctx)?, Activation::LeakyRelu(SLOPE))?)
+                layer.forward(&x, Activation::LeakyRelu(SLOPE), ctx)
             })
         };
         let deepest = through(&self.strided, images)?;

@@ -3,7 +3,7 @@ use crate::encoder::SLOPE;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::{Conv2d, SpectralConv2d};
-use drgan_tensor::ops::{self, Activation};
+use drgan_tensor::ops::Activation;
 use drgan_tensor::{Ctx, Result, expect_shape};
 
 /// The last layer of both heads: a 4x4 convolution of the 4x4 map to one number, with a bias. Name: `outlogits.0`.
@@ -66,17 +66,14 @@ impl Conditional {
     /// # Errors
     /// Another shape.
     pub fn forward(&self, features: &Tensor, sentence: &Tensor, ctx: &Ctx) -> Result<Tensor> {
-        let (b, _, h, w) = features.dims4()?;
-        let d = self.text_dim;
+        let (b, d) = (features.dim(0)?, self.text_dim);
         expect_shape(
             "Discriminator: sentence",
             sentence,
             &[Some(b), Some(d)],
             &format!("(B = {b}, D = {d})"),
         )?;
-        let spread = sentence.reshape((b, d, 1, 1))?.broadcast_as((b, d, h, w))?;
-        let joint = Tensor::cat(&[features, &spread], 1)?; // (B, 8 ndf + D, 4, 4)
-        let joint = ops::activate(&self.joint.forward(&joint, ctx)?, Activation::LeakyRelu(SLOPE))?;
+        let joint = self.joint.forward_joint(features, sentence, Activation::LeakyRelu(SLOPE), ctx)?;
         Ok(self.out.forward(&joint)?.flatten_all()?)
     }
 }

@@ -61,6 +61,15 @@ impl Disjoint {
     }
 }
 
+impl Disjoint {
+    /// Where `rows` of `len` values each start, `row` apart, from `from` on: within the slice.
+    pub(crate) fn rows(&self, from: usize, (rows, row, len): (usize, usize, usize)) -> *mut f32 {
+        assert!(rows > 0 && from + (rows - 1) * row + len <= self.len, "rows leave the slice");
+        // SAFETY: in bounds by the assertion.
+        unsafe { self.start.add(from) }
+    }
+}
+
 /// `len` values that `fill` writes: what `vec![0.; len]` followed by writing would give, in one pass less.
 ///
 /// # Safety

@@ -6,7 +6,7 @@
 //!
 //! | here | why not candle's own (0.11.1) |
 //! | --- | --- |
-//! | [`conv2d`], [`depthwise_conv2d`] | several times slower than PyTorch, and computes gradients of constants |
+//! | [`conv2d`], [`conv2d_act`], [`joint_conv2d`], [`depthwise_conv2d`] | several times slower than PyTorch, and computes gradients of constants |
 //! | [`PackedConv`] | weights transformed once, epilogue included, bf16 where the processor can: inference |
 //! | [`up_conv2d`], [`upsample_nearest2x`] | `upsample_nearest2d`'s backward overwrites an accumulated gradient |
 //! | [`max_pool2d`], [`avg_pool2d`] | no backward unless kernel = stride; 2x2 max's is a quarter of the truth |
@@ -40,7 +40,7 @@ mod up_conv2d;
 
 pub use activation::{Activation, activate};
 pub use attention::word_attention;
-pub use conv2d::{Conv2dSpec, PackedConv, PackedSpec, Padding, Precision, conv2d};
+pub use conv2d::{Conv2dSpec, PackedConv, PackedSpec, Padding, Precision, conv2d, conv2d_act, joint_conv2d};
 pub use depthwise::depthwise_conv2d;
 pub use gate::gate;
 pub use linear::linear;
@@ -57,7 +57,7 @@ pub use up_conv2d::{up_conv2d, upsample_nearest2x};
 pub mod reference {
     pub use crate::activation::reference as activate;
     pub use crate::attention::reference as word_attention;
-    pub use crate::conv2d::reference as conv2d;
+    pub use crate::conv2d::{reference as conv2d, reference_joint as joint_conv2d};
     pub use crate::depthwise::reference as depthwise_conv2d;
     pub use crate::gate::reference as gate;
     pub use crate::linear::reference as linear;

@@ -44,16 +44,7 @@ impl CustomOp2 for Linear {
         lw: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let ((b, inp), (out, _)) = (lx.shape().dims2()?, lw.shape().dims2()?);
-        let (x, w) = (slice(x, lx)?, slice(w, lw)?);
-        // SAFETY: blocks of columns cover the result, each is its task's own, and the product does not read them.
-        let y = unsafe {
-            written(b * out, |y| {
-                blocks(out).for_each(|(from, n)| {
-                    let w = Matrix::transposed(&w[from * inp..], inp);
-                    y.gemm((b, n, inp), Matrix::rows(x, inp), w, from, out);
-                });
-            })
-        };
+        let y = forward(slice(x, lx)?, slice(w, lw)?, (b, inp, out));
         Ok((CpuStorage::F32(y), (b, out).into()))
     }
 
@@ -66,27 +57,53 @@ impl CustomOp2 for Linear {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let ((b, inp), (out, _), dy) = (x.dims2()?, w.dims2()?, dy.contiguous()?);
         with_values([x, w, &dy], |[x_values, w_values, dy]| {
-            // SAFETY (both): blocks cover the result, each is its task's own, and the product does not read them.
-            let dx = x.track_op().then(|| unsafe {
-                written(b * inp, |dx| {
-                    blocks(inp).for_each(|(from, n)| {
-                        let w = Matrix::rows(&w_values[from..], inp);
-                        dx.gemm((b, n, out), Matrix::rows(dy, out), w, from, inp);
-                    });
-                })
-            });
-            let dw = w.track_op().then(|| unsafe {
-                written(out * inp, |dw| {
-                    blocks(out).for_each(|(from, n)| {
-                        let dy = Matrix::transposed(&dy[from..], out);
-                        dw.gemm((n, inp, b), dy, Matrix::rows(x_values, inp), from * inp, inp);
-                    });
-                })
-            });
+            let dx = x.track_op().then(|| input_gradient(dy, w_values, (b, inp, out)));
+            let dw = w.track_op().then(|| weight_gradient(x_values, dy, (b, inp, out)));
             let tensor = |values: Option<Vec<f32>>, like: &Tensor| {
                 values.map(|values| Tensor::from_vec(values, like.shape(), &Device::Cpu)).transpose()
             };
             Ok((tensor(dx, x)?, tensor(dw, w)?))
+        })
+    }
+}
+
+/// Batch, inputs, outputs.
+type Sizes = (usize, usize, usize);
+
+/// `x W^T`, `(b, out)`.
+pub(crate) fn forward(x: &[f32], w: &[f32], (b, inp, out): Sizes) -> Vec<f32> {
+    // SAFETY: blocks of columns cover the result, each is its task's own, and the product does not read them.
+    unsafe {
+        written(b * out, |y| {
+            blocks(out).for_each(|(from, n)| {
+                let w = Matrix::transposed(&w[from * inp..], inp);
+                y.gemm((b, n, inp), Matrix::rows(x, inp), w, from, out);
+            });
+        })
+    }
+}
+
+/// Gradient of `x`, `(b, inp)`.
+pub(crate) fn input_gradient(dy: &[f32], w: &[f32], (b, inp, out): Sizes) -> Vec<f32> {
+    // SAFETY: as in `forward`.
+    unsafe {
+        written(b * inp, |dx| {
+            blocks(inp).for_each(|(from, n)| {
+                dx.gemm((b, n, out), Matrix::rows(dy, out), Matrix::rows(&w[from..], inp), from, inp);
+            });
+        })
+    }
+}
+
+/// Gradient of W, `(out, inp)`.
+pub(crate) fn weight_gradient(x: &[f32], dy: &[f32], (b, inp, out): Sizes) -> Vec<f32> {
+    // SAFETY: as in `forward`, with blocks of rows.
+    unsafe {
+        written(out * inp, |dw| {
+            blocks(out).for_each(|(from, n)| {
+                let dy = Matrix::transposed(&dy[from..], out);
+                dw.gemm((n, inp, b), dy, Matrix::rows(x, inp), from * inp, inp);
+            });
         })
     }
 }

@@ -27,6 +27,12 @@ impl Planes {
         (1024 / self.plane.max(1)).max(1)
     }
 
+    /// Of every channel, the sum over pictures and pixels.
+    pub(crate) fn sums(&self, x: &[f32]) -> Vec<f32> {
+        let sum = |c: usize| (0..self.b).map(|b| rows::sum_row(self.row(x, b, c), 0.)).sum::<f64>() as f32;
+        (0..self.c).into_par_iter().map(sum).collect()
+    }
+
     /// `act(affine_c(x)) + plus` for every map. `by` is asked once for each channel, and again for its gate.
     ///
     /// A task takes a channel's maps of all pictures, so that what `by` reads of them is still at hand.

@@ -38,6 +38,8 @@ macro_rules! best_instructions {
     };
 }
 
+pub(crate) use best_instructions;
+
 /// `e^x` to 2 units in the last place, by `2^n p(r)` with `x = n ln 2 + r`; without a branch, so that loops vectorise.
 #[inline(always)]
 fn exp(x: f32) -> f32 {

@@ -1,3 +1,4 @@
+use crate::activation::Activation;
 use crate::conv2d::{self, Conv2dSpec};
 use crate::cpu::is_fast;
 use candle_core::{Result, Tensor};
@@ -24,7 +25,8 @@ pub fn upsample_nearest2x(x: &Tensor) -> Result<Tensor> {
 /// Shapes that do not fit each other.
 pub fn up_conv2d(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     if is_fast(x) && is_fast(weight) && x.elem_count() > 0 {
-        return conv2d::apply(x, weight, None, conv2d::geometry(x, weight, Conv2dSpec::new(1, 1), true)?);
+        let geometry = conv2d::geometry(x, weight, Conv2dSpec::new(1, 1), true)?;
+        return conv2d::apply(x, weight, None, Activation::Identity, geometry);
     }
     reference(x, weight)
 }

@@ -4,7 +4,8 @@ mod common;
 use candle_core::Tensor;
 use common::{assert_close, assert_differences, assert_same, random};
 use drgan_kernels::{
-    Conv2dSpec, Padding, conv2d, depthwise_conv2d, reference, up_conv2d, upsample_nearest2x,
+    Activation, Conv2dSpec, Padding, conv2d, conv2d_act, depthwise_conv2d, joint_conv2d, reference,
+    up_conv2d, upsample_nearest2x,
 };
 use proptest::prelude::*;
 
@@ -26,6 +27,51 @@ fn check_conv((b, c, o, (h, w), (kh, kw), stride, padding): Case) {
     let plain = |t: &[Tensor]| reference::conv2d(&t[0], &t[1], t.get(2), spec);
     assert_same(&what, &inputs, LAYER, fast, plain);
     assert_same(&format!("{what}, no bias"), &inputs[..2], LAYER, fast, plain);
+    for act in ACTIVATIONS {
+        if act == Activation::Glu && o % 2 != 0 {
+            continue;
+        }
+        assert_same(
+            &format!("{what}, {act:?}"),
+            &inputs,
+            LAYER,
+            |t| conv2d_act(&t[0], &t[1], t.get(2), act, spec),
+            |t| reference::activate(&reference::conv2d(&t[0], &t[1], t.get(2), spec)?, act),
+        );
+    }
+}
+
+const ACTIVATIONS: [Activation; 5] = [
+    Activation::Relu,
+    Activation::Relu6,
+    Activation::LeakyRelu(0.2),
+    Activation::LeakyRelu(-0.5),
+    Activation::Glu,
+];
+
+/// Batch, channels of the map, of the vector, out, map, kernel, stride, padding.
+type JointCase = (usize, [usize; 3], (usize, usize), (usize, usize), usize, [usize; 4]);
+
+fn check_joint((b, [c, d, o], (h, w), (kh, kw), stride, padding): JointCase) {
+    let spec = spec(stride, padding);
+    let inputs =
+        [random(&[b, c, h, w], 1), random(&[b, d], 2), random(&[o, c + d, kh, kw], 3), random(&[o], 4)];
+    for act in [Activation::Identity, Activation::LeakyRelu(0.2)] {
+        assert_same(
+            &format!("joint ({b}, {c} and {d}, {h}, {w}) -> {o}, kernel {kh}x{kw}, {spec:?}, {act:?}"),
+            &inputs,
+            LAYER,
+            |t| joint_conv2d(&t[0], &t[1], &t[2], &t[3], act, spec),
+            |t| reference::joint_conv2d(&t[0], &t[1], &t[2], &t[3], act, spec),
+        );
+    }
+}
+
+#[test]
+fn joint_conv2d_on_the_models_shapes() {
+    check_joint((3, [16, 32, 16], (4, 4), (3, 3), 1, [1; 4]));
+    check_joint((1, [5, 3, 2], (4, 4), (3, 3), 1, [1; 4]));
+    check_joint((2, [9, 1, 4], (9, 8), (3, 3), 1, [1; 4]));
 }
 
 #[test]
@@ -58,6 +104,15 @@ proptest! {
     ) {
         prop_assume!(h + padding[0] + padding[1] >= kh && w + padding[2] + padding[3] >= kw);
         check_conv((b, c, o, (h, w), (kh, kw), stride, padding));
+    }
+
+    #[test]
+    fn joint_conv2d_on_any_shape(
+        b in 1usize..4, channels in prop::array::uniform3(1usize..7), h in 1usize..9, w in 1usize..9,
+        kh in 1usize..5, kw in 1usize..5, stride in 1usize..3, padding in prop::array::uniform4(0usize..4),
+    ) {
+        prop_assume!(h + padding[0] + padding[1] >= kh && w + padding[2] + padding[3] >= kw);
+        check_joint((b, channels, (h, w), (kh, kw), stride, padding));
     }
 
     #[test]
@@ -137,6 +192,10 @@ fn references_agree_with_finite_differences() {
     });
     assert_differences("depthwise", &[x.clone(), random(&[3, 1, 3, 2], 2)], |t| {
         reference::depthwise_conv2d(&t[0], &t[1], uneven)
+    });
+    let inputs = [x.clone(), random(&[2, 2], 2), random(&[4, 5, 3, 2], 3), random(&[4], 4)];
+    assert_differences("joint_conv2d", &inputs, |t| {
+        reference::joint_conv2d(&t[0], &t[1], &t[2], &t[3], Activation::LeakyRelu(0.2), uneven)
     });
     assert_differences("up_conv2d", &[x.clone(), random(&[2, 3, 3, 3], 2)], |t| {
         reference::up_conv2d(&t[0], &t[1])

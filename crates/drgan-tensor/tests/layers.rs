@@ -154,7 +154,7 @@ fn only_training_leaves_anything_behind() -> Result<()> {
     let x = Ctx::new(Mode::Eval, 2).randn((2, 2, 4, 4), &CPU)?;
     let pass = |mode| -> Result<Vec<Vec<f32>>> {
         bn.forward(&x, Activation::Relu, &Ctx::new(mode, 0))?;
-        sn.forward(&x, &Ctx::new(mode, 0))?;
+        sn.forward(&x, Activation::Identity, &Ctx::new(mode, 0))?;
         store.vars(Kind::Buffer).iter().map(|(_, v)| Ok(v.flatten_all()?.to_vec1()?)).collect()
     };
     let before = pass(Mode::Eval)?;
@@ -199,12 +199,17 @@ fn spectral_norm_divides_by_the_largest_singular_value() -> Result<()> {
     let x = random(8, &[2, 2, 3, 3])?;
     let ctx = Ctx::new(Mode::Train, 0);
     for _ in 0..500 {
-        layer.forward(&x, &ctx)?;
+        layer.forward(&x, Activation::Identity, &ctx)?;
     }
     let w = &store.views()["weight_bar"];
     let sigma = largest_singular_value(&w.reshape((3, 8))?)?;
     let want = ops::conv2d(&x, &(w / sigma)?, None, ops::Conv2dSpec::new(1, 0))?; // the bias starts at 0
-    assert_close("W / sigma", &layer.forward(&x, &frozen())?, &want, Tol { rtol: 1e-6, atol: 1e-8 })
+    assert_close(
+        "W / sigma",
+        &layer.forward(&x, Activation::Identity, &frozen())?,
+        &want,
+        Tol { rtol: 1e-6, atol: 1e-8 },
+    )
 }
 
 #[test]
@@ -213,15 +218,18 @@ fn spectral_norms_gradient_flows_through_the_weight_alone() -> Result<()> {
     let build = |vb: VarBuilder<'_>| SpectralConv2d::new((2, 3), 3, 2, 1, vb);
     let layer = build(store.builder(DType::F64, &CPU))?;
     let x = random(9, &[2, 2, 5, 3])?;
-    layer.forward(&x, &Ctx::new(Mode::Train, 0))?; // one power iteration, so that u and v are unit vectors
-    let grads = score(&layer.forward(&x, &frozen())?)?.backward()?;
+    layer.forward(&x, Activation::Identity, &Ctx::new(Mode::Train, 0))?; // one power iteration, so that u and v are unit vectors
+    let grads = score(&layer.forward(&x, Activation::Identity, &frozen())?)?.backward()?;
     for (name, buffer) in store.vars(Kind::Buffer) {
         assert!(grads.get(&buffer).is_none(), "{name} must carry no gradient");
     }
-    check_layer_at(&store, "weight_bar", |vb| score(&build(vb)?.forward(&x, &frozen())?))?;
-    check_layer_at(&store, "bias", |vb| score(&build(vb)?.forward(&x, &frozen())?))?;
+    check_layer_at(&store, "weight_bar", |vb| {
+        score(&build(vb)?.forward(&x, Activation::Identity, &frozen())?)
+    })?;
+    check_layer_at(&store, "bias", |vb| score(&build(vb)?.forward(&x, Activation::Identity, &frozen())?))?;
     let twin = build(store.frozen(DType::F64, &CPU))?;
-    let shared = |x: &Tensor| Ok((score(&twin.forward(x, &frozen())?)? + score(&x.sqr()?)?)?);
+    let shared =
+        |x: &Tensor| Ok((score(&twin.forward(x, Activation::Identity, &frozen())?)? + score(&x.sqr()?)?)?);
     assert_grad("spectral norm: input", &x, shared, Tol::LAYER)
 }
 

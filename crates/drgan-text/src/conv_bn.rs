@@ -54,7 +54,7 @@ impl ConvBn {
                 let y = ops::depthwise_conv2d(x, &self.weight, spec)?;
                 ops::scale_shift(&y, ones, &self.bias, self.act)?
             }
-            None => ops::activate(&ops::conv2d(x, &self.weight, Some(&self.bias), spec)?, self.act)?,
+            None => ops::conv2d_act(x, &self.weight, Some(&self.bias), self.act, spec)?,
         })
     }
 }

@@ -1,6 +1,7 @@
-//! What follows a convolution's sums where nobody asks for a gradient.
+//! What follows a convolution's sums.
+use super::im2col::Geometry;
 use crate::activation::Activation;
-use crate::rows;
+use crate::rows::{self, best_instructions};
 
 /// `act(sum + shift[o]) + plus`, with `plus` a map of the result's shape.
 #[derive(Clone, Copy)]
@@ -14,6 +15,27 @@ impl<'a> Epilogue<'a> {
     /// A bias, if any.
     pub(crate) fn bias(shift: Option<&'a [f32]>) -> Self {
         Self { shift, act: Activation::Identity, plus: None }
+    }
+
+    /// Whether sums are results already.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.shift.is_none() && self.act == Activation::Identity && self.plus.is_none()
+    }
+
+    /// Finishes the sums of whole maps.
+    pub(crate) fn finish_maps(&self, g: &Geometry, sums: Vec<f32>) -> Vec<f32> {
+        if self.is_nothing() {
+            return sums;
+        }
+        let (pixels, channels) = (g.oh * g.ow, self.act.channels_out(g.o));
+        let mut y = vec![0f32; g.b * channels * pixels];
+        for (i, y) in y.chunks_exact_mut(pixels.max(1)).enumerate() {
+            let (image, o) = (i / channels, i % channels);
+            let gate = if self.act == Activation::Glu { o + channels } else { o };
+            let row = |o: usize| (o, &sums[(image * g.o + o) * pixels..][..pixels]);
+            self.finish(row(o), row(gate), i * pixels, y);
+        }
+        y
     }
 
     /// Finishes values of output channel `o` into `y`, whose first value is value `at` of the result. `gate` are the sums of
@@ -48,6 +70,28 @@ impl<'a> Epilogue<'a> {
         }
         if let Some(plus) = self.plus {
             y.iter_mut().zip(&plus[at..]).for_each(|(y, p)| *y += p);
+        }
+    }
+}
+
+best_instructions! {
+    /// [`Epilogue::finish`] for whole rows.
+    fn finish_row(by: &Epilogue<'_>, sums: (usize, &[f32]), gate: (usize, &[f32]), at: usize, y: &mut [f32]) {
+        by.finish(sums, gate, at, y);
+    }
+}
+
+/// Values that a row is finished in place by.
+const CHUNK: usize = 64;
+
+best_instructions! {
+    /// Finishes sums of output channel `o` where they lie, unless they are gated.
+    fn finish_in_place(by: &Epilogue<'_>, o: usize, at: usize, y: &mut [f32]) {
+        for (i, y) in y.chunks_mut(CHUNK).enumerate() {
+            let mut sums = [0f32; CHUNK];
+            let sums = &mut sums[..y.len()];
+            sums.copy_from_slice(y);
+            by.finish((o, sums), (o, &[]), at + i * CHUNK, y);
         }
     }
 }

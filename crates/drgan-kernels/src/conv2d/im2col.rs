@@ -5,7 +5,9 @@
 //! that the thread keeps; panels are independent, so they are what threads share out. How work is cut depends on
 //! shapes only, never on the number of threads: the same input gives the same bits on any machine with the same gemm.
 use super::Padding;
-use crate::cpu::{Disjoint, Matrix, gemm, with_scratch};
+use super::epilogue::{Epilogue, finish_in_place, finish_row};
+use crate::activation::Activation;
+use crate::cpu::{Disjoint, Matrix, Scratch, gemm, with_scratch, written};
 use rayon::prelude::*;
 
 /// Output pixels a panel, about: enough for the product to be efficient, few enough for the patches to stay in cache.
@@ -45,10 +47,9 @@ impl Geometry {
         self.c * self.kh * self.kw
     }
 
-    /// Values of one input picture as it lies in memory.
+    /// Values of one input picture, which is not doubled.
     fn input(&self) -> usize {
-        let shrink = if self.up { 4 } else { 1 };
-        self.c * self.h * self.w / shrink
+        self.c * self.h * self.w
     }
 
     fn output(&self) -> usize {
@@ -57,7 +58,7 @@ impl Geometry {
 
     /// A patch is a pixel: the input is its own patch matrix.
     fn is_pointwise(&self) -> bool {
-        self.kh == 1 && self.kw == 1 && self.stride == 1 && self.padding == Padding::default() && !self.up
+        self.kh == 1 && self.kw == 1 && self.stride == 1 && self.padding == Padding::default()
     }
 
     fn panels(&self) -> Vec<Panel> {
@@ -78,92 +79,100 @@ impl Geometry {
     /// Patches of a panel, `(C kh kw, images rows ow)`.
     fn fill(&self, x: &[f32], p: Panel, cols: &mut [f32]) {
         let n = p.images * p.rows * self.ow;
-        let (sh, sw) = if self.up { (self.h / 2, self.w / 2) } else { (self.h, self.w) };
         for (r, dst) in cols.chunks_exact_mut(n).enumerate() {
             let (c, u, v) = (r / (self.kh * self.kw), r / self.kw % self.kh, r % self.kw);
             for (g, dst) in dst.chunks_exact_mut(p.rows * self.ow).enumerate() {
-                let plane = &x[(p.image + g) * self.input() + c * sh * sw..][..sh * sw];
+                let plane = &x[(p.image + g) * self.input() + c * self.h * self.w..][..self.h * self.w];
                 for (y, dst) in dst.chunks_exact_mut(self.ow).enumerate() {
-                    let iy = (p.row + y) * self.stride + u;
-                    if iy < self.padding.top || iy >= self.h + self.padding.top {
-                        dst.fill(0.);
-                        continue;
+                    match ((p.row + y) * self.stride + u).checked_sub(self.padding.top) {
+                        Some(y) if y < self.h => {
+                            cut_row(&plane[y * self.w..][..self.w], self.stride, v, self.padding.left, dst);
+                        }
+                        _ => dst.fill(0.),
                     }
-                    let iy = iy - self.padding.top;
-                    let src = &plane[if self.up { iy / 2 } else { iy } * sw..][..sw];
-                    self.fill_row(src, v, dst);
                 }
             }
-        }
-    }
-
-    /// One output row's worth of tap column `v`.
-    fn fill_row(&self, src: &[f32], v: usize, dst: &mut [f32]) {
-        let left = self.padding.left;
-        // Output columns whose tap lies inside the picture.
-        let lo = left.saturating_sub(v).div_ceil(self.stride).min(self.ow);
-        let hi =
-            if self.w + left > v { (self.w + left - v).div_ceil(self.stride).clamp(lo, self.ow) } else { lo };
-        dst[..lo].fill(0.);
-        dst[hi..].fill(0.);
-        if lo == hi {
-            return;
-        }
-        let from = lo * self.stride + v - left;
-        let dst = &mut dst[lo..hi];
-        match (self.up, self.stride) {
-            (false, 1) => dst.copy_from_slice(&src[from..from + dst.len()]),
-            (false, s) => dst.iter_mut().zip(src[from..].iter().step_by(s)).for_each(|(d, s)| *d = *s),
-            (true, s) => dst.iter_mut().enumerate().for_each(|(j, d)| *d = src[(from + j * s) / 2]),
         }
     }
 }
 
-/// `y = conv(x, weight) + bias`; `weight` `(O, C kh kw)`.
-pub(crate) fn forward(g: &Geometry, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    let (pixels, patch) = (g.output(), g.patch());
-    let mut y = vec![0f32; g.b * g.o * pixels];
-    let out = Disjoint::new(&mut y);
-    g.panels().into_par_iter().with_max_len(1).for_each(|p| {
-        let n = p.images * p.rows * g.ow;
-        let a = Matrix::rows(weight, patch);
-        let size = (g.o, n, patch);
-        let start = |image: usize| (p.image + image) * g.o * pixels + p.row * g.ow;
-        if p.images == 1 {
-            // SAFETY (both): panels cover disjoint pixels of `y`; of each channel's row, `n` values are this panel's.
-            if g.is_pointwise() {
-                let b = Matrix::rows(&x[p.image * g.input() + p.row * g.ow..], pixels);
-                unsafe { out.gemm(size, a, b, start(0), pixels) };
-            } else {
-                with_scratch(patch * n, |cols| {
-                    g.fill(x, p, cols);
-                    unsafe { out.gemm(size, a, Matrix::rows(cols, n), start(0), pixels) };
-                });
-            }
-            for (o, b) in bias.unwrap_or_default().iter().enumerate() {
-                // SAFETY: as above.
-                let row = unsafe { out.part(start(0) + o * pixels, n) };
-                row.iter_mut().for_each(|v| *v += b);
-            }
-            return;
+/// Value `j` of `dst` is value `j stride + first` of a row that has `left` zeros before `src`, and zeros behind it.
+#[inline(always)]
+pub(super) fn cut_row(src: &[f32], stride: usize, first: usize, left: usize, dst: &mut [f32]) {
+    let lo = left.saturating_sub(first).div_ceil(stride).min(dst.len());
+    let inside = (src.len() + left).saturating_sub(first).div_ceil(stride).clamp(lo, dst.len());
+    dst[..lo].fill(0.);
+    dst[inside..].fill(0.);
+    let dst = &mut dst[lo..inside];
+    if dst.is_empty() {
+        return;
+    }
+    let src = &src[lo * stride + first - left..];
+    match stride {
+        1 => dst.copy_from_slice(&src[..dst.len()]),
+        // Whole pairs, which compilers make shuffles of; the last value may have none.
+        2 => {
+            let (last, all) = (dst.len() - 1, src.chunks_exact(2));
+            dst.iter_mut().zip(all).for_each(|(d, s)| *d = s[0]);
+            dst[last] = src[2 * last];
         }
-        with_scratch(patch * n, |cols| {
-            g.fill(x, p, cols);
-            with_scratch(g.o * n, |made| {
-                gemm(size, a, Matrix::rows(cols, n), made, n, false);
-                for image in 0..p.images {
-                    // SAFETY: whole pictures, each in one panel.
-                    let dst = unsafe { out.part(start(image), g.o * pixels) };
-                    for (o, dst) in dst.chunks_exact_mut(pixels).enumerate() {
-                        let add = bias.map_or(0., |b| b[o]);
-                        let src = &made[o * n + image * pixels..][..pixels];
-                        dst.iter_mut().zip(src).for_each(|(d, s)| *d = s + add);
+        s => dst.iter_mut().zip(src.iter().step_by(s)).for_each(|(d, v)| *d = *v),
+    }
+}
+
+/// `conv(x, weight)` and what follows; `weight` `(O, C kh kw)`.
+pub(super) fn forward(g: &Geometry, x: &[f32], weight: &[f32], epilogue: &Epilogue<'_>) -> Vec<f32> {
+    product(g, x, Matrix::rows(weight, g.patch()), epilogue)
+}
+
+/// The same with the weight as a matrix that may lie in memory in any order.
+fn product(g: &Geometry, x: &[f32], weight: Matrix<'_>, epilogue: &Epilogue<'_>) -> Vec<f32> {
+    let (pixels, patch) = (g.output(), g.patch());
+    let gated = epilogue.act == Activation::Glu;
+    let channels = epilogue.act.channels_out(g.o);
+    let each = |out: Disjoint| {
+        g.panels().into_par_iter().with_max_len(1).for_each(|p| {
+            let n = p.images * p.rows * g.ow;
+            let size = (g.o, n, patch);
+            let start = |image: usize| (p.image + image) * channels * pixels + p.row * g.ow;
+            let mut cols = Scratch::new(if p.images == 1 && g.is_pointwise() { 0 } else { patch * n });
+            let patches = if cols.is_empty() {
+                Matrix::rows(&x[p.image * g.input() + p.row * g.ow..], pixels)
+            } else {
+                g.fill(x, p, &mut cols);
+                Matrix::rows(&cols, n)
+            };
+            // SAFETY (all of `out`): panels cover disjoint pixels of the result; of each channel's row, `n` values are this
+            // panel's, or of several pictures all.
+            if p.images == 1 && !gated {
+                unsafe { out.gemm(size, weight, patches, start(0), pixels) };
+                if !epilogue.is_nothing() {
+                    for o in 0..channels {
+                        let at = start(0) + o * pixels;
+                        finish_in_place(epilogue, o, at, unsafe { out.part(at, n) });
                     }
                 }
-            });
+                return;
+            }
+            let mut sums = Scratch::new(g.o * n);
+            gemm(size, weight, patches, &mut sums, n, false);
+            let run = n / p.images;
+            for (image, o) in (0..p.images).flat_map(|image| (0..channels).map(move |o| (image, o))) {
+                let (at, gate) = (start(image) + o * pixels, if gated { o + channels } else { o });
+                let row = |o: usize| (o, &sums[o * n + image * run..][..run]);
+                finish_row(epilogue, row(o), row(gate), at, unsafe { out.part(at, run) });
+            }
         });
-    });
-    y
+    };
+    // SAFETY: the panels cover the result, products and rows are written before they are read.
+    unsafe { written(g.b * channels * pixels, each) }
+}
+
+/// Gradient of the input of a 1x1 convolution: the transposed weight's.
+pub(super) fn pointwise_gradient(g: &Geometry, dy: &[f32], weight: &[f32]) -> Option<Vec<f32>> {
+    let back = Geometry { c: g.o, o: g.c, ..*g };
+    let weight = Matrix::transposed(weight, g.c);
+    g.is_pointwise().then(|| product(&back, dy, weight, &Epilogue::bias(None)))
 }
 
 impl Geometry {
@@ -275,14 +284,4 @@ pub(crate) fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
         total.iter_mut().zip(&sum).for_each(|(t, s)| *t += s);
     }
     total
-}
-
-/// Gradient of the bias, `(O,)`: the sum over pictures and pixels.
-pub(crate) fn bias_gradient(g: &Geometry, dy: &[f32]) -> Vec<f32> {
-    let pixels = g.output();
-    let sum = |o: usize| {
-        let planes = (0..g.b).map(|image| &dy[(image * g.o + o) * pixels..][..pixels]);
-        planes.map(|p| p.iter().map(|v| f64::from(*v)).sum::<f64>()).sum::<f64>() as f32
-    };
-    (0..g.o).into_par_iter().map(sum).collect()
 }

@@ -2,46 +2,53 @@
 //!
 //! | shape | way | why (docs/benchmarks.md, ways of a convolution) |
 //! | --- | --- | --- |
+//! | kernel as large as the map | one matrix product | nothing is shared between outputs |
 //! | doubled, 3x3 | minimal filtering | a quarter of the multiplications, exactly |
 //! | 3x3 stride 1, 64 pixels or more | minimal filtering, F(4x4, 3x3) | a quarter of the multiplications |
-//! | the same with fewer than 8 channels on one side, AVX-512 | direct | transforms would cost more than they save |
+//! | the same with fewer than 8 channels on one side | direct | transforms would cost more than they save |
+//! | 4x4 stride 2, 16 pixels or more | direct, by phases | no patches to write and read |
 //! | all others | patches and matrix products | any stride and kernel; small maps share a product |
-#[cfg(target_arch = "x86_64")]
+use super::Padding;
 use super::direct;
 use super::epilogue::Epilogue;
 use super::im2col::{self, Geometry};
 use super::minimal;
-#[cfg(target_arch = "x86_64")]
-use super::stride1;
+use crate::linear;
 use crate::simd::Isa;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Method {
-    Patches,
+    Whole,
     Minimal,
-    #[cfg(target_arch = "x86_64")]
     Direct,
+    Patches,
 }
 
 /// Channels on either side from which transforms pay.
 const CHANNELS: usize = 8;
 /// Output pixels from which they do.
 const PIXELS: usize = 64;
+/// Output pixels from which strided convolutions go without patches.
+const STRIDED: usize = 16;
 
 fn method(g: &Geometry) -> Method {
     let p = g.padding;
-    let three = (g.kh, g.kw, g.stride) == (3, 3, 1) && p.top.max(p.bottom).max(p.left).max(p.right) <= 2;
-    if !three || !(g.up || g.oh * g.ow >= PIXELS) {
-        return Method::Patches;
+    if (g.kh, g.kw) == (g.h, g.w) && p == Padding::default() && !g.up {
+        return Method::Whole;
     }
-    if g.up || g.c.min(g.o) >= CHANNELS {
-        return Method::Minimal;
+    let reach = p.top.max(p.bottom).max(p.left).max(p.right);
+    match (g.kh, g.kw, g.stride) {
+        (3, 3, 1) if g.up => Method::Minimal,
+        (3, 3, 1) if reach <= 2 && g.oh * g.ow >= PIXELS => {
+            if g.c.min(g.o) >= CHANNELS {
+                Method::Minimal
+            } else {
+                Method::Direct
+            }
+        }
+        (4, 4, 2) if g.oh * g.ow >= STRIDED => Method::Direct,
+        _ => Method::Patches,
     }
-    #[cfg(target_arch = "x86_64")]
-    if direct::available() {
-        return Method::Direct;
-    }
-    Method::Patches
 }
 
 /// Whether a convolution goes by minimal filtering.
@@ -49,37 +56,50 @@ pub(super) fn is_minimal(g: &Geometry) -> bool {
     method(g) == Method::Minimal
 }
 
-/// `y = conv(x, weight) + bias`.
-pub(super) fn forward(g: &Geometry, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+/// `conv(x, weight)` and what follows.
+pub(super) fn forward(g: &Geometry, x: &[f32], weight: &[f32], epilogue: &Epilogue<'_>) -> Vec<f32> {
+    let isa = Isa::best();
     match method(g) {
-        Method::Patches => im2col::forward(g, x, weight, bias),
+        Method::Whole => epilogue.finish_maps(g, linear::forward(x, weight, whole(g))),
         Method::Minimal => {
-            let isa = Isa::best();
-            let kernels = minimal::transform(isa, g, weight, None, false);
-            minimal::forward(isa, g, x, &kernels, &Epilogue::bias(bias))
+            let gated = epilogue.act == crate::activation::Activation::Glu;
+            let kernels = minimal::transform(isa, g, weight, None, gated);
+            minimal::forward(isa, g, x, &kernels, epilogue)
         }
-        #[cfg(target_arch = "x86_64")]
-        Method::Direct => stride1::forward(g, x, weight, bias),
+        Method::Direct => direct::forward(isa, g, x, weight, epilogue),
+        Method::Patches => im2col::forward(g, x, weight, epilogue),
     }
 }
 
 /// Gradient of the input as it lies in memory.
 pub(super) fn input_gradient(g: &Geometry, dy: &[f32], weight: &[f32]) -> Vec<f32> {
-    if is_minimal(g) {
-        return minimal::input_gradient(Isa::best(), g, dy, weight);
-    }
-    match g.turned(weight) {
-        Some((back, turned)) => forward(&back, dy, &turned, None),
-        None => im2col::scatter_gradient(g, dy, weight),
+    match method(g) {
+        Method::Whole => linear::input_gradient(dy, weight, whole(g)),
+        Method::Minimal => minimal::input_gradient(Isa::best(), g, dy, weight),
+        Method::Direct => direct::input_gradient(Isa::best(), g, dy, weight),
+        Method::Patches => {
+            if let Some(dx) = im2col::pointwise_gradient(g, dy, weight) {
+                return dx;
+            }
+            match g.turned(weight) {
+                Some((back, turned)) => forward(&back, dy, &turned, &Epilogue::bias(None)),
+                None => im2col::scatter_gradient(g, dy, weight),
+            }
+        }
     }
 }
 
 /// Gradient of the weight.
 pub(super) fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
     match method(g) {
-        Method::Patches => im2col::weight_gradient(g, x, dy),
+        Method::Whole => linear::weight_gradient(x, dy, whole(g)),
         Method::Minimal => minimal::weight_gradient(Isa::best(), g, x, dy),
-        #[cfg(target_arch = "x86_64")]
-        Method::Direct => stride1::weight_gradient(g, x, dy),
+        Method::Direct if direct::has_weight_gradient(g) => direct::weight_gradient(Isa::best(), g, x, dy),
+        Method::Direct | Method::Patches => im2col::weight_gradient(g, x, dy),
     }
+}
+
+/// Batch, inputs and outputs of the linear map that a convolution of one output pixel is.
+fn whole(g: &Geometry) -> (usize, usize, usize) {
+    (g.b, g.c * g.h * g.w, g.o)
 }

@@ -1,18 +1,20 @@
 #[cfg(target_arch = "x86_64")]
 mod amx;
-#[cfg(target_arch = "x86_64")]
 mod direct;
 mod epilogue;
 pub(crate) mod im2col;
+mod joint;
 mod method;
 mod minimal;
 mod op;
+#[cfg(test)]
+mod oracle;
 mod packed;
-#[cfg(target_arch = "x86_64")]
-mod stride1;
 
+pub use joint::{joint_conv2d, reference_joint};
 pub use packed::{PackedConv, PackedSpec, Precision};
 
+use crate::activation::{self, Activation};
 use crate::cpu::is_fast;
 use candle_core::{Result, Tensor, bail};
 use im2col::Geometry;
@@ -84,16 +86,36 @@ impl Conv2dSpec {
 /// # Errors
 /// Shapes that do not fit each other.
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, spec: Conv2dSpec) -> Result<Tensor> {
-    if is_fast(x) && is_fast(weight) && x.elem_count() > 0 {
-        let geometry = geometry(x, weight, spec, false)?;
-        if let Some(bias) = bias
-            && bias.dims() != [geometry.o]
-        {
-            bail!("conv2d: bias: expected ({},), got {:?}", geometry.o, bias.dims())
-        }
-        return op::apply(x, weight, bias, geometry);
+    conv2d_act(x, weight, bias, Activation::Identity, spec)
+}
+
+/// `act(conv2d(x))`, where nothing but the result is kept for the gradient unless the activation is gated.
+///
+/// # Shapes
+/// As [`conv2d`]; with [`Activation::Glu`] the result is `(B, O / 2, H', W')`.
+///
+/// # Errors
+/// Shapes that do not fit each other; an odd O for a gated linear unit.
+pub fn conv2d_act(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    act: Activation,
+    spec: Conv2dSpec,
+) -> Result<Tensor> {
+    if !(is_fast(x) && is_fast(weight)) || x.elem_count() == 0 {
+        return activation::reference(&reference(x, weight, bias, spec)?, act);
     }
-    reference(x, weight, bias, spec)
+    let geometry = geometry(x, weight, spec, false)?;
+    if let Some(bias) = bias
+        && bias.dims() != [geometry.o]
+    {
+        bail!("conv2d: bias: expected ({},), got {:?}", geometry.o, bias.dims())
+    }
+    if op::is_found_by_result(act) {
+        return op::apply(x, weight, bias, act, geometry);
+    }
+    activation::activate(&op::apply(x, weight, bias, Activation::Identity, geometry)?, act)
 }
 
 /// The sizes of a convolution, checked; with `up`, of the doubled map.

@@ -1,52 +1,80 @@
 //! The convolution as candle sees it: one node of the graph, with a backward pass that skips constants.
-use super::im2col::{self, Geometry};
+use super::epilogue::Epilogue;
+use super::im2col::Geometry;
 use super::method::{forward, input_gradient, weight_gradient};
+use crate::activation::{Activation, shape_out};
 use crate::cpu::{slice, with_values};
+use crate::planes::Planes;
+use crate::rows::Affine;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor};
 
-/// `x` and `weight` f32 on the CPU, of the geometry's sizes.
+/// `x` and `weight` f32 on the CPU, of the geometry's sizes; `act` as [`is_found_by_result`].
 pub(crate) fn apply(
     x: &Tensor,
     weight: &Tensor,
     bias: Option<&Tensor>,
+    act: Activation,
     geometry: Geometry,
 ) -> Result<Tensor> {
-    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    let (x, weight, op) = (x.contiguous()?, weight.contiguous()?, Conv { g: geometry, act });
     match bias {
-        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, Conv(geometry)),
-        None => x.apply_op2(&weight, Conv(geometry)),
+        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op),
+        None => x.apply_op2(&weight, op),
     }
 }
 
-struct Conv(Geometry);
+/// Whether the slope of an activation follows from its result, so that what went in need not be kept.
+pub(super) fn is_found_by_result(act: Activation) -> bool {
+    match act {
+        Activation::Identity | Activation::Relu | Activation::Relu6 => true,
+        Activation::LeakyRelu(slope) => slope >= 0.,
+        Activation::Glu => false,
+    }
+}
+
+/// `dz`, the gradient in front of `act`, from `dy`, that of its result `y`; and its sum over each channel, if `sums`.
+pub(super) fn behind_activation(
+    act: Activation,
+    y: &Tensor,
+    dy: &Tensor,
+    sums: bool,
+) -> Result<(Tensor, Option<Vec<f32>>)> {
+    let (planes, dy) = (Planes::of(y.dims()), dy.contiguous()?);
+    if act == Activation::Identity {
+        let sums = sums.then(|| with_values([&dy], |[dy]| Ok(planes.sums(dy)))).transpose()?;
+        return Ok((dy, sums));
+    }
+    let dz =
+        with_values([y, &dy], |[y, dy]| Ok(planes.gradient(y, act, &|_| Affine::IDENTITY, dy, &|_, _| ())))?;
+    let sums = sums.then(|| planes.sums(&dz));
+    Ok((Tensor::from_vec(dz, y.shape(), &Device::Cpu)?, sums))
+}
+
+struct Conv {
+    g: Geometry,
+    act: Activation,
+}
 
 impl Conv {
     fn run(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> (CpuStorage, Shape) {
-        let g = &self.0;
-        (CpuStorage::F32(forward(g, x, weight, bias)), (g.b, g.o, g.oh, g.ow).into())
+        let g = &self.g;
+        let epilogue = Epilogue { shift: bias, act: self.act, plus: None };
+        (CpuStorage::F32(forward(g, x, weight, &epilogue)), shape_out(&[g.b, g.o, g.oh, g.ow], self.act))
     }
 
-    /// Gradients of the input and of the weight, each only if somebody asks for it.
+    /// Gradients of the input and of the weight, each only if somebody asks for it, from that in front of the activation.
     fn gradients(
         &self,
         x: &Tensor,
         weight: &Tensor,
-        dy: &Tensor,
+        dz: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (g, dy) = (&self.0, dy.contiguous()?);
-        with_values([x, weight, &dy], |[x_values, w_values, dy_values]| {
-            let dx = if x.track_op() {
-                let values = input_gradient(g, dy_values, w_values);
-                Some(Tensor::from_vec(values, x.shape(), &Device::Cpu)?)
-            } else {
-                None
-            };
-            let dw = if weight.track_op() {
-                let values = weight_gradient(g, x_values, dy_values);
-                Some(Tensor::from_vec(values, weight.shape(), &Device::Cpu)?)
-            } else {
-                None
-            };
+        let g = &self.g;
+        with_values([x, weight, dz], |[x_values, w_values, dz]| {
+            let tensor = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
+            let dx = x.track_op().then(|| tensor(input_gradient(g, dz, w_values), x)).transpose()?;
+            let dw =
+                weight.track_op().then(|| tensor(weight_gradient(g, x_values, dz), weight)).transpose()?;
             Ok((dx, dw))
         })
     }
@@ -71,10 +99,11 @@ impl CustomOp2 for Conv {
         &self,
         x: &Tensor,
         w: &Tensor,
-        _: &Tensor,
+        y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        self.gradients(x, w, dy)
+        let (dz, _) = behind_activation(self.act, y, dy, false)?;
+        self.gradients(x, w, &dz)
     }
 }
 
@@ -100,17 +129,12 @@ impl CustomOp3 for Conv {
         x: &Tensor,
         w: &Tensor,
         b: &Tensor,
-        _: &Tensor,
+        y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (dx, dw) = self.gradients(x, w, dy)?;
-        let db = if b.track_op() {
-            let dy = dy.contiguous()?;
-            let values = with_values([&dy], |[dy]| Ok(im2col::bias_gradient(&self.0, dy)))?;
-            Some(Tensor::from_vec(values, b.shape(), &Device::Cpu)?)
-        } else {
-            None
-        };
+        let (dz, sums) = behind_activation(self.act, y, dy, b.track_op())?;
+        let (dx, dw) = self.gradients(x, w, &dz)?;
+        let db = sums.map(|sums| Tensor::from_vec(sums, b.shape(), &Device::Cpu)).transpose()?;
         Ok((dx, dw, db))
     }
 }

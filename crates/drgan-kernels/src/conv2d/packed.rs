@@ -5,7 +5,6 @@ use crate::activation::Activation;
 use crate::cpu::{is_fast, with_values};
 use crate::simd::Isa;
 use candle_core::{Device, Result, Tensor, bail};
-use rayon::prelude::*;
 
 /// What a [`PackedConv`] computes with; its input and output are f32 either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -155,7 +154,7 @@ impl PackedConv {
         let epilogue = Epilogue { shift: self.shift.as_deref(), act: self.spec.act, plus };
         match &self.way {
             Way::Minimal(kernels) => minimal::forward(Isa::best(), g, x, kernels, &epilogue),
-            Way::Plain(weight) => finish(g, &method::forward(g, x, weight, None), &epilogue),
+            Way::Plain(weight) => method::forward(g, x, weight, &epilogue),
             #[cfg(target_arch = "x86_64")]
             Way::Amx(weights) => super::amx::forward(g, weights, x, &epilogue),
         }
@@ -186,17 +185,4 @@ fn scaled(mut weight: Vec<f32>, scale: Option<&[f32]>) -> Vec<f32> {
         }
     }
     weight
-}
-
-/// The epilogue over sums that lie in memory.
-fn finish(g: &Geometry, sums: &[f32], epilogue: &Epilogue<'_>) -> Vec<f32> {
-    let (pixels, channels) = (g.oh * g.ow, epilogue.act.channels_out(g.o));
-    let mut y = vec![0f32; g.b * channels * pixels];
-    y.par_chunks_exact_mut(pixels.max(1)).enumerate().for_each(|(i, y)| {
-        let (image, o) = (i / channels, i % channels);
-        let gate = if epilogue.act == Activation::Glu { o + channels } else { o };
-        let row = |o: usize| (o, &sums[(image * g.o + o) * pixels..][..pixels]);
-        epilogue.finish(row(o), row(gate), i * pixels, y);
-    });
-    y
 }

@@ -1,5 +1,5 @@
 //! AVX2 and FMA: eight values, sixteen registers.
-use super::{Kernel, Simd, Tile};
+use super::{Kernel, Products, Simd, Terms, Tile};
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
@@ -37,6 +37,10 @@ impl Simd for Avx2 {
     const LANES: usize = 8;
     const ROWS: usize = 4;
     const COLS: usize = 24;
+    const TERM_ROWS: usize = 4;
+    const TERM_COLS: usize = 24;
+    const FOUR_ROWS: usize = 3;
+    const NINE_ROWS: usize = 1;
     type V = __m256;
 
     #[inline(always)]
@@ -132,5 +136,29 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn tile(tile: Tile) {
         unsafe { tile.compute::<Self, 4, 3>() }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(v: Self::V) -> f32 {
+        unsafe {
+            let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn terms(terms: Terms<'_>) {
+        unsafe { terms.compute::<Self, 4, 3>() }
+    }
+
+    #[inline(always)]
+    unsafe fn products4(products: Products<'_>) {
+        unsafe { products.compute::<Self, 3, 4>() }
+    }
+
+    #[inline(always)]
+    unsafe fn products9(products: Products<'_>) {
+        unsafe { products.compute::<Self, 1, 9>() }
     }
 }

@@ -1,5 +1,5 @@
 //! AVX-512: sixteen values, thirty-two registers.
-use super::{Kernel, Simd, Tile};
+use super::{Kernel, Products, Simd, Terms, Tile};
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
@@ -50,6 +50,10 @@ impl Simd for Avx512 {
     const LANES: usize = 16;
     const ROWS: usize = 8;
     const COLS: usize = 32;
+    const TERM_ROWS: usize = 6;
+    const TERM_COLS: usize = 64;
+    const FOUR_ROWS: usize = 6;
+    const NINE_ROWS: usize = 3;
     type V = __m512;
 
     #[inline(always)]
@@ -151,5 +155,25 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn tile(tile: Tile) {
         unsafe { tile.compute::<Self, 8, 2>() }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(v: Self::V) -> f32 {
+        unsafe { _mm512_reduce_add_ps(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn terms(terms: Terms<'_>) {
+        unsafe { terms.compute::<Self, 6, 4>() }
+    }
+
+    #[inline(always)]
+    unsafe fn products4(products: Products<'_>) {
+        unsafe { products.compute::<Self, 6, 4>() }
+    }
+
+    #[inline(always)]
+    unsafe fn products9(products: Products<'_>) {
+        unsafe { products.compute::<Self, 3, 9>() }
     }
 }

@@ -8,6 +8,9 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod plain;
+mod terms;
+
+pub(crate) use terms::{Products, Term, Terms};
 
 /// Which instructions a kernel is run with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +109,14 @@ pub(crate) trait Simd: Copy {
     const ROWS: usize;
     /// Columns of a product's tile.
     const COLS: usize;
+    /// Rows of [`Simd::terms`].
+    const TERM_ROWS: usize;
+    /// Positions of [`Simd::terms`].
+    const TERM_COLS: usize;
+    /// Rows of [`Simd::products4`].
+    const FOUR_ROWS: usize;
+    /// Rows of [`Simd::products9`].
+    const NINE_ROWS: usize;
     type V: Copy;
 
     unsafe fn zero() -> Self::V;
@@ -124,11 +135,19 @@ pub(crate) trait Simd: Copy {
     unsafe fn join2(v: [Self::V; 2], p: *mut f32);
     /// The reverse of [`Simd::split4`].
     unsafe fn join4(v: [Self::V; 4], p: *mut f32);
+    /// The sum of all lanes.
+    unsafe fn sum(v: Self::V) -> f32;
     /// `LANES` rows of `LANES` values, `from_row` apart, to as many columns.
     unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize);
 
     /// Computes a [`Tile`] of `ROWS` rows and `COLS` columns.
     unsafe fn tile(tile: Tile);
+    /// Computes [`Terms`] of up to `TERM_ROWS` rows and `TERM_COLS` positions.
+    unsafe fn terms(terms: Terms<'_>);
+    /// Computes [`Products`] of up to `FOUR_ROWS` rows and 4 terms.
+    unsafe fn products4(products: Products<'_>);
+    /// Computes [`Products`] of up to `NINE_ROWS` rows and 9 terms.
+    unsafe fn products9(products: Products<'_>);
 }
 
 /// `c[i][j] = sum_k a[k][i] b[k][j]`, or `+=` with `accumulate`: the part of a matrix product that stays in registers.

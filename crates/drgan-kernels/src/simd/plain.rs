@@ -1,5 +1,5 @@
 //! Four values at a time in plain Rust, which compilers turn into what the target's baseline has (SSE2, NEON).
-use super::{Simd, Tile};
+use super::{Products, Simd, Terms, Tile};
 
 #[derive(Clone, Copy)]
 pub(super) struct Plain;
@@ -10,6 +10,10 @@ impl Simd for Plain {
     const LANES: usize = LANES;
     const ROWS: usize = 4;
     const COLS: usize = 2 * LANES;
+    const TERM_ROWS: usize = 4;
+    const TERM_COLS: usize = 2 * LANES;
+    const FOUR_ROWS: usize = 2;
+    const NINE_ROWS: usize = 1;
     type V = [f32; LANES];
 
     #[inline(always)]
@@ -89,5 +93,25 @@ impl Simd for Plain {
     unsafe fn tile(tile: Tile) {
         // SAFETY: the caller's promise.
         unsafe { tile.compute::<Self, 4, 2>() }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(v: Self::V) -> f32 {
+        v.iter().sum()
+    }
+
+    #[inline(always)]
+    unsafe fn terms(terms: Terms<'_>) {
+        unsafe { terms.compute::<Self, 4, 2>() }
+    }
+
+    #[inline(always)]
+    unsafe fn products4(products: Products<'_>) {
+        unsafe { products.compute::<Self, 2, 4>() }
+    }
+
+    #[inline(always)]
+    unsafe fn products9(products: Products<'_>) {
+        unsafe { products.compute::<Self, 1, 9>() }
     }
 }

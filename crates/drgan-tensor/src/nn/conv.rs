@@ -1,5 +1,5 @@
 use crate::Result;
-use crate::ops::{self, Conv2dSpec, Padding};
+use crate::ops::{self, Activation, Conv2dSpec};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
@@ -87,12 +87,12 @@ impl Conv2d {
         Ok(ops::conv2d(x, &self.weight, self.bias.as_ref(), self.spec)?)
     }
 
-    /// The same with another padding, e.g. one that depends on the size of `x`.
+    /// `act(forward(x))`.
     ///
     /// # Errors
     /// `x` does not fit.
-    pub fn forward_padded(&self, x: &Tensor, padding: Padding) -> Result<Tensor> {
-        Ok(ops::conv2d(x, &self.weight, self.bias.as_ref(), Conv2dSpec { padding, ..self.spec })?)
+    pub fn forward_act(&self, x: &Tensor, act: Activation) -> Result<Tensor> {
+        Ok(ops::conv2d_act(x, &self.weight, self.bias.as_ref(), act, self.spec)?)
     }
 }
 

@@ -76,11 +76,14 @@ impl ConvLayer {
             }
             return Ok(packed.forward(x, plus)?);
         }
-        let y = if self.up { ops::up_conv2d(x, self.conv.weight())? } else { self.conv.forward(x)? };
+        let sums = || -> Result<Tensor> {
+            if self.up { Ok(ops::up_conv2d(x, self.conv.weight())?) } else { self.conv.forward(x) }
+        };
         let y = match (&self.norm, plus) {
-            (Some(norm), Some(plus)) => return norm.forward_plus(&y, self.act, plus, ctx),
-            (Some(norm), None) => norm.forward(&y, self.act, ctx)?,
-            (None, _) => ops::activate(&y, self.act)?,
+            (Some(norm), Some(plus)) => return norm.forward_plus(&sums()?, self.act, plus, ctx),
+            (Some(norm), None) => norm.forward(&sums()?, self.act, ctx)?,
+            (None, _) if self.up => ops::activate(&sums()?, self.act)?,
+            (None, _) => self.conv.forward_act(x, self.act)?,
         };
         Ok(match plus {
             Some(plus) => (plus + y)?,

@@ -1,4 +1,4 @@
-use crate::ops::{self, Conv2dSpec};
+use crate::ops::{self, Activation, Conv2dSpec};
 use crate::{Ctx, Result};
 use candle_core::{Tensor, Var};
 use candle_nn::{Init, VarBuilder};
@@ -38,11 +38,23 @@ impl SpectralConv2d {
         })
     }
 
-    /// The convolution of `x` `(B, C, H, W)` with `weight_bar / sigma`.
+    /// `act(conv(x) + bias)` of `x` `(B, C, H, W)` with `weight_bar / sigma`.
     ///
     /// # Errors
     /// `x` does not fit.
-    pub fn forward(&self, x: &Tensor, ctx: &Ctx) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, act: Activation, ctx: &Ctx) -> Result<Tensor> {
+        Ok(ops::conv2d_act(x, &self.weight(ctx)?, Some(&self.bias), act, self.spec)?)
+    }
+
+    /// The same of `x` `(B, C, H, W)` joined to `vector` `(B, D)` at every pixel, for a weight of C + D channels in.
+    ///
+    /// # Errors
+    /// `x` or `vector` does not fit.
+    pub fn forward_joint(&self, x: &Tensor, vector: &Tensor, act: Activation, ctx: &Ctx) -> Result<Tensor> {
+        Ok(ops::joint_conv2d(x, vector, &self.weight(ctx)?, &self.bias, act, self.spec)?)
+    }
+
+    fn weight(&self, ctx: &Ctx) -> Result<Tensor> {
         let (u, v) = if ctx.mode.remembers() && self.u.is_variable() {
             let (u, v) = ops::power_iteration(&self.weight_bar, &self.u)?;
             Var::from_tensor(&self.u)?.set(&u)?;
@@ -51,7 +63,6 @@ impl SpectralConv2d {
         } else {
             (self.u.detach(), self.v.detach())
         };
-        let weight = ops::spectral_norm(&self.weight_bar, &u, &v)?;
-        Ok(ops::conv2d(x, &weight, Some(&self.bias), self.spec)?)
+        Ok(ops::spectral_norm(&self.weight_bar, &u, &v)?)
     }
 }

@@ -2,12 +2,8 @@
 use super::*;
 use crate::activation::Activation;
 use crate::conv2d::Padding;
+use crate::conv2d::oracle::{Convolved, Sum, close, convolved, each_term, values};
 use proptest::prelude::*;
-
-/// Values in [-1, 1] with nothing special about them.
-fn values(n: usize, seed: f32) -> Vec<f32> {
-    (0..n).map(|i| (i as f32 * 0.73 + seed).sin()).collect()
-}
 
 fn geometry() -> impl Strategy<Value = Geometry> {
     let sizes = (1usize..4, 1usize..40, 1usize..70, 1usize..24, 1usize..40);
@@ -24,56 +20,12 @@ fn geometry() -> impl Strategy<Value = Geometry> {
     )
 }
 
-/// `f(output place, input place, kernel place)` for all that meet.
-fn each_term(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
-    let (ih, iw) = if g.up { (g.h / 2, g.w / 2) } else { (g.h, g.w) };
-    for (b, o, c) in (0..g.b * g.o * g.c).map(|i| (i / (g.o * g.c), i / g.c % g.o, i % g.c)) {
-        for (y, x, t) in (0..g.oh * g.ow * 9).map(|i| (i / 9 / g.ow, i / 9 % g.ow, i % 9)) {
-            let (u, v) = ((y + t / 3).wrapping_sub(g.padding.top), (x + t % 3).wrapping_sub(g.padding.left));
-            if u < g.h && v < g.w {
-                let (u, v) = if g.up { (u / 2, v / 2) } else { (u, v) };
-                let from = ((b * g.c + c) * ih + u) * iw + v;
-                f(((b * g.o + o) * g.oh + y) * g.ow + x, from, (o * g.c + c) * 9 + t);
-            }
-        }
-    }
-}
-
-/// A sum and the sum of its terms' magnitudes, which is what rounding errors go by.
-#[derive(Clone, Copy, Default)]
-struct Sum(f64, f64);
-
-impl Sum {
-    fn add(&mut self, x: f32, y: f32) {
-        let term = f64::from(x) * f64::from(y);
-        self.0 += term;
-        self.1 += term.abs();
-    }
-}
-
-fn close(what: &str, got: &[f32], want: &[Sum], isa: Isa) {
-    assert_eq!(got.len(), want.len(), "{what}");
-    let scale = want.iter().map(|w| w.1).fold(1e-3, f64::max);
-    for (i, (g, Sum(w, _))) in got.iter().zip(want).enumerate() {
-        assert!((f64::from(*g) - w).abs() <= 1e-5 * scale, "{what} on {isa:?}: [{i}] is {g}, expected {w}");
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn all_shapes_agree_with_plain_loops(g in geometry()) {
-        let input = if g.up { g.h * g.w / 4 } else { g.h * g.w };
-        let (x, w) = (values(g.b * g.c * input, 0.1), values(g.o * g.c * 9, 0.2));
-        let dy = values(g.b * g.o * g.oh * g.ow, 0.3);
-        let sums = |n: usize| vec![Sum::default(); n];
-        let (mut y, mut dx, mut dw) = (sums(dy.len()), sums(x.len()), sums(w.len()));
-        each_term(&g, |to, from, k| {
-            y[to].add(x[from], w[k]);
-            dx[from].add(dy[to], w[k]);
-            dw[k].add(dy[to], x[from]);
-        });
+        let Convolved { x, w, dy, y, dx, dw } = convolved(&g);
         for isa in Isa::all() {
             let kernels = transform(isa, &g, &w, None, false);
             close("forward", &forward(isa, &g, &x, &kernels, &Epilogue::bias(None)), &y, isa);

@@ -1,0 +1,151 @@
+//! Convolution without patches: sums of shifted rows.
+//!
+//! Some pictures' bands of rows are copied once, with their padding, one behind the other. Seen as one long row, output
+//! position `p` of tap `(u, v)` reads input `p + u cols + v`, always contiguous; positions beside the map compute what nobody
+//! reads. With stride 2 the copy is cut into its four *phases* (even and odd rows and columns), each of which a tap reads
+//! without a stride; the gradient of the input comes in the same phases, and is put together again.
+mod forward;
+mod gradient;
+#[cfg(test)]
+mod tests;
+mod weights;
+
+pub(super) use forward::forward;
+pub(super) use gradient::input_gradient;
+pub(super) use weights::{takes as has_weight_gradient, weight_gradient};
+
+use super::im2col::{Geometry, cut_row};
+use crate::simd::{Simd, Term, Terms};
+
+/// Values of copied input that one task keeps at hand, about: what a core's second cache holds beside the weights.
+const BAND: usize = 1 << 16;
+/// Positions of several small pictures that are convolved as one row.
+const POSITIONS: usize = 512;
+/// What reads of rounded-up rows may touch behind the last plane.
+const SLACK: usize = 64;
+
+/// The part of a convolution that a task takes: a band of rows of one picture, or several pictures.
+#[derive(Clone, Copy)]
+struct Panel {
+    image: usize,
+    images: usize,
+    row: usize,
+    rows: usize,
+}
+
+/// Cuts `b` pictures of `rows` rows of results; each takes `cols` positions of `values` copied values.
+fn panels(b: usize, rows: usize, cols: usize, values: usize) -> Vec<Panel> {
+    let positions = rows * cols;
+    if positions >= POSITIONS / 2 {
+        let band = (BAND / (cols * values).max(1)).clamp(1, rows);
+        let starts = (0..b).flat_map(|image| (0..rows).step_by(band).map(move |row| (image, row)));
+        return starts
+            .map(|(image, row)| Panel { image, images: 1, row, rows: band.min(rows - row) })
+            .collect();
+    }
+    // At least two where there are two pictures, so that two threads have work.
+    let images = (POSITIONS / positions.max(1)).clamp(1, b.div_ceil(2));
+    let cut = |image| Panel { image, images: images.min(b - image), row: 0, rows };
+    (0..b).step_by(images).map(cut).collect()
+}
+
+/// Taps of a kernel that one phase has, in both directions, at most.
+fn phase_taps(g: &Geometry) -> (usize, usize) {
+    (g.kh.div_ceil(g.stride), g.kw.div_ceil(g.stride))
+}
+
+/// Maps as they are copied.
+#[derive(Clone, Copy)]
+struct Planes {
+    /// Of the phases; 1 has one.
+    stride: usize,
+    images: usize,
+    /// Of one picture's plane.
+    rows: usize,
+    cols: usize,
+}
+
+/// Where copies come from: maps `(B, channels, h, w)`, padded at the top and on the left.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    values: &'a [f32],
+    channels: usize,
+    h: usize,
+    w: usize,
+    top: usize,
+    left: usize,
+}
+
+impl Planes {
+    /// Positions of one picture.
+    fn picture(&self) -> usize {
+        self.rows * self.cols
+    }
+
+    /// Positions of one phase of a channel.
+    fn phase(&self) -> usize {
+        self.images * self.picture()
+    }
+
+    /// Of a channel, all phases.
+    fn channel(&self) -> usize {
+        self.stride * self.stride * self.phase()
+    }
+
+    /// Copies channel `c` of pictures from `image` on, from padded row `row` times the stride on.
+    #[inline(always)]
+    fn fill(&self, from: &Source<'_>, (image, row): (usize, usize), c: usize, out: &mut [f32]) {
+        let s = self.stride;
+        for (i, out) in out.chunks_exact_mut(self.picture()).enumerate() {
+            let (phase, image) = (i / self.images, image + i % self.images);
+            let map = &from.values[(image * from.channels + c) * from.h * from.w..][..from.h * from.w];
+            for (y, out) in out.chunks_exact_mut(self.cols).enumerate() {
+                match ((row + y) * s + phase / s).checked_sub(from.top) {
+                    Some(y) if y < from.h => {
+                        cut_row(&map[y * from.w..][..from.w], s, phase % s, from.left, out);
+                    }
+                    _ => out.fill(0.),
+                }
+            }
+        }
+    }
+}
+
+/// `made[i][p] = sum_t w[i w_row + w_t] x[p + x_t]` for `p` in `0..n` and a little beyond; rows of `made` are `made_row` apart.
+///
+/// # Safety
+/// As [`Simd`].
+#[inline(always)]
+unsafe fn correlate<S: Simd>(
+    x: &[f32],
+    terms: &[Term],
+    (w, w_row, rows): (&[f32], usize, usize),
+    n: usize,
+    made: &mut [f32],
+    made_row: usize,
+) {
+    let n = n.next_multiple_of(S::TERM_COLS);
+    let furthest = terms.iter().fold((0, 0), |f, t| (t.x.max(f.0), t.w.max(f.1)));
+    assert!(
+        rows > 0 && (terms.is_empty() || furthest.1 + (rows - 1) * w_row < w.len()),
+        "correlate: terms leave the weights"
+    );
+    assert!(furthest.0 + n <= x.len(), "correlate: terms leave the input");
+    assert!(made_row >= n && (rows - 1) * made_row + n <= made.len(), "correlate: the output is too small");
+    for p in (0..n).step_by(S::TERM_COLS) {
+        for i in (0..rows).step_by(S::TERM_ROWS) {
+            // SAFETY: the machine has `S`, as promised; by the assertions, all reads and writes lie in their slices.
+            unsafe {
+                S::terms(Terms {
+                    terms,
+                    x: x.as_ptr().add(p),
+                    w: w.as_ptr().add(i * w_row),
+                    w_row,
+                    y: made.as_mut_ptr().add(i * made_row + p),
+                    y_row: made_row,
+                    rows: (rows - i).min(S::TERM_ROWS),
+                });
+            }
+        }
+    }
+}
