@@ -1,7 +1,7 @@
 //! The differentiable operations, at the sizes of a 64-pixel run.
 use candle_core::{DType, Device, Result, Tensor};
 use criterion::{Criterion, criterion_group, criterion_main};
-use drgan_benches::{forward_and_backward, weight};
+use drgan_benches::{forward_and_backward, values, weight};
 use drgan_tensor::ops::{self, Activation, Conv2dSpec};
 
 const B: usize = 4;
@@ -22,9 +22,9 @@ fn convolutions(c: &mut Criterion) {
         });
         let w = weight(&[64, 32, 3, 3])?;
         forward_and_backward(c, "kernels/up_conv2d", &[B, 32, 16, 16], |x| ops::up_conv2d(x, &w));
-        let w = weight(&[32, 1, 3, 3])?;
+        let (w, zero) = (weight(&[32, 1, 3, 3])?.detach(), values(&[32])?);
         forward_and_backward(c, "kernels/depthwise_conv2d", &[B, 32, 32, 32], |x| {
-            ops::depthwise_conv2d(x, &w, Conv2dSpec::new(1, 1))
+            ops::depthwise_conv2d(x, &w, &zero, Activation::Relu6, Conv2dSpec::new(1, 1))
         });
         Ok(())
     };

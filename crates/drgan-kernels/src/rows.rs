@@ -206,22 +206,6 @@ best_instructions! {
 }
 
 best_instructions! {
-    /// `y[p] = sum_t weights[t] x[p + offsets[t]]`; `x` reaches the furthest offset behind `y`'s length.
-    fn slide_row(x: &[f32], offsets: &[usize], weights: &[f32], y: &mut [f32]) {
-        const TILE: usize = 64;
-        for (i, y) in y.chunks_mut(TILE).enumerate() {
-            let mut sums = [0f32; TILE];
-            let sums = &mut sums[..y.len()];
-            for (offset, w) in offsets.iter().zip(weights) {
-                let x = &x[i * TILE + offset..][..sums.len()];
-                sums.iter_mut().zip(x).for_each(|(s, x)| *s += w * x);
-            }
-            y.copy_from_slice(sums);
-        }
-    }
-}
-
-best_instructions! {
     /// `y += a x`.
     fn add_row(x: &[f32], a: f32, y: &mut [f32]) {
         y.iter_mut().zip(x).for_each(|(y, x)| *y += a * x);

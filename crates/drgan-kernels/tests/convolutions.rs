@@ -131,14 +131,16 @@ type DepthwiseCase = (usize, usize, (usize, usize), (usize, usize), usize, [usiz
 fn check_depthwise((b, c, (h, w), (kh, kw), stride, padding): DepthwiseCase) {
     let spec = spec(stride, padding);
     let what = format!("depthwise ({b}, {c}, {h}, {w}), kernel {kh}x{kw}, {spec:?}");
-    let inputs = [random(&[b, c, h, w], 1), random(&[c, 1, kh, kw], 2)];
-    assert_same(
-        &what,
-        &inputs,
-        LAYER,
-        |t| depthwise_conv2d(&t[0], &t[1], spec),
-        |t| reference::depthwise_conv2d(&t[0], &t[1], spec),
-    );
+    let inputs = [random(&[b, c, h, w], 1), random(&[c, 1, kh, kw], 2), random(&[c], 3)];
+    for act in [Activation::Identity, Activation::Relu6, Activation::LeakyRelu(0.2)] {
+        assert_same(
+            &format!("{what}, {act:?}"),
+            &inputs,
+            LAYER,
+            |t| depthwise_conv2d(&t[0], &t[1], &t[2], act, spec),
+            |t| reference::depthwise_conv2d(&t[0], &t[1], &t[2], act, spec),
+        );
+    }
 }
 
 #[test]
@@ -190,8 +192,8 @@ fn references_agree_with_finite_differences() {
     assert_differences("conv2d", &[x.clone(), random(&[4, 3, 3, 2], 2), random(&[4], 3)], |t| {
         reference::conv2d(&t[0], &t[1], Some(&t[2]), uneven)
     });
-    assert_differences("depthwise", &[x.clone(), random(&[3, 1, 3, 2], 2)], |t| {
-        reference::depthwise_conv2d(&t[0], &t[1], uneven)
+    assert_differences("depthwise", &[x.clone(), random(&[3, 1, 3, 2], 2), random(&[3], 3)], |t| {
+        reference::depthwise_conv2d(&t[0], &t[1], &t[2], Activation::Relu6, uneven)
     });
     let inputs = [x.clone(), random(&[2, 2], 2), random(&[4, 5, 3, 2], 3), random(&[4], 4)];
     assert_differences("joint_conv2d", &inputs, |t| {
@@ -231,6 +233,8 @@ fn misfits_are_errors_that_name_the_argument() {
         "a kernel too large"
     );
     assert!(conv2d(&x, &w, None, Conv2dSpec::new(0, 1)).is_err(), "stride 0");
-    let error = depthwise_conv2d(&x, &w, Conv2dSpec::new(1, 1)).unwrap_err().to_string();
+    let error = depthwise_conv2d(&x, &w, &random(&[3], 1), Activation::Relu, Conv2dSpec::new(1, 1))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("depthwise_conv2d: weight"), "{error}");
 }

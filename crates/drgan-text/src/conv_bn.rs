@@ -13,8 +13,7 @@ pub(crate) const EPS: f64 = 1e-3;
 pub(crate) struct ConvBn {
     weight: Tensor,
     bias: Tensor,
-    /// For a depth-wise convolution, whose kernel takes no bias.
-    ones: Option<Tensor>,
+    depthwise: bool,
     act: Activation,
 }
 
@@ -32,7 +31,7 @@ impl ConvBn {
         let bias = (get("bias")? - (get("running_mean")? * &k)?)?;
         let weight = conv.get(shape, "weight")?.broadcast_mul(&k.reshape((o, 1, 1, 1))?)?;
         // Constants, whatever the builder gave: gradients pass to the image only.
-        Ok(Self { weight: weight.detach(), bias: bias.detach(), ones: None, act })
+        Ok(Self { weight: weight.detach(), bias: bias.detach(), depthwise: false, act })
     }
 
     /// The same for a depth-wise convolution of `channels`.
@@ -43,18 +42,15 @@ impl ConvBn {
         bn: &VarBuilder<'_>,
     ) -> Result<Self> {
         let plain = Self::new((channels, 1, kernel, kernel), act, conv, bn)?;
-        let ones = Some(plain.bias.ones_like()?);
-        Ok(Self { ones, ..plain })
+        Ok(Self { depthwise: true, ..plain })
     }
 
     pub(crate) fn forward(&self, x: &Tensor, stride: usize, padding: Padding) -> Result<Tensor> {
         let spec = Conv2dSpec { stride, padding };
-        Ok(match &self.ones {
-            Some(ones) => {
-                let y = ops::depthwise_conv2d(x, &self.weight, spec)?;
-                ops::scale_shift(&y, ones, &self.bias, self.act)?
-            }
-            None => ops::conv2d_act(x, &self.weight, Some(&self.bias), self.act, spec)?,
+        Ok(if self.depthwise {
+            ops::depthwise_conv2d(x, &self.weight, &self.bias, self.act, spec)?
+        } else {
+            ops::conv2d_act(x, &self.weight, Some(&self.bias), self.act, spec)?
         })
     }
 }
@@ -62,7 +58,7 @@ impl ConvBn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use candle_core::{DType, Device};
     use drgan_tensor::nn::BatchNorm;
     use drgan_tensor::testing::{Fill, Tol, assert_close};
     use drgan_tensor::{Ctx, Mode};
@@ -78,7 +74,9 @@ mod tests {
         let plain = ops::conv2d(&x, &vb.pp("c").get((4, 4, 3, 3), "weight")?, None, spec)?;
         let folded = ConvBn::new((4, 4, 3, 3), act, &vb.pp("c"), &vb.pp("bn"))?.forward(&x, 2, pad)?;
         assert_close("conv", &folded, &bn.forward(&plain, act, &ctx)?, Tol::LAYER)?;
-        let plain = ops::depthwise_conv2d(&x, &vb.pp("d").get((4, 1, 3, 3), "weight")?, spec)?;
+        let (weight, none) =
+            (vb.pp("d").get((4, 1, 3, 3), "weight")?, Tensor::zeros(4, DType::F32, &Device::Cpu)?);
+        let plain = ops::depthwise_conv2d(&x, &weight, &none, Activation::Identity, spec)?;
         let folded = ConvBn::depthwise((4, 3), act, &vb.pp("d"), &vb.pp("bn"))?.forward(&x, 2, pad)?;
         assert_close("depthwise", &folded, &bn.forward(&plain, act, &ctx)?, Tol::LAYER)
     }

@@ -7,7 +7,8 @@ use super::im2col::Geometry;
 use super::op::{behind_activation, is_found_by_result};
 use super::{Conv2dSpec, geometry, method, reference};
 use crate::activation::{self, Activation};
-use crate::cpu::{Disjoint, Matrix, gemm, is_fast, slice, with_values};
+use crate::cpu::{is_fast, slice, with_values};
+use crate::linear;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
@@ -84,63 +85,66 @@ impl Joint {
 
     /// The map's weights, side by side.
     fn of_map(&self, weight: &[f32]) -> Vec<f32> {
-        (0..self.g.o).flat_map(|o| self.parts(weight, o).0).copied().collect()
+        let mut out = Vec::with_capacity(self.g.o * self.g.c * self.taps());
+        (0..self.g.o).for_each(|o| out.extend_from_slice(self.parts(weight, o).0));
+        out
     }
 
-    /// Output pixels whose tap lies inside the map, for each tap.
+    /// The vector's weights as those of a linear map to outputs and taps, `(O taps, D)`.
+    fn of_vector(&self, weight: &[f32]) -> Vec<f32> {
+        let (taps, d) = (self.taps(), self.d);
+        let mut out = vec![0f32; self.g.o * taps * d];
+        out.par_chunks_exact_mut(taps * d).enumerate().for_each(|(o, out)| {
+            let weight = self.parts(weight, o).1;
+            for (tap, out) in out.chunks_exact_mut(d).enumerate() {
+                out.iter_mut().zip(weight[tap..].iter().step_by(taps)).for_each(|(to, w)| *to = *w);
+            }
+        });
+        out
+    }
+
+    /// Sizes of that linear map.
+    fn sizes(&self) -> (usize, usize, usize) {
+        (self.g.b, self.d, self.g.o * self.taps())
+    }
+
+    /// For every output pixel, the taps that lie inside the map.
     fn reached(&self) -> Vec<Vec<usize>> {
         let (g, p) = (&self.g, self.g.padding);
         let inside = |at: usize, tap: usize, padding: usize, side: usize| {
             (at * g.stride + tap).checked_sub(padding).is_some_and(|at| at < side)
         };
-        let of_tap = |(u, v): (usize, usize)| {
-            let pixels = (0..g.oh * g.ow)
-                .filter(|i| inside(i / g.ow, u, p.top, g.h) && inside(i % g.ow, v, p.left, g.w));
-            pixels.collect()
+        let at_pixel = |i: usize| {
+            let taps = (0..self.taps()).filter(|t| {
+                inside(i / g.ow, t / g.kw, p.top, g.h) && inside(i % g.ow, t % g.kw, p.left, g.w)
+            });
+            taps.collect()
         };
-        (0..self.taps()).map(|t| of_tap((t / g.kw, t % g.kw))).collect()
+        (0..g.oh * g.ow).map(at_pixel).collect()
     }
 
     /// What vectors and bias add to every pixel, `(B, O, oh, ow)`.
     fn spread(&self, weight: &[f32], bias: &[f32]) -> Vec<f32> {
         let (g, taps, reached) = (&self.g, self.taps(), self.reached());
-        let pixels = g.oh * g.ow;
-        let mut y = vec![0f32; g.b * g.o * pixels];
-        let out = Disjoint::new(&mut y);
-        (0..g.o).into_par_iter().for_each(|o| {
-            let mut products = vec![0f32; g.b * taps];
-            let weight = Matrix::rows(self.parts(weight, o).1, taps);
-            gemm(
-                (g.b, taps, self.d),
-                Matrix::rows(&self.vectors, self.d),
-                weight,
-                &mut products,
-                taps,
-                false,
-            );
-            for (b, products) in products.chunks_exact(taps).enumerate() {
-                // SAFETY: every output has its own maps.
-                let map = unsafe { out.part((b * g.o + o) * pixels, pixels) };
-                map.fill(bias[o]);
-                for (product, pixels) in products.iter().zip(&reached) {
-                    pixels.iter().for_each(|i| map[*i] += product);
-                }
+        let products = linear::forward(&self.vectors, &self.of_vector(weight), self.sizes()); // (B, O taps)
+        let mut y = vec![0f32; g.b * g.o * reached.len()];
+        let maps = y.par_chunks_exact_mut(reached.len()).zip(products.par_chunks_exact(taps));
+        maps.enumerate().with_min_len(16).for_each(|(i, (map, products))| {
+            for (pixel, taps) in map.iter_mut().zip(&reached) {
+                *pixel = bias[i % g.o] + taps.iter().map(|t| products[*t]).sum::<f32>();
             }
         });
         y
     }
 
-    /// Of each output `(b, tap)`: the sum of `dz` over the pixels that the tap reaches.
+    /// Of each tap, the sum of `dz` over the pixels that reach it, `(B, O taps)`.
     fn tap_sums(&self, dz: &[f32]) -> Vec<f32> {
         let (g, taps, reached) = (&self.g, self.taps(), self.reached());
-        let pixels = g.oh * g.ow;
-        let mut sums = vec![0f32; g.o * g.b * taps];
-        sums.par_chunks_exact_mut(g.b * taps).enumerate().for_each(|(o, sums)| {
-            for (b, sums) in sums.chunks_exact_mut(taps).enumerate() {
-                let map = &dz[(b * g.o + o) * pixels..][..pixels];
-                for (sum, pixels) in sums.iter_mut().zip(&reached) {
-                    *sum = pixels.iter().map(|i| map[*i]).sum();
-                }
+        let mut sums = vec![0f32; g.b * g.o * taps];
+        let maps = sums.par_chunks_exact_mut(taps).zip(dz.par_chunks_exact(reached.len()));
+        maps.with_min_len(16).for_each(|(sums, map)| {
+            for (value, taps) in map.iter().zip(&reached) {
+                taps.iter().for_each(|t| sums[*t] += value);
             }
         });
         sums
@@ -148,15 +152,17 @@ impl Joint {
 
     /// Gradient of the weight, both parts in their places.
     fn weight_gradient(&self, x: &[f32], dz: &[f32]) -> Vec<f32> {
-        let (g, taps) = (&self.g, self.taps());
-        let (of_map, sums) = (method::weight_gradient(g, x, dz), self.tap_sums(dz));
-        let (each, row) = (g.c * taps, (g.c + self.d) * taps);
+        let (g, taps, d) = (&self.g, self.taps(), self.d);
+        let of_map = method::weight_gradient(g, x, dz);
+        let of_vector = linear::weight_gradient(&self.vectors, &self.tap_sums(dz), self.sizes());
+        let (each, row) = (g.c * taps, (g.c + d) * taps);
         let mut dw = vec![0f32; g.o * row];
         dw.par_chunks_exact_mut(row).enumerate().for_each(|(o, dw)| {
             let (map, vector) = dw.split_at_mut(each);
             map.copy_from_slice(&of_map[o * each..][..each]);
-            let sums = Matrix::rows(&sums[o * g.b * taps..], taps);
-            gemm((self.d, taps, g.b), Matrix::transposed(&self.vectors, self.d), sums, vector, taps, false);
+            for (tap, from) in of_vector[o * taps * d..][..taps * d].chunks_exact(d).enumerate() {
+                vector[tap..].iter_mut().step_by(taps).zip(from).for_each(|(to, v)| *to = *v);
+            }
         });
         dw
     }

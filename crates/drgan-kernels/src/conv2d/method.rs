@@ -66,7 +66,7 @@ pub(super) fn forward(g: &Geometry, x: &[f32], weight: &[f32], epilogue: &Epilog
             let kernels = minimal::transform(isa, g, weight, None, gated);
             minimal::forward(isa, g, x, &kernels, epilogue)
         }
-        Method::Direct => direct::forward(isa, g, x, weight, epilogue),
+        Method::Direct => direct::forward(isa, g, 1, x, weight, epilogue),
         Method::Patches => im2col::forward(g, x, weight, epilogue),
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn input_gradient(g: &Geometry, dy: &[f32], weight: &[f32]) -> Vec<f3
     match method(g) {
         Method::Whole => linear::input_gradient(dy, weight, whole(g)),
         Method::Minimal => minimal::input_gradient(Isa::best(), g, dy, weight),
-        Method::Direct => direct::input_gradient(Isa::best(), g, dy, weight),
+        Method::Direct => direct::input_gradient(Isa::best(), g, 1, dy, weight),
         Method::Patches => {
             if let Some(dx) = im2col::pointwise_gradient(g, dy, weight) {
                 return dx;

@@ -1,6 +1,6 @@
 #[cfg(target_arch = "x86_64")]
 mod amx;
-mod direct;
+pub(crate) mod direct;
 mod epilogue;
 pub(crate) mod im2col;
 mod joint;
@@ -133,7 +133,8 @@ pub(crate) fn geometry(x: &Tensor, weight: &Tensor, spec: Conv2dSpec, up: bool) 
     Ok(Geometry { b, c, h, w, o, kh, kw, stride: spec.stride, padding: spec.padding, oh, ow, up })
 }
 
-pub(crate) use op::apply;
+pub(crate) use epilogue::Epilogue;
+pub(crate) use op::{apply, behind_activation, is_found_by_result};
 
 /// Plain-tensor form of [`conv2d`]: every tap a strided view, one matrix product.
 pub fn reference(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, spec: Conv2dSpec) -> Result<Tensor> {

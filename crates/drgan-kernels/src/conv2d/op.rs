@@ -24,7 +24,7 @@ pub(crate) fn apply(
 }
 
 /// Whether the slope of an activation follows from its result, so that what went in need not be kept.
-pub(super) fn is_found_by_result(act: Activation) -> bool {
+pub(crate) fn is_found_by_result(act: Activation) -> bool {
     match act {
         Activation::Identity | Activation::Relu | Activation::Relu6 => true,
         Activation::LeakyRelu(slope) => slope >= 0.,
@@ -33,7 +33,7 @@ pub(super) fn is_found_by_result(act: Activation) -> bool {
 }
 
 /// `dz`, the gradient in front of `act`, from `dy`, that of its result `y`; and its sum over each channel, if `sums`.
-pub(super) fn behind_activation(
+pub(crate) fn behind_activation(
     act: Activation,
     y: &Tensor,
     dy: &Tensor,

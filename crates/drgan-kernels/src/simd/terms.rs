@@ -28,7 +28,7 @@ impl Terms<'_> {
     /// As [`Simd`]: for every term, `N LANES` values are at `x + x_t` and one at `w + i w_row + w_t` for each of the `rows`,
     /// which `N LANES` values at `y + i y_row` may be written for.
     #[inline(always)]
-    pub(super) unsafe fn compute<S: Simd, const M: usize, const N: usize>(self) {
+    pub(crate) unsafe fn compute<S: Simd, const M: usize, const N: usize>(self) {
         let Self { terms, x, w, w_row, y, y_row, rows } = self;
         // SAFETY: the caller's promise, for every pointer below; rows behind the last are the last once more.
         unsafe {

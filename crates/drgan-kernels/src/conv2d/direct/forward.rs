@@ -1,28 +1,32 @@
 //! From maps to maps.
 use super::super::epilogue::Epilogue;
 use super::super::im2col::Geometry;
-use super::{Panel, Planes, SLACK, Source, correlate, panels, phase_taps};
+use super::{Groups, Panel, Planes, SLACK, Source, correlate, panels, phase_taps};
 use crate::activation::Activation;
 use crate::cpu::{Disjoint, Scratch, written};
 use crate::simd::{Isa, Kernel, Simd, Term, dispatch};
 use rayon::prelude::*;
 
-/// See [`im2col::forward`](super::super::im2col::forward).
+/// See [`im2col::forward`](super::super::im2col::forward); in `groups` of channels, `weight` is `(O, C / groups, kh, kw)`.
 pub(crate) fn forward(
     isa: Isa,
     g: &Geometry,
+    groups: usize,
     x: &[f32],
     weight: &[f32],
     epilogue: &Epilogue<'_>,
 ) -> Vec<f32> {
     let cols = g.ow + phase_taps(g).1 - 1;
     let channels = epilogue.act.channels_out(g.o);
+    assert!(groups == 1 || channels == g.o, "a gate of another group");
     // SAFETY: panels cover every pixel of every picture, and `finish` writes before it reads.
     unsafe {
         written(g.b * channels * g.oh * g.ow, |out| {
-            let panels = panels(g.b, g.oh, cols, g.c * g.stride * g.stride);
-            panels.into_par_iter().with_max_len(1).for_each(|panel| {
-                dispatch(isa, Forward { g, x, weight, epilogue, panel, out });
+            let panels = panels(g.b, g.oh, cols, g.c / groups * g.stride * g.stride);
+            let cuts = Groups::cut(groups);
+            (0..cuts.len() * panels.len()).into_par_iter().with_max_len(1).for_each(|task| {
+                let (groups, panel) = (cuts[task / panels.len()], panels[task % panels.len()]);
+                dispatch(isa, Forward { g, groups, x, weight, epilogue, panel, out });
             });
         })
     }
@@ -30,6 +34,7 @@ pub(crate) fn forward(
 
 struct Forward<'a> {
     g: &'a Geometry,
+    groups: Groups,
     x: &'a [f32],
     weight: &'a [f32],
     epilogue: &'a Epilogue<'a>,
@@ -42,7 +47,7 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { g, panel, epilogue, .. } = self;
+        let Self { g, panel, groups, .. } = self;
         let (s, taps) = (g.stride, phase_taps(g));
         let planes = Planes {
             stride: s,
@@ -58,14 +63,9 @@ impl Kernel for Forward<'_> {
             top: g.padding.top,
             left: g.padding.left,
         };
-        // Guards, not closures: a closure's body would not be compiled for `S`'s instructions.
-        let mut copied = Scratch::new(g.c * planes.channel() + SLACK);
-        for c in 0..g.c {
-            let out = &mut copied[c * planes.channel()..][..planes.channel()];
-            planes.fill(&source, (panel.image, panel.row), c, out);
-        }
+        let (inputs, outputs) = (g.c / groups.of, g.o / groups.of);
         let kernel = g.kh * g.kw;
-        let terms: Vec<Term> = (0..g.c * kernel)
+        let terms: Vec<Term> = (0..inputs * kernel)
             .map(|t| {
                 let (c, u, v) = (t / kernel, t % kernel / g.kw, t % g.kw);
                 let phase = c * planes.channel() + (u % s * s + v % s) * planes.phase();
@@ -75,21 +75,39 @@ impl Kernel for Forward<'_> {
         // Behind the last output of the last picture there is nothing to compute.
         let n = (planes.images - 1) * planes.picture() + (panel.rows - 1) * planes.cols + g.ow;
         let row = n + SLACK;
-        let mut made = Scratch::new(g.o * row);
-        // SAFETY: the machine has `S`, as promised.
-        unsafe { correlate::<S>(&copied, &terms, (self.weight, terms.len(), g.o), n, &mut made, row) };
+        // Guards, not closures: a closure's body would not be compiled for `S`'s instructions.
+        let mut copied = Scratch::new(inputs * planes.channel() + SLACK);
+        let mut made = Scratch::new(outputs * row);
+        for group in groups.first..groups.first + groups.count {
+            for c in 0..inputs {
+                let out = &mut copied[c * planes.channel()..][..planes.channel()];
+                planes.fill(&source, (panel.image, panel.row), group * inputs + c, out);
+            }
+            let weight = &self.weight[group * outputs * terms.len()..];
+            // SAFETY: the machine has `S`, as promised.
+            unsafe { correlate::<S>(&copied, &terms, (weight, terms.len(), outputs), n, &mut made, row) };
+            self.finish(&planes, group * outputs, &made, row);
+        }
+    }
+}
 
-        let channels = epilogue.act.channels_out(g.o);
+impl Forward<'_> {
+    /// Writes a group's outputs, the first of which is output `first`.
+    #[inline(always)]
+    fn finish(&self, planes: &Planes, first: usize, made: &[f32], row: usize) {
+        let Self { g, panel, epilogue, .. } = self;
         let gated = epilogue.act == Activation::Glu;
-        for i in 0..panel.images * channels {
-            let (image, o) = (i / channels, i % channels);
+        let (all, here) = (epilogue.act.channels_out(g.o), epilogue.act.channels_out(g.o / self.groups.of));
+        for i in 0..panel.images * here {
+            let (image, o) = (i / here, i % here);
             for y in 0..panel.rows {
-                let at = (((panel.image + image) * channels + o) * g.oh + panel.row + y) * g.ow;
-                let sums =
-                    |o: usize| (o, &made[o * row + image * planes.picture() + y * planes.cols..][..g.ow]);
-                // SAFETY: every panel has its own rows of its own pictures.
+                let at = (((panel.image + image) * all + first + o) * g.oh + panel.row + y) * g.ow;
+                let sums = |o: usize| {
+                    (first + o, &made[o * row + image * planes.picture() + y * planes.cols..][..g.ow])
+                };
+                // SAFETY: every panel has its own rows of its own pictures, of its own channels.
                 let dst = unsafe { self.out.part(at, g.ow) };
-                epilogue.finish(sums(o), sums(if gated { o + channels } else { o }), at, dst);
+                epilogue.finish(sums(o), sums(if gated { o + here } else { o }), at, dst);
             }
         }
     }

@@ -1,19 +1,24 @@
 //! From an output's gradient to the input's.
 use super::super::im2col::Geometry;
-use super::{Panel, Planes, SLACK, Source, correlate, panels, phase_taps};
+use super::{Groups, Panel, Planes, SLACK, Source, correlate, panels, phase_taps};
 use crate::cpu::{Disjoint, Scratch, written};
 use crate::simd::{Isa, Kernel, Simd, Term, dispatch};
 use rayon::prelude::*;
 
 /// Gradient of the input: of each phase, the correlation of `dy` with the phase's taps, turned by half a turn.
-pub(crate) fn input_gradient(isa: Isa, g: &Geometry, dy: &[f32], weight: &[f32]) -> Vec<f32> {
+///
+/// A phase's copy of `dy` has zeros above and on the left, and none below and on the right where the next row's or the next
+/// picture's serve.
+pub(crate) fn input_gradient(isa: Isa, g: &Geometry, groups: usize, dy: &[f32], weight: &[f32]) -> Vec<f32> {
     let (rows, cols) = (phase_side(g, g.padding.top, g.h), phase_side(g, g.padding.left, g.w));
     // SAFETY: panels cover all rows of all phases, which are all pixels.
     unsafe {
         written(g.b * g.c * g.h * g.w, |out| {
-            let panels = panels(g.b, rows, cols + phase_taps(g).1 - 1, g.o);
-            panels.into_par_iter().with_max_len(1).for_each(|panel| {
-                dispatch(isa, Backward { g, dy, weight, cols, panel, out });
+            let panels = panels(g.b, rows, g.ow + phase_taps(g).1 - 1, g.o / groups);
+            let cuts = Groups::cut(groups);
+            (0..cuts.len() * panels.len()).into_par_iter().with_max_len(1).for_each(|task| {
+                let (groups, panel) = (cuts[task / panels.len()], panels[task % panels.len()]);
+                dispatch(isa, Backward { g, groups, dy, weight, cols, panel, out });
             });
         })
     }
@@ -26,6 +31,7 @@ fn phase_side(g: &Geometry, padding: usize, side: usize) -> usize {
 
 struct Backward<'a> {
     g: &'a Geometry,
+    groups: Groups,
     dy: &'a [f32],
     weight: &'a [f32],
     /// Of a phase.
@@ -39,51 +45,62 @@ impl Kernel for Backward<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { g, panel, .. } = self;
+        let Self { g, panel, groups, .. } = self;
         let (s, taps) = (g.stride, phase_taps(g));
+        let whole = panel.images > 1;
         let planes = Planes {
             stride: 1,
             images: panel.images,
-            rows: panel.rows + taps.0 - 1,
-            cols: self.cols + taps.1 - 1,
+            rows: if whole { panel.rows.max(g.oh + taps.0 - 1) } else { panel.rows + taps.0 - 1 },
+            cols: self.cols.max(g.ow + taps.1 - 1),
         };
         let source =
             Source { values: self.dy, channels: g.o, h: g.oh, w: g.ow, top: taps.0 - 1, left: taps.1 - 1 };
-        let mut copied = Scratch::new(g.o * planes.channel() + SLACK);
-        for o in 0..g.o {
-            let out = &mut copied[o * planes.channel()..][..planes.channel()];
-            planes.fill(&source, (panel.image, panel.row), o, out);
-        }
-        let n = (planes.images - 1) * planes.picture() + (panel.rows - 1) * planes.cols + self.cols;
-        let row = n + SLACK;
-        let mut made = Scratch::new(g.c * row);
+        let (inputs, outputs) = (g.c / groups.of, g.o / groups.of);
         let kernel = g.kh * g.kw;
-        for (a, b) in (0..s * s).map(|phase| (phase / s, phase % s)) {
-            let taps_here = (0..g.o * kernel).filter_map(|t| {
+        let of_phase = |phase: usize| -> Vec<Term> {
+            let here = (0..outputs * kernel).filter_map(|t| {
                 let (o, u, v) = (t / kernel, t % kernel / g.kw, t % g.kw);
                 let shift = (taps.0 - 1 - u / s) * planes.cols + taps.1 - 1 - v / s;
-                (u % s == a && v % s == b)
-                    .then_some(Term { x: o * planes.channel() + shift, w: o * g.c * kernel + t % kernel })
+                (u % s * s + v % s == phase)
+                    .then_some(Term { x: o * planes.channel() + shift, w: o * inputs * kernel + t % kernel })
             });
-            let terms: Vec<Term> = taps_here.collect();
-            // SAFETY: the machine has `S`, as promised.
-            unsafe { correlate::<S>(&copied, &terms, (self.weight, kernel, g.c), n, &mut made, row) };
-            self.put(&planes, (a, b), &made, row);
+            here.collect()
+        };
+        let phases: Vec<Vec<Term>> = (0..s * s).map(of_phase).collect();
+        let n = (planes.images - 1) * planes.picture() + (panel.rows - 1) * planes.cols + self.cols;
+        let row = n + SLACK;
+        let behind = SLACK + (taps.0 - 1) * planes.cols + taps.1;
+        let mut copied = Scratch::new(outputs * planes.channel() + behind);
+        let mut made = Scratch::new(inputs * row);
+        copied[outputs * planes.channel()..].fill(0.);
+        for group in groups.first..groups.first + groups.count {
+            for o in 0..outputs {
+                let out = &mut copied[o * planes.channel()..][..planes.channel()];
+                planes.fill(&source, (panel.image, panel.row), group * outputs + o, out);
+            }
+            let weight = &self.weight[group * outputs * inputs * kernel..];
+            for (phase, terms) in phases.iter().enumerate() {
+                // SAFETY: the machine has `S`, as promised.
+                unsafe { correlate::<S>(&copied, terms, (weight, kernel, inputs), n, &mut made, row) };
+                self.put(&planes, (phase / s, phase % s), group * inputs, &made, row);
+            }
         }
     }
 }
 
 impl Backward<'_> {
-    /// Writes the pixels of a phase.
+    /// Writes the pixels of a phase of a group's inputs, the first of which is input `channel`.
     #[inline(always)]
-    fn put(&self, planes: &Planes, (a, b): (usize, usize), made: &[f32], row: usize) {
+    fn put(&self, planes: &Planes, (a, b): (usize, usize), channel: usize, made: &[f32], row: usize) {
         let Self { g, panel, .. } = self;
         let (s, top, left) = (g.stride, g.padding.top, g.padding.left);
         // Of the phase's columns: the first inside the map, and its pixel.
         let first = left.saturating_sub(b).div_ceil(s);
         let pixel = first * s + b - left;
-        for i in 0..panel.images * g.c {
-            let (image, c) = (i / g.c, i % g.c);
+        let inputs = g.c / self.groups.of;
+        for i in 0..panel.images * inputs {
+            let (image, c) = (i / inputs, i % inputs);
             for y in 0..panel.rows {
                 let Some(iy) = ((panel.row + y) * s + a).checked_sub(top).filter(|iy| *iy < g.h) else {
                     continue;
@@ -94,7 +111,10 @@ impl Backward<'_> {
                 let from = &made[c * row + image * planes.picture() + y * planes.cols + first..];
                 // SAFETY: of every row of a picture, a panel has its own, and the phases come one after another.
                 let dst = unsafe {
-                    self.out.part((((panel.image + image) * g.c + c) * g.h + iy) * g.w + pixel, g.w - pixel)
+                    self.out.part(
+                        (((panel.image + image) * g.c + channel + c) * g.h + iy) * g.w + pixel,
+                        g.w - pixel,
+                    )
                 };
                 if s == 1 {
                     dst.copy_from_slice(&from[..dst.len()]);

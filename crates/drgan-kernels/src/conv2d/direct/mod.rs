@@ -10,8 +10,8 @@ mod gradient;
 mod tests;
 mod weights;
 
-pub(super) use forward::forward;
-pub(super) use gradient::input_gradient;
+pub(crate) use forward::forward;
+pub(crate) use gradient::input_gradient;
 pub(super) use weights::{takes as has_weight_gradient, weight_gradient};
 
 use super::im2col::{Geometry, cut_row};
@@ -21,6 +21,8 @@ use crate::simd::{Simd, Term, Terms};
 const BAND: usize = 1 << 16;
 /// Positions of several small pictures that are convolved as one row.
 const POSITIONS: usize = 512;
+/// Registers of positions where there is one row of outputs.
+const ALONE: usize = 4;
 /// What reads of rounded-up rows may touch behind the last plane.
 const SLACK: usize = 64;
 
@@ -47,6 +49,24 @@ fn panels(b: usize, rows: usize, cols: usize, values: usize) -> Vec<Panel> {
     let images = (POSITIONS / positions.max(1)).clamp(1, b.div_ceil(2));
     let cut = |image| Panel { image, images: images.min(b - image), row: 0, rows };
     (0..b).step_by(images).map(cut).collect()
+}
+
+/// Channel groups that a task takes one after another, so that small ones are worth a task.
+const GROUPS: usize = 32;
+
+/// Some of the groups that a convolution's channels are cut into; a group of outputs sees its group of inputs only.
+#[derive(Clone, Copy)]
+struct Groups {
+    /// How many there are in all.
+    of: usize,
+    first: usize,
+    count: usize,
+}
+
+impl Groups {
+    fn cut(of: usize) -> Vec<Self> {
+        (0..of).step_by(GROUPS).map(|first| Self { of, first, count: GROUPS.min(of - first) }).collect()
+    }
 }
 
 /// Taps of a kernel that one phase has, in both directions, at most.
@@ -124,7 +144,9 @@ unsafe fn correlate<S: Simd>(
     made: &mut [f32],
     made_row: usize,
 ) {
-    let n = n.next_multiple_of(S::TERM_COLS);
+    // One row alone has registers to spare, but not for rows that are not there.
+    let step = if rows == 1 { ALONE * S::LANES } else { S::TERM_COLS };
+    let n = n.next_multiple_of(step);
     let furthest = terms.iter().fold((0, 0), |f, t| (t.x.max(f.0), t.w.max(f.1)));
     assert!(
         rows > 0 && (terms.is_empty() || furthest.1 + (rows - 1) * w_row < w.len()),
@@ -132,11 +154,11 @@ unsafe fn correlate<S: Simd>(
     );
     assert!(furthest.0 + n <= x.len(), "correlate: terms leave the input");
     assert!(made_row >= n && (rows - 1) * made_row + n <= made.len(), "correlate: the output is too small");
-    for p in (0..n).step_by(S::TERM_COLS) {
+    for p in (0..n).step_by(step) {
         for i in (0..rows).step_by(S::TERM_ROWS) {
             // SAFETY: the machine has `S`, as promised; by the assertions, all reads and writes lie in their slices.
             unsafe {
-                S::terms(Terms {
+                let tile = Terms {
                     terms,
                     x: x.as_ptr().add(p),
                     w: w.as_ptr().add(i * w_row),
@@ -144,7 +166,12 @@ unsafe fn correlate<S: Simd>(
                     y: made.as_mut_ptr().add(i * made_row + p),
                     y_row: made_row,
                     rows: (rows - i).min(S::TERM_ROWS),
-                });
+                };
+                if rows == 1 {
+                    tile.compute::<S, 1, ALONE>()
+                } else {
+                    S::terms(tile)
+                };
             }
         }
     }

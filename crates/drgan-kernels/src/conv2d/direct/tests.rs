@@ -27,8 +27,8 @@ proptest! {
     fn all_shapes_agree_with_plain_loops(g in geometry()) {
         let Convolved { x, w, dy, y, dx, dw } = convolved(&g);
         for isa in Isa::all() {
-            close("forward", &forward(isa, &g, &x, &w, &Epilogue::bias(None)), &y, isa);
-            close("input gradient", &input_gradient(isa, &g, &dy, &w), &dx, isa);
+            close("forward", &forward(isa, &g, 1, &x, &w, &Epilogue::bias(None)), &y, isa);
+            close("input gradient", &input_gradient(isa, &g, 1, &dy, &w), &dx, isa);
             if has_weight_gradient(&g) {
                 close("weight gradient", &weight_gradient(isa, &g, &x, &dy), &dw, isa);
             }
