@@ -3,6 +3,9 @@ use super::im2col::Geometry;
 use crate::activation::Activation;
 use crate::rows::{self, best_instructions};
 
+/// Values that a row is finished in place by.
+const CHUNK: usize = 64;
+
 /// `act(sum + shift[o]) + plus`, with `plus` a map of the result's shape.
 #[derive(Clone, Copy)]
 pub(crate) struct Epilogue<'a> {
@@ -20,6 +23,17 @@ impl<'a> Epilogue<'a> {
     /// Whether sums are results already.
     pub(crate) fn is_nothing(&self) -> bool {
         self.shift.is_none() && self.act == Activation::Identity && self.plus.is_none()
+    }
+
+    /// Finishes sums of output channel `o` where they lie, unless they are gated.
+    #[inline(always)]
+    pub(crate) fn finish_in_place(&self, o: usize, at: usize, y: &mut [f32]) {
+        for (i, y) in y.chunks_mut(CHUNK).enumerate() {
+            let mut sums = [0f32; CHUNK];
+            let sums = &mut sums[..y.len()];
+            sums.copy_from_slice(y);
+            self.finish((o, sums), (o, &[]), at + i * CHUNK, y);
+        }
     }
 
     /// Finishes the sums of whole maps.
@@ -81,17 +95,9 @@ best_instructions! {
     }
 }
 
-/// Values that a row is finished in place by.
-const CHUNK: usize = 64;
-
 best_instructions! {
-    /// Finishes sums of output channel `o` where they lie, unless they are gated.
+    /// [`Epilogue::finish_in_place`].
     fn finish_in_place(by: &Epilogue<'_>, o: usize, at: usize, y: &mut [f32]) {
-        for (i, y) in y.chunks_mut(CHUNK).enumerate() {
-            let mut sums = [0f32; CHUNK];
-            let sums = &mut sums[..y.len()];
-            sums.copy_from_slice(y);
-            by.finish((o, sums), (o, &[]), at + i * CHUNK, y);
-        }
+        by.finish_in_place(o, at, y);
     }
 }

@@ -81,12 +81,17 @@ impl Geometry {
         let n = p.images * p.rows * self.ow;
         for (r, dst) in cols.chunks_exact_mut(n).enumerate() {
             let (c, u, v) = (r / (self.kh * self.kw), r / self.kw % self.kh, r % self.kw);
+            let across = Inside::of((v, self.padding.left), self.stride, self.w, self.ow);
             for (g, dst) in dst.chunks_exact_mut(p.rows * self.ow).enumerate() {
                 let plane = &x[(p.image + g) * self.input() + c * self.h * self.w..][..self.h * self.w];
                 for (y, dst) in dst.chunks_exact_mut(self.ow).enumerate() {
                     match ((p.row + y) * self.stride + u).checked_sub(self.padding.top) {
-                        Some(y) if y < self.h => {
-                            cut_row(&plane[y * self.w..][..self.w], self.stride, v, self.padding.left, dst);
+                        Some(y) if y < self.h && across.count > 0 => {
+                            let (before, rest) = dst.split_at_mut(across.at);
+                            let (inside, behind) = rest.split_at_mut(across.count);
+                            before.fill(0.);
+                            behind.fill(0.);
+                            copy_row(&plane[y * self.w + across.from..], self.stride, inside);
                         }
                         _ => dst.fill(0.),
                     }
@@ -96,27 +101,44 @@ impl Geometry {
     }
 }
 
-/// Value `j` of `dst` is value `j stride + first` of a row that has `left` zeros before `src`, and zeros behind it.
-#[inline(always)]
-pub(super) fn cut_row(src: &[f32], stride: usize, first: usize, left: usize, dst: &mut [f32]) {
-    let lo = left.saturating_sub(first).div_ceil(stride).min(dst.len());
-    let inside = (src.len() + left).saturating_sub(first).div_ceil(stride).clamp(lo, dst.len());
-    dst[..lo].fill(0.);
-    dst[inside..].fill(0.);
-    let dst = &mut dst[lo..inside];
-    if dst.is_empty() {
-        return;
+/// The part of a row that lies inside what it is cut from.
+#[derive(Clone, Copy)]
+pub(super) struct Inside {
+    /// Its first value, and how many there are.
+    pub(super) at: usize,
+    pub(super) count: usize,
+    /// The first value's source.
+    pub(super) from: usize,
+}
+
+impl Inside {
+    /// Of `len` values that are every `stride`-th from value `first` on of `side` values with `padding` zeros before them.
+    #[inline(always)]
+    pub(super) fn of((first, padding): (usize, usize), stride: usize, side: usize, len: usize) -> Self {
+        let at = padding.saturating_sub(first).div_ceil(stride).min(len);
+        let from = (at * stride + first).saturating_sub(padding);
+        let count = side.saturating_sub(from).div_ceil(stride).min(len - at);
+        Self { at, count, from: if count == 0 { 0 } else { from } }
     }
-    let src = &src[lo * stride + first - left..];
-    match stride {
-        1 => dst.copy_from_slice(&src[..dst.len()]),
+}
+
+/// `dst` is every `stride`-th value of `src`.
+#[inline(always)]
+pub(super) fn copy_row(src: &[f32], stride: usize, dst: &mut [f32]) {
+    match (stride, dst.len()) {
+        (_, 0) => (),
+        // The rows of small maps: a load and a store in place of a call.
+        (1, 2) => dst.copy_from_slice(&src[..2]),
+        (1, 4) => dst.copy_from_slice(&src[..4]),
+        (1, 8) => dst.copy_from_slice(&src[..8]),
+        (1, 16) => dst.copy_from_slice(&src[..16]),
+        (1, n) => dst.copy_from_slice(&src[..n]),
         // Whole pairs, which compilers make shuffles of; the last value may have none.
-        2 => {
-            let (last, all) = (dst.len() - 1, src.chunks_exact(2));
-            dst.iter_mut().zip(all).for_each(|(d, s)| *d = s[0]);
-            dst[last] = src[2 * last];
+        (2, n) => {
+            dst.iter_mut().zip(src.chunks_exact(2)).for_each(|(d, s)| *d = s[0]);
+            dst[n - 1] = src[2 * (n - 1)];
         }
-        s => dst.iter_mut().zip(src.iter().step_by(s)).for_each(|(d, v)| *d = *v),
+        (s, _) => dst.iter_mut().zip(src.iter().step_by(s)).for_each(|(d, v)| *d = *v),
     }
 }
 

@@ -96,8 +96,8 @@ impl Joint {
         let mut out = vec![0f32; self.g.o * taps * d];
         out.par_chunks_exact_mut(taps * d).enumerate().for_each(|(o, out)| {
             let weight = self.parts(weight, o).1;
-            for (tap, out) in out.chunks_exact_mut(d).enumerate() {
-                out.iter_mut().zip(weight[tap..].iter().step_by(taps)).for_each(|(to, w)| *to = *w);
+            for (i, weight) in weight.chunks_exact(taps).enumerate() {
+                out[i..].iter_mut().step_by(d).zip(weight).for_each(|(to, w)| *to = *w);
             }
         });
         out
@@ -108,46 +108,33 @@ impl Joint {
         (self.g.b, self.d, self.g.o * self.taps())
     }
 
-    /// For every output pixel, the taps that lie inside the map.
-    fn reached(&self) -> Vec<Vec<usize>> {
-        let (g, p) = (&self.g, self.g.padding);
+    /// Which taps lie inside the map at which output pixels, as a matrix of ones and zeros, `(pixels, taps)`.
+    fn reach(&self) -> Vec<f32> {
+        let (g, p, taps) = (&self.g, self.g.padding, self.taps());
         let inside = |at: usize, tap: usize, padding: usize, side: usize| {
             (at * g.stride + tap).checked_sub(padding).is_some_and(|at| at < side)
         };
-        let at_pixel = |i: usize| {
-            let taps = (0..self.taps()).filter(|t| {
-                inside(i / g.ow, t / g.kw, p.top, g.h) && inside(i % g.ow, t % g.kw, p.left, g.w)
-            });
-            taps.collect()
+        let pairs = (0..g.oh * g.ow * taps).map(|i| (i / taps, i % taps));
+        let of_pair = |(i, t): (usize, usize)| {
+            inside(i / g.ow, t / g.kw, p.top, g.h) && inside(i % g.ow, t % g.kw, p.left, g.w)
         };
-        (0..g.oh * g.ow).map(at_pixel).collect()
+        pairs.map(|pair| f32::from(of_pair(pair))).collect()
     }
 
-    /// What vectors and bias add to every pixel, `(B, O, oh, ow)`.
-    fn spread(&self, weight: &[f32], bias: &[f32]) -> Vec<f32> {
-        let (g, taps, reached) = (&self.g, self.taps(), self.reached());
+    /// Sizes of the linear map from an output's taps to its pixels.
+    fn reach_sizes(&self) -> (usize, usize, usize) {
+        (self.g.b * self.g.o, self.taps(), self.g.oh * self.g.ow)
+    }
+
+    /// What the vectors add to every pixel, `(B, O, oh, ow)`.
+    fn spread(&self, weight: &[f32]) -> Vec<f32> {
         let products = linear::forward(&self.vectors, &self.of_vector(weight), self.sizes()); // (B, O taps)
-        let mut y = vec![0f32; g.b * g.o * reached.len()];
-        let maps = y.par_chunks_exact_mut(reached.len()).zip(products.par_chunks_exact(taps));
-        maps.enumerate().with_min_len(16).for_each(|(i, (map, products))| {
-            for (pixel, taps) in map.iter_mut().zip(&reached) {
-                *pixel = bias[i % g.o] + taps.iter().map(|t| products[*t]).sum::<f32>();
-            }
-        });
-        y
+        linear::forward(&products, &self.reach(), self.reach_sizes())
     }
 
     /// Of each tap, the sum of `dz` over the pixels that reach it, `(B, O taps)`.
     fn tap_sums(&self, dz: &[f32]) -> Vec<f32> {
-        let (g, taps, reached) = (&self.g, self.taps(), self.reached());
-        let mut sums = vec![0f32; g.b * g.o * taps];
-        let maps = sums.par_chunks_exact_mut(taps).zip(dz.par_chunks_exact(reached.len()));
-        maps.with_min_len(16).for_each(|(sums, map)| {
-            for (value, taps) in map.iter().zip(&reached) {
-                taps.iter().for_each(|t| sums[*t] += value);
-            }
-        });
-        sums
+        linear::input_gradient(dz, &self.reach(), self.reach_sizes())
     }
 
     /// Gradient of the weight, both parts in their places.
@@ -183,9 +170,9 @@ impl CustomOp3 for Joint {
         lb: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (g, weight) = (&self.g, slice(w, lw)?);
-        let mut y = self.spread(weight, slice(bias, lb)?);
+        let mut y = self.spread(weight);
         let sums = method::forward(g, slice(x, lx)?, &self.of_map(weight), &Epilogue::bias(None));
-        let epilogue = Epilogue { shift: None, act: self.act, plus: None };
+        let epilogue = Epilogue { shift: Some(slice(bias, lb)?), act: self.act, plus: None };
         y.iter_mut().zip(&sums).for_each(|(y, s)| *y += s);
         Ok((CpuStorage::F32(epilogue.finish_maps(g, y)), (g.b, g.o, g.oh, g.ow).into()))
     }

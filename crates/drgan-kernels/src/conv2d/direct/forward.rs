@@ -1,6 +1,6 @@
 //! From maps to maps.
 use super::super::epilogue::Epilogue;
-use super::super::im2col::Geometry;
+use super::super::im2col::{Geometry, copy_row};
 use super::{Groups, Panel, Planes, SLACK, Source, correlate, panels, phase_taps};
 use crate::activation::Activation;
 use crate::cpu::{Disjoint, Scratch, written};
@@ -78,6 +78,7 @@ impl Kernel for Forward<'_> {
         // Guards, not closures: a closure's body would not be compiled for `S`'s instructions.
         let mut copied = Scratch::new(inputs * planes.channel() + SLACK);
         let mut made = Scratch::new(outputs * row);
+        copied.fill(0.);
         for group in groups.first..groups.first + groups.count {
             for c in 0..inputs {
                 let out = &mut copied[c * planes.channel()..][..planes.channel()];
@@ -86,7 +87,7 @@ impl Kernel for Forward<'_> {
             let weight = &self.weight[group * outputs * terms.len()..];
             // SAFETY: the machine has `S`, as promised.
             unsafe { correlate::<S>(&copied, &terms, (weight, terms.len(), outputs), n, &mut made, row) };
-            self.finish(&planes, group * outputs, &made, row);
+            self.finish(&planes, group * outputs, &mut made, row);
         }
     }
 }
@@ -94,20 +95,30 @@ impl Kernel for Forward<'_> {
 impl Forward<'_> {
     /// Writes a group's outputs, the first of which is output `first`.
     #[inline(always)]
-    fn finish(&self, planes: &Planes, first: usize, made: &[f32], row: usize) {
+    fn finish(&self, planes: &Planes, first: usize, made: &mut [f32], row: usize) {
         let Self { g, panel, epilogue, .. } = self;
         let gated = epilogue.act == Activation::Glu;
         let (all, here) = (epilogue.act.channels_out(g.o), epilogue.act.channels_out(g.o / self.groups.of));
+        // Where nothing else is read, all positions at once.
+        let at_once = !gated && epilogue.plus.is_none();
+        if at_once {
+            for (o, made) in made.chunks_exact_mut(row).enumerate().take(here) {
+                epilogue.finish_in_place(first + o, 0, made);
+            }
+        }
         for i in 0..panel.images * here {
             let (image, o) = (i / here, i % here);
             for y in 0..panel.rows {
                 let at = (((panel.image + image) * all + first + o) * g.oh + panel.row + y) * g.ow;
-                let sums = |o: usize| {
-                    (first + o, &made[o * row + image * planes.picture() + y * planes.cols..][..g.ow])
-                };
+                let sums = |o: usize| &made[o * row + image * planes.picture() + y * planes.cols..][..g.ow];
                 // SAFETY: every panel has its own rows of its own pictures, of its own channels.
                 let dst = unsafe { self.out.part(at, g.ow) };
-                epilogue.finish(sums(o), sums(if gated { o + here } else { o }), at, dst);
+                if at_once {
+                    copy_row(sums(o), 1, dst);
+                } else {
+                    let gate = if gated { o + here } else { o };
+                    epilogue.finish((first + o, sums(o)), (first + gate, sums(gate)), at, dst);
+                }
             }
         }
     }

@@ -1,5 +1,5 @@
 //! From an output's gradient to the input's.
-use super::super::im2col::Geometry;
+use super::super::im2col::{Geometry, copy_row};
 use super::{Groups, Panel, Planes, SLACK, Source, correlate, panels, phase_taps};
 use crate::cpu::{Disjoint, Scratch, written};
 use crate::simd::{Isa, Kernel, Simd, Term, dispatch};
@@ -73,7 +73,7 @@ impl Kernel for Backward<'_> {
         let behind = SLACK + (taps.0 - 1) * planes.cols + taps.1;
         let mut copied = Scratch::new(outputs * planes.channel() + behind);
         let mut made = Scratch::new(inputs * row);
-        copied[outputs * planes.channel()..].fill(0.);
+        copied.fill(0.);
         for group in groups.first..groups.first + groups.count {
             for o in 0..outputs {
                 let out = &mut copied[o * planes.channel()..][..planes.channel()];
@@ -117,7 +117,7 @@ impl Backward<'_> {
                     )
                 };
                 if s == 1 {
-                    dst.copy_from_slice(&from[..dst.len()]);
+                    copy_row(from, 1, dst);
                 } else {
                     dst.iter_mut().step_by(s).zip(from).for_each(|(d, v)| *d = *v);
                 }

@@ -14,7 +14,7 @@ pub(crate) use forward::forward;
 pub(crate) use gradient::input_gradient;
 pub(super) use weights::{takes as has_weight_gradient, weight_gradient};
 
-use super::im2col::{Geometry, cut_row};
+use super::im2col::{Geometry, Inside, copy_row};
 use crate::simd::{Simd, Term, Terms};
 
 /// Values of copied input that one task keeps at hand, about: what a core's second cache holds beside the weights.
@@ -112,19 +112,19 @@ impl Planes {
         self.stride * self.stride * self.phase()
     }
 
-    /// Copies channel `c` of pictures from `image` on, from padded row `row` times the stride on.
+    /// Copies channel `c` of pictures from `image` on, from padded row `row` times the stride on, into `out`, which is zero where
+    /// the padding is.
     #[inline(always)]
     fn fill(&self, from: &Source<'_>, (image, row): (usize, usize), c: usize, out: &mut [f32]) {
         let s = self.stride;
-        for (i, out) in out.chunks_exact_mut(self.picture()).enumerate() {
-            let (phase, image) = (i / self.images, image + i % self.images);
-            let map = &from.values[(image * from.channels + c) * from.h * from.w..][..from.h * from.w];
-            for (y, out) in out.chunks_exact_mut(self.cols).enumerate() {
-                match ((row + y) * s + phase / s).checked_sub(from.top) {
-                    Some(y) if y < from.h => {
-                        cut_row(&map[y * from.w..][..from.w], s, phase % s, from.left, out);
-                    }
-                    _ => out.fill(0.),
+        for (phase, out) in out.chunks_exact_mut(self.phase()).enumerate() {
+            let across = Inside::of((phase % s, from.left), s, from.w, self.cols);
+            let down = Inside::of((row * s + phase / s, from.top), s, from.h, self.rows);
+            for (i, out) in out.chunks_exact_mut(self.picture()).enumerate() {
+                let map = &from.values[((image + i) * from.channels + c) * from.h * from.w..];
+                for y in 0..down.count {
+                    let row = &map[(down.from + y * s) * from.w + across.from..];
+                    copy_row(row, s, &mut out[(down.at + y) * self.cols + across.at..][..across.count]);
                 }
             }
         }
