@@ -1,4 +1,5 @@
-use crate::cpu::{Matrix, is_fast, slice, with_values, written};
+use crate::cpu::{Disjoint, Matrix, is_fast, slice, with_values, written};
+use crate::simd::{Isa, Kernel, Products, Simd, Term, dispatch};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
@@ -72,16 +73,76 @@ type Sizes = (usize, usize, usize);
 
 /// `x W^T`, `(b, out)`.
 pub(crate) fn forward(x: &[f32], w: &[f32], (b, inp, out): Sizes) -> Vec<f32> {
-    // SAFETY: blocks of columns cover the result, each is its task's own, and the product does not read them.
-    unsafe {
-        written(b * out, |y| {
-            blocks(out).for_each(|(from, n)| {
-                let w = Matrix::transposed(&w[from * inp..], inp);
-                y.gemm((b, n, inp), Matrix::rows(x, inp), w, from, out);
-            });
-        })
+    assert!(x.len() == b * inp && w.len() == out * inp, "linear: {b}x{inp} by {out}x{inp}");
+    let isa = Isa::best();
+    let mut y = vec![0f32; b * out];
+    let to = Disjoint::new(&mut y);
+    (0..out.div_ceil(OUTPUTS))
+        .into_par_iter()
+        .with_min_len((WORK / (b * inp * OUTPUTS).max(1)).max(1))
+        .for_each(|i| {
+            let outputs = (i * OUTPUTS, OUTPUTS.min(out - i * OUTPUTS));
+            dispatch(isa, Dots { x, w, sizes: (b, inp, out), outputs, to });
+        });
+    y
+}
+
+/// Outputs whose weights stay in the first cache while the batch goes by; a task takes at least so many.
+const OUTPUTS: usize = 4;
+/// Products of a task, at least.
+const WORK: usize = 1 << 18;
+
+/// Some outputs: both factors lie in memory along the sum, so that neither need be put in another order first.
+struct Dots<'a> {
+    x: &'a [f32],
+    w: &'a [f32],
+    sizes: Sizes,
+    /// The first, and how many: at most four.
+    outputs: (usize, usize),
+    to: Disjoint,
+}
+
+impl Kernel for Dots<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { x, w, sizes: (b, inp, out), outputs: (first, count), to } = self;
+        let whole = inp / S::LANES * S::LANES;
+        // Where there are fewer than four, the last stands for those that are missing, and only it is added.
+        let terms: [Term; OUTPUTS] =
+            std::array::from_fn(|t| Term { x: (first + t.min(count - 1)) * inp, w: t });
+        for row in (0..b).step_by(S::FOUR_ROWS) {
+            let rows = S::FOUR_ROWS.min(b - row);
+            let mut sums = [0f32; OUTPUTS * MOST_ROWS];
+            assert!(rows <= MOST_ROWS);
+            // SAFETY: the machine has `S`, as promised; rows of `x` and of `w` have `whole` values, and `sums` four a row.
+            unsafe {
+                S::products4(Products {
+                    n: whole,
+                    a: x.as_ptr().add(row * inp),
+                    a_row: inp,
+                    x: w.as_ptr(),
+                    terms: &terms,
+                    out: sums.as_mut_ptr(),
+                    out_row: OUTPUTS,
+                    rows,
+                });
+            }
+            for (r, sums) in sums.chunks_exact(OUTPUTS).enumerate().take(rows) {
+                // SAFETY: every task has its own outputs.
+                let y = unsafe { to.part((row + r) * out + first, count) };
+                for (t, (y, sum)) in y.iter_mut().zip(sums).enumerate() {
+                    let rest = (whole..inp).map(|k| x[(row + r) * inp + k] * w[(first + t) * inp + k]);
+                    *y = sum + rest.sum::<f32>();
+                }
+            }
+        }
     }
 }
+
+/// Rows that any kind of register takes at once, at most.
+const MOST_ROWS: usize = 6;
 
 /// Gradient of `x`, `(b, inp)`.
 pub(crate) fn input_gradient(dy: &[f32], w: &[f32], (b, inp, out): Sizes) -> Vec<f32> {

@@ -155,7 +155,8 @@ best_instructions! {
 
 /// Values that one f32 accumulator set takes before it is added to the f64 total.
 const BLOCK: usize = 1024;
-const LANES: usize = 16;
+/// Sums side by side: several registers of them, so that additions need not wait for one another.
+const LANES: usize = 64;
 
 best_instructions! {
     /// `sum (x - from)`.

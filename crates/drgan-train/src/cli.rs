@@ -1,5 +1,6 @@
 //! The command line of `drgan`.
 use crate::import::Network;
+use crate::sampler::Arithmetic;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use drgan_tensor::ops::Precision;
 use std::path::PathBuf;
@@ -161,7 +162,7 @@ pub struct SampleArgs {
     /// Samples a caption.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub count: u16,
-    /// What convolutions compute in.
+    /// What to compute in.
     #[arg(long, value_enum, default_value_t)]
     pub precision: PrecisionArg,
     /// Show every stage's picture.
@@ -183,13 +184,16 @@ pub enum PrecisionArg {
     F32,
     /// bfloat16 with sums in f32, about twice as fast, on processors with AMX; f32 on others.
     Bf16,
+    /// Double precision by plain-tensor operations: slow, to check the others with.
+    F64,
 }
 
-impl From<PrecisionArg> for Precision {
+impl From<PrecisionArg> for Arithmetic {
     fn from(arg: PrecisionArg) -> Self {
         match arg {
-            PrecisionArg::F32 => Self::F32,
-            PrecisionArg::Bf16 => Self::Bf16,
+            PrecisionArg::F32 => Self::Packed(Precision::F32),
+            PrecisionArg::Bf16 => Self::Packed(Precision::Bf16),
+            PrecisionArg::F64 => Self::Exact,
         }
     }
 }

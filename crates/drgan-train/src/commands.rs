@@ -17,13 +17,12 @@ use crate::events::{Event, Sinks, format_duration};
 use crate::import::Network;
 use crate::interrupt::Interrupt;
 use crate::run_dir::RunDir;
-use crate::sampler::TrainedRun;
+use crate::sampler::{Arithmetic, TrainedRun};
 use crate::sinks::{Console, Jsonl};
 use crate::train::{Outcome, Session};
 use crate::{foreign, import as importer, report, sample_grid};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
-use drgan_tensor::ops::Precision;
 use drgan_tensor::weights;
 use drgan_text::TextEncoderConfig;
 use std::path::Path;
@@ -228,8 +227,8 @@ pub fn sample(args: &SampleArgs) -> Result<()> {
     if let Some(w) = &trained.warning {
         eprintln!("warning: {w}");
     }
-    let precision = Precision::from(args.precision);
-    if !precision.is_native() {
+    let arithmetic = Arithmetic::from(args.precision);
+    if matches!(arithmetic, Arithmetic::Packed(precision) if !precision.is_native()) {
         eprintln!("warning: this processor has no AMX units for bf16: drawing in f32");
     }
     for caption in &args.captions {
@@ -248,7 +247,7 @@ pub fn sample(args: &SampleArgs) -> Result<()> {
     let noise: Vec<u64> = (0..u64::from(args.count)).collect();
     let options = sample_grid::Options { stages: args.stages, attention: args.attention };
     let captions: Vec<&str> = args.captions.iter().map(String::as_str).collect();
-    let sampler = trained.sampler(precision)?;
+    let sampler = trained.sampler(arithmetic)?;
     sample_grid::save(&sampler, &captions, &noise, args.seed, options, &args.out)?;
     let of = match &args.generator {
         Some(file) => file.display().to_string(),

@@ -56,6 +56,14 @@ impl OwnedGenerator {
         let vb = self.store.frozen(DType::F32, &Device::Cpu);
         Ok(StageGenerator::from_config(&cfg.generator, vb)?.pack(precision)?)
     }
+
+    /// The same in double precision by plain-tensor operations, none of them fast: what the others are held against.
+    ///
+    /// # Errors
+    /// Whatever the device reports.
+    pub fn exact(&self, cfg: &RunConfig) -> Result<StageGenerator, TrainError> {
+        Ok(StageGenerator::from_config(&cfg.generator, self.store.frozen(DType::F64, &Device::Cpu))?)
+    }
 }
 
 /// All that the GAN phase changes.

@@ -6,7 +6,7 @@ use crate::error::TrainError;
 use crate::networks::OwnedGenerator;
 use crate::run_dir::RunDir;
 use crate::state::{self, Phase};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use drgan_sdm::StageGenerator;
 use drgan_tensor::ops::Precision;
 use drgan_tensor::{Ctx, GeneratorOutput, Mode};
@@ -14,11 +14,33 @@ use drgan_tensor::{Ctx, GeneratorOutput, Mode};
 /// Captions drawn at once: bounds memory, changes no picture.
 const CHUNK: usize = 32;
 
+/// How a [`Sampler`] computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// By layers that are packed for the processor; see [`StageGenerator::pack`].
+    Packed(Precision),
+    /// In double precision by plain-tensor operations: some fifty times slower, to check the others with.
+    Exact,
+}
+
+impl Arithmetic {
+    fn dtype(self) -> DType {
+        if self == Self::Exact { DType::F64 } else { DType::F32 }
+    }
+}
+
+impl From<Precision> for Arithmetic {
+    fn from(precision: Precision) -> Self {
+        Self::Packed(precision)
+    }
+}
+
 /// Draws captions, with the generator's weights as they were when it was made.
 pub struct Sampler<'a> {
     cfg: &'a RunConfig,
     encoders: &'a Encoders,
     generator: StageGenerator,
+    arithmetic: Arithmetic,
 }
 
 impl<'a> Sampler<'a> {
@@ -30,9 +52,14 @@ impl<'a> Sampler<'a> {
         cfg: &'a RunConfig,
         encoders: &'a Encoders,
         generator: &OwnedGenerator,
-        precision: Precision,
+        arithmetic: impl Into<Arithmetic>,
     ) -> Result<Self, TrainError> {
-        Ok(Self { cfg, encoders, generator: generator.packed(cfg, precision)? })
+        let arithmetic = arithmetic.into();
+        let generator = match arithmetic {
+            Arithmetic::Packed(precision) => generator.packed(cfg, precision)?,
+            Arithmetic::Exact => generator.exact(cfg)?,
+        };
+        Ok(Self { cfg, encoders, generator, arithmetic })
     }
 
     /// The settings of the run.
@@ -56,14 +83,16 @@ impl<'a> Sampler<'a> {
         noise: &[u64],
         seed: u64,
     ) -> Result<GeneratorOutput, TrainError> {
-        let text = self.encoders.embed(captions)?;
+        let (mut text, dtype) = (self.encoders.embed(captions)?, self.arithmetic.dtype());
+        text.words = text.words.to_dtype(dtype)?;
+        text.sentence = text.sentence.to_dtype(dtype)?;
         let (mut z, mut eps) = (Vec::new(), Vec::new());
         for &number in noise {
             let mut ctx = Ctx::with_stream(Mode::Eval, seed, number);
             z.push(ctx.randn((1, self.cfg.generator.nz), &Device::Cpu)?);
             eps.push(ctx.randn((1, self.cfg.generator.nc), &Device::Cpu)?);
         }
-        let (z, eps) = (Tensor::cat(&z, 0)?, Tensor::cat(&eps, 0)?);
+        let (z, eps) = (Tensor::cat(&z, 0)?.to_dtype(dtype)?, Tensor::cat(&eps, 0)?.to_dtype(dtype)?);
         let ctx = Ctx::new(Mode::Eval, seed);
         // On a thread of the pool, which need not be woken for every operation.
         Ok(rayon::scope(|_| self.generator.generate_with(&z, Some(&eps), &text, &ctx))?)
@@ -82,7 +111,9 @@ impl<'a> Sampler<'a> {
         let mut parts = Vec::new();
         for (captions, noise) in captions.chunks(CHUNK).zip(noise.chunks(CHUNK)) {
             let made = self.draw(captions, noise, seed)?;
-            parts.extend(made.stages.last().map(|s| s.image.detach()));
+            if let Some(finest) = made.stages.last() {
+                parts.push(finest.image.detach().to_dtype(DType::F32)?);
+            }
         }
         Ok(Tensor::cat(&parts, 0)?)
     }
@@ -133,8 +164,8 @@ impl TrainedRun {
     ///
     /// # Errors
     /// As [`Sampler::new`].
-    pub fn sampler(&self, precision: Precision) -> Result<Sampler<'_>, TrainError> {
-        Sampler::new(&self.cfg, &self.encoders, &self.generator, precision)
+    pub fn sampler(&self, arithmetic: impl Into<Arithmetic>) -> Result<Sampler<'_>, TrainError> {
+        Sampler::new(&self.cfg, &self.encoders, &self.generator, arithmetic)
     }
 }
 
