@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Blocks of this size on are kept here; smaller ones are the inner allocator's.
-const LARGE: usize = 1 << 20;
+const LARGE: usize = 1 << 17;
 /// Sizes are rounded up to multiples of it, and addresses are multiples of it.
-const GRANULE: usize = 1 << 16;
+const GRANULE: usize = 1 << 14;
 /// What is asked of the inner allocator at once. Pages of it that were never used take no memory.
 const REGION: usize = 1 << 30;
 /// Regions start where the system's large pages do.
