@@ -82,6 +82,27 @@ pub(crate) unsafe fn written(len: usize, fill: impl FnOnce(Disjoint)) -> Vec<f32
     values
 }
 
+/// `dst` is every `stride`-th value of `src`.
+#[inline(always)]
+pub(crate) fn copy_row(src: &[f32], stride: usize, dst: &mut [f32]) {
+    match (stride, dst.len()) {
+        (_, 0) => (),
+        // The rows of small maps: a load and a store in place of a call.
+        (1, 2) => dst.copy_from_slice(&src[..2]),
+        (1, 4) => dst.copy_from_slice(&src[..4]),
+        (1, 8) => dst.copy_from_slice(&src[..8]),
+        (1, 16) => dst.copy_from_slice(&src[..16]),
+        (1, 32) => dst.copy_from_slice(&src[..32]),
+        (1, n) => dst.copy_from_slice(&src[..n]),
+        // Whole pairs, which compilers make shuffles of; the last value may have none.
+        (2, n) => {
+            dst.iter_mut().zip(src.chunks_exact(2)).for_each(|(d, s)| *d = s[0]);
+            dst[n - 1] = src[2 * (n - 1)];
+        }
+        (s, _) => dst.iter_mut().zip(src.iter().step_by(s)).for_each(|(d, v)| *d = *v),
+    }
+}
+
 thread_local! {
     static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }

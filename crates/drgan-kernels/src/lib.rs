@@ -11,7 +11,7 @@
 //! | [`up_conv2d`], [`upsample_nearest2x`] | `upsample_nearest2d`'s backward overwrites an accumulated gradient |
 //! | [`max_pool2d`], [`avg_pool2d`] | no backward unless kernel = stride; 2x2 max's is a quarter of the truth |
 //! | [`resize_bilinear`], [`resize_area`] | `upsample_bilinear2d` has no backward |
-//! | [`batch_norm`], [`scale_shift`], [`activate`] | one pass instead of a dozen temporaries; `relu'(0)` is 1 there |
+//! | [`batch_norm`], [`conv2d_batch_norm`], [`scale_shift`], [`activate`] | one pass instead of a dozen temporaries; `relu'(0)` is 1 there |
 //! | [`gate`], [`word_attention`], [`moments`], [`spectral_norm`] | the same; sums without temporaries of a map's size |
 //! | [`linear`] | the weight's gradient in the weight's own order, from several threads |
 #![allow(
@@ -21,6 +21,7 @@
 mod activation;
 mod attention;
 mod conv2d;
+mod conv_norm;
 mod cpu;
 mod depthwise;
 mod gate;
@@ -40,6 +41,7 @@ mod up_conv2d;
 
 pub use activation::{Activation, activate};
 pub use attention::word_attention;
+pub use conv_norm::{ConvNormSpec, conv2d_batch_norm};
 pub use conv2d::{Conv2dSpec, PackedConv, PackedSpec, Padding, Precision, conv2d, conv2d_act, joint_conv2d};
 pub use depthwise::depthwise_conv2d;
 pub use gate::gate;

@@ -39,13 +39,18 @@ pub fn batch_norm(
         return reference_batch_norm(x, weight, bias, eps, act, plus);
     }
     check(x, weight, bias, act, plus)?;
-    let statistics: Arc<OnceLock<Statistics>> = Arc::default();
-    let op = BatchNormAct { eps, act, statistics: statistics.clone() };
+    let op = BatchNormAct::new(eps, act);
+    let statistics = op.statistics.clone();
     let (x, line) = (x.contiguous()?, Tensor::stack(&[weight, bias], 0)?);
     let y = match plus {
         Some(plus) => x.apply_op3(&line, &plus.contiguous()?, op)?,
         None => x.apply_op2(&line, op)?,
     };
+    normalized(y, &statistics)
+}
+
+/// A result with the statistics that its forward pass has left.
+pub(crate) fn normalized(y: Tensor, statistics: &OnceLock<Statistics>) -> Result<Normalized> {
     let of_channels = |v: &Vec<f32>| Tensor::from_slice(v, v.len(), &Device::Cpu);
     match statistics.get() {
         Some(Statistics { mean, var }) => {
@@ -78,17 +83,17 @@ fn check(x: &Tensor, scale: &Tensor, shift: &Tensor, act: Activation, plus: Opti
 
 /// Of each channel, population variance.
 #[derive(Debug)]
-struct Statistics {
+pub(crate) struct Statistics {
     mean: Vec<f32>,
     var: Vec<f32>,
 }
 
 /// Normalisation by the batch's statistics, which the forward pass leaves behind. Its second argument is weights and
 /// biases, `(2, C)`.
-struct BatchNormAct {
+pub(crate) struct BatchNormAct {
     eps: f64,
-    act: Activation,
-    statistics: Arc<OnceLock<Statistics>>,
+    pub(crate) act: Activation,
+    pub(crate) statistics: Arc<OnceLock<Statistics>>,
 }
 
 /// What one channel is normalised by.
@@ -110,57 +115,81 @@ impl BatchNormAct {
         Channel { mean, inverse: (1. / (f64::from(var) + self.eps).sqrt()) as f32 }
     }
 
-    fn forward(
+    pub(crate) fn new(eps: f64, act: Activation) -> Self {
+        Self { eps, act, statistics: Arc::default() }
+    }
+
+    /// The result for `x` that lies as `lying`; `line` is weights and biases. Leaves the statistics behind.
+    pub(crate) fn forward(&self, lying: Planes, x: &[f32], line: &[f32], plus: Option<&[f32]>) -> Vec<f32> {
+        let (planes, x) = lying.side_by_side(x);
+        let (weight, bias) = line.split_at(planes.c);
+        let channels = self.act.channels_out(planes.c);
+        let plus = plus.map(|plus| Planes { c: channels, ..lying }.side_by_side(plus).1);
+        let found: Vec<OnceLock<(f32, f32)>> = (0..planes.c).map(|_| OnceLock::new()).collect();
+        let by = |c: usize| {
+            let (mean, var) = *found[c].get_or_init(|| moments::of_channel(&planes, &x, c));
+            self.channel(mean, var).affine(weight[c], bias[c])
+        };
+        let y = lying.put_back(planes.activate(&x, self.act, &by, plus.as_deref()), channels);
+        let (mean, var) = found.into_iter().map(|f| f.into_inner().unwrap_or_default()).unzip();
+        // A second pass over the same node would find the same.
+        let _ = self.statistics.set(Statistics { mean, var });
+        y
+    }
+
+    /// Gradients of `x` and of the line.
+    pub(crate) fn gradients(
+        &self,
+        lying: Planes,
+        x: &[f32],
+        line: &[f32],
+        dy: &[f32],
+    ) -> Result<(Vec<f32>, Vec<f32>)> {
+        let Some(Statistics { mean, var }) = self.statistics.get() else {
+            bail!("batch_norm: a backward pass without a forward pass")
+        };
+        let n = (lying.b * lying.plane) as f64;
+        let (planes, x) = lying.side_by_side(x);
+        let (_, dy) = Planes { c: self.act.channels_out(lying.c), ..lying }.side_by_side(dy);
+        let (weight, bias) = line.split_at(planes.c);
+        let channel = |c: usize| self.channel(mean[c], var[c]);
+        let sums = ChannelSums::new(planes.c);
+        let finish = |c: usize, dz: &mut [&mut [f32]]| {
+            let Channel { mean, inverse } = channel(c);
+            let row = |b: usize| planes.row(&x, b, c);
+            let (mut d_bias, mut d_centred) = (0., 0.);
+            for (b, dz) in dz.iter().enumerate() {
+                d_bias += rows::sum_row(dz, 0.);
+                d_centred += rows::product_row(row(b), mean, dz, 0.);
+            }
+            let slope = d_centred / n * f64::from(inverse) * f64::from(inverse);
+            for (b, dz) in dz.iter_mut().enumerate() {
+                let scale = weight[c] * inverse;
+                rows::normalize_gradient_row(dz, row(b), scale, (d_bias / n) as f32, mean, slope as f32);
+            }
+            sums.set(c, (d_centred * f64::from(inverse)) as f32, d_bias as f32);
+        };
+        let by = |c: usize| channel(c).affine(weight[c], bias[c]);
+        let dx = lying.put_back(planes.gradient(&x, self.act, &by, &dy, &finish), planes.c);
+        let (dw, db) = sums.into_vectors();
+        Ok((dx, [dw, db].concat()))
+    }
+
+    fn run(
         &self,
         (x, lx): (&CpuStorage, &Layout),
         (line, ll): (&CpuStorage, &Layout),
         plus: Option<(&CpuStorage, &Layout)>,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, planes) = (slice(x, lx)?, Planes::of(lx.dims()));
-        let (weight, bias) = slice(line, ll)?.split_at(planes.c);
         let plus = plus.map(|(storage, layout)| slice(storage, layout)).transpose()?;
-        let found: Vec<OnceLock<(f32, f32)>> = (0..planes.c).map(|_| OnceLock::new()).collect();
-        let by = |c: usize| {
-            let (mean, var) = *found[c].get_or_init(|| moments::of_channel(&planes, x, c));
-            self.channel(mean, var).affine(weight[c], bias[c])
-        };
-        let y = planes.activate(x, self.act, &by, plus);
-        let (mean, var) = found.into_iter().map(|f| f.into_inner().unwrap_or_default()).unzip();
-        // A second pass over the same node would find the same.
-        let _ = self.statistics.set(Statistics { mean, var });
+        let y = self.forward(Planes::of(lx.dims()), slice(x, lx)?, slice(line, ll)?, plus);
         Ok((CpuStorage::F32(y), shape_out(lx.dims(), self.act)))
     }
 
-    fn gradients(&self, x: &Tensor, line: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let Some(Statistics { mean, var }) = self.statistics.get() else {
-            bail!("batch_norm: a backward pass without a forward pass")
-        };
-        let dy = dy.contiguous()?;
-        let planes = Planes::of(x.dims());
-        let n = (planes.b * planes.plane) as f64;
-        with_values([x, line, &dy], |[x_values, line_values, dy]| {
-            let (weight, bias) = line_values.split_at(planes.c);
-            let channel = |c: usize| self.channel(mean[c], var[c]);
-            let sums = ChannelSums::new(planes.c);
-            let finish = |c: usize, dz: &mut [&mut [f32]]| {
-                let Channel { mean, inverse } = channel(c);
-                let row = |b: usize| planes.row(x_values, b, c);
-                let (mut d_bias, mut d_centred) = (0., 0.);
-                for (b, dz) in dz.iter().enumerate() {
-                    d_bias += rows::sum_row(dz, 0.);
-                    d_centred += rows::product_row(row(b), mean, dz, 0.);
-                }
-                let slope = d_centred / n * f64::from(inverse) * f64::from(inverse);
-                for (b, dz) in dz.iter_mut().enumerate() {
-                    let scale = weight[c] * inverse;
-                    rows::normalize_gradient_row(dz, row(b), scale, (d_bias / n) as f32, mean, slope as f32);
-                }
-                sums.set(c, (d_centred * f64::from(inverse)) as f32, d_bias as f32);
-            };
-            let by = |c: usize| channel(c).affine(weight[c], bias[c]);
-            let dx = planes.gradient(x_values, self.act, &by, dy, &finish);
-            let (dw, db) = sums.into_vectors();
-            Ok((tracked(x, dx)?, tracked(line, [dw, db].concat())?))
+    fn back(&self, x: &Tensor, line: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        with_values([x, line, &dy.contiguous()?], |[x_values, line_values, dy]| {
+            let (dx, dl) = self.gradients(Planes::of(x.dims()), x_values, line_values, dy)?;
+            Ok((tracked(x, dx)?, tracked(line, dl)?))
         })
     }
 }
@@ -177,7 +206,7 @@ impl CustomOp2 for BatchNormAct {
         line: &CpuStorage,
         ll: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        self.forward((x, lx), (line, ll), None)
+        self.run((x, lx), (line, ll), None)
     }
 
     fn bwd(
@@ -187,7 +216,7 @@ impl CustomOp2 for BatchNormAct {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        self.gradients(x, line, dy)
+        self.back(x, line, dy)
     }
 }
 
@@ -205,7 +234,7 @@ impl CustomOp3 for BatchNormAct {
         plus: &CpuStorage,
         lp: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        self.forward((x, lx), (line, ll), Some((plus, lp)))
+        self.run((x, lx), (line, ll), Some((plus, lp)))
     }
 
     fn bwd(
@@ -216,7 +245,7 @@ impl CustomOp3 for BatchNormAct {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (dx, dl) = self.gradients(x, line, dy)?;
+        let (dx, dl) = self.back(x, line, dy)?;
         Ok((dx, dl, plus.track_op().then(|| dy.clone())))
     }
 }
@@ -311,7 +340,7 @@ impl ChannelSums {
 }
 
 /// `values` as the gradient of `of`, if it needs one.
-fn tracked(of: &Tensor, values: Vec<f32>) -> Result<Option<Tensor>> {
+pub(crate) fn tracked(of: &Tensor, values: Vec<f32>) -> Result<Option<Tensor>> {
     of.track_op().then(|| Tensor::from_vec(values, of.shape(), &Device::Cpu)).transpose()
 }
 

@@ -4,6 +4,7 @@ use crate::activation::Activation;
 use crate::cpu::written;
 use crate::rows::{self, Affine};
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// `(B, C, plane)` of the input.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,25 @@ pub(crate) struct Planes {
 }
 
 impl Planes {
+    /// Maps of one value each, of several pictures, as one map a channel, with `values` in that order: rows of one value
+    /// would be all overhead. Otherwise as they are.
+    pub(crate) fn side_by_side<'a>(self, values: &'a [f32]) -> (Self, Cow<'a, [f32]>) {
+        if self.is_flat() {
+            let across = Self { b: 1, plane: self.b, ..self };
+            return (across, Cow::Owned(transposed(values, self.c)));
+        }
+        (self, Cow::Borrowed(values))
+    }
+
+    /// `values` of `channels` channels, that came of planes [side by side](Self::side_by_side), as these planes lie.
+    pub(crate) fn put_back(&self, values: Vec<f32>, channels: usize) -> Vec<f32> {
+        if self.is_flat() && channels > 0 { transposed(&values, values.len() / channels) } else { values }
+    }
+
+    fn is_flat(&self) -> bool {
+        self.plane == 1 && self.b > 1 && self.c > 0
+    }
+
     pub(crate) fn of(dims: &[usize]) -> Self {
         Self { b: dims[0], c: dims[1], plane: dims[2..].iter().product() }
     }
@@ -105,4 +125,14 @@ impl Planes {
             })
         }
     }
+}
+
+/// `(rows, columns)` as `(columns, rows)`.
+fn transposed(x: &[f32], columns: usize) -> Vec<f32> {
+    let rows = x.len() / columns;
+    let mut out = vec![0f32; x.len()];
+    for (i, row) in x.chunks_exact(columns).enumerate() {
+        out[i..].iter_mut().step_by(rows).zip(row).for_each(|(to, v)| *to = *v);
+    }
+    out
 }

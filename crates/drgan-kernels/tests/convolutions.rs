@@ -4,13 +4,15 @@ mod common;
 use candle_core::Tensor;
 use common::{assert_close, assert_differences, assert_same, random};
 use drgan_kernels::{
-    Activation, Conv2dSpec, Padding, conv2d, conv2d_act, depthwise_conv2d, joint_conv2d, reference,
-    up_conv2d, upsample_nearest2x,
+    Activation, Conv2dSpec, ConvNormSpec, Padding, conv2d, conv2d_act, conv2d_batch_norm, depthwise_conv2d,
+    joint_conv2d, reference, up_conv2d, upsample_nearest2x,
 };
 use proptest::prelude::*;
 
 /// Sums of a few hundred f32 products in another order.
 const LAYER: f64 = 1e-5;
+/// The same divided by deviations of few values, or few sums that cancel.
+const FEW: f64 = 1e-4;
 
 /// Batch, channels in and out, map, kernel, stride, padding (top, bottom, left, right).
 type Case = (usize, usize, usize, (usize, usize), (usize, usize), usize, [usize; 4]);
@@ -60,7 +62,7 @@ fn check_joint((b, [c, d, o], (h, w), (kh, kw), stride, padding): JointCase) {
         assert_same(
             &format!("joint ({b}, {c} and {d}, {h}, {w}) -> {o}, kernel {kh}x{kw}, {spec:?}, {act:?}"),
             &inputs,
-            LAYER,
+            FEW,
             |t| joint_conv2d(&t[0], &t[1], &t[2], &t[3], act, spec),
             |t| reference::joint_conv2d(&t[0], &t[1], &t[2], &t[3], act, spec),
         );
@@ -166,6 +168,44 @@ fn up_conv2d_on_many_shapes() {
             |t| reference::up_conv2d(&t[0], &t[1]),
         );
     }
+}
+
+#[test]
+fn a_normalised_convolution_is_its_two_halves() {
+    let conv = Conv2dSpec::new(1, 1);
+    for (up, act) in [(false, Activation::Glu), (true, Activation::Glu), (false, Activation::LeakyRelu(0.2))]
+    {
+        for (b, c, o, h, w) in [(2, 5, 8, 4, 4), (3, 3, 2, 1, 1), (1, 9, 4, 9, 17), (2, 8, 16, 12, 8)] {
+            if b == 1 && h * w == 1 {
+                continue;
+            }
+            let inputs =
+                [random(&[b, c, h, w], 1), random(&[o, c, 3, 3], 2), random(&[o], 3), random(&[o], 4)];
+            let spec = ConvNormSpec { conv, up, eps: 1e-3, act };
+            assert_same(
+                &format!("({b}, {c}, {h}, {w}) -> {o}, {spec:?}"),
+                &inputs,
+                FEW,
+                |t| Ok(conv2d_batch_norm(&t[0], &t[1], (&t[2], &t[3]), spec)?.y),
+                |t| {
+                    let y = if up {
+                        reference::up_conv2d(&t[0], &t[1])?
+                    } else {
+                        reference::conv2d(&t[0], &t[1], None, conv)?
+                    };
+                    Ok(reference::batch_norm(&y, &t[2], &t[3], 1e-3, act, None)?.y)
+                },
+            );
+        }
+    }
+    let (x, w, v) = (random(&[2, 3, 4, 4], 1), random(&[4, 3, 3, 3], 2), random(&[4], 3));
+    let spec = ConvNormSpec { conv, up: false, eps: 1e-5, act: Activation::Identity };
+    let n = conv2d_batch_norm(&x, &w, (&v, &v), spec).unwrap();
+    let y = conv2d(&x, &w, None, conv).unwrap();
+    let want = reference::batch_norm(&y, &v, &v, 1e-5, Activation::Identity, None).unwrap();
+    assert_close("mean", &n.mean, &want.mean, LAYER);
+    assert_close("variance", &n.var, &want.var, LAYER);
+    assert!(conv2d_batch_norm(&x, &w, (&v, &random(&[3], 1)), spec).is_err(), "a bias of another length");
 }
 
 #[test]

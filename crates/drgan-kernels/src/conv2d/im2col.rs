@@ -7,7 +7,7 @@
 use super::Padding;
 use super::epilogue::{Epilogue, finish_in_place, finish_row};
 use crate::activation::Activation;
-use crate::cpu::{Disjoint, Matrix, Scratch, gemm, with_scratch, written};
+use crate::cpu::{Disjoint, Matrix, Scratch, copy_row, gemm, with_scratch, written};
 use rayon::prelude::*;
 
 /// Output pixels a panel, about: enough for the product to be efficient, few enough for the patches to stay in cache.
@@ -119,26 +119,6 @@ impl Inside {
         let from = (at * stride + first).saturating_sub(padding);
         let count = side.saturating_sub(from).div_ceil(stride).min(len - at);
         Self { at, count, from: if count == 0 { 0 } else { from } }
-    }
-}
-
-/// `dst` is every `stride`-th value of `src`.
-#[inline(always)]
-pub(super) fn copy_row(src: &[f32], stride: usize, dst: &mut [f32]) {
-    match (stride, dst.len()) {
-        (_, 0) => (),
-        // The rows of small maps: a load and a store in place of a call.
-        (1, 2) => dst.copy_from_slice(&src[..2]),
-        (1, 4) => dst.copy_from_slice(&src[..4]),
-        (1, 8) => dst.copy_from_slice(&src[..8]),
-        (1, 16) => dst.copy_from_slice(&src[..16]),
-        (1, n) => dst.copy_from_slice(&src[..n]),
-        // Whole pairs, which compilers make shuffles of; the last value may have none.
-        (2, n) => {
-            dst.iter_mut().zip(src.chunks_exact(2)).for_each(|(d, s)| *d = s[0]);
-            dst[n - 1] = src[2 * (n - 1)];
-        }
-        (s, _) => dst.iter_mut().zip(src.iter().step_by(s)).for_each(|(d, v)| *d = *v),
     }
 }
 

@@ -7,10 +7,12 @@ use super::im2col::Geometry;
 use super::op::{behind_activation, is_found_by_result};
 use super::{Conv2dSpec, geometry, method, reference};
 use crate::activation::{self, Activation};
-use crate::cpu::{is_fast, slice, with_values};
+use crate::cpu::{Disjoint, Scratch, is_fast, slice, with_values};
 use crate::linear;
+use crate::simd::{Isa, Kernel, Simd, Term, Terms, dispatch};
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// `act(conv2d([x, v at every pixel]) + bias)`: a convolution of channels joined to a vector, as conditional discriminators
 /// do it.
@@ -90,20 +92,7 @@ impl Joint {
         out
     }
 
-    /// The vector's weights as those of a linear map to outputs and taps, `(O taps, D)`.
-    fn of_vector(&self, weight: &[f32]) -> Vec<f32> {
-        let (taps, d) = (self.taps(), self.d);
-        let mut out = vec![0f32; self.g.o * taps * d];
-        out.par_chunks_exact_mut(taps * d).enumerate().for_each(|(o, out)| {
-            let weight = self.parts(weight, o).1;
-            for (i, weight) in weight.chunks_exact(taps).enumerate() {
-                out[i..].iter_mut().step_by(d).zip(weight).for_each(|(to, w)| *to = *w);
-            }
-        });
-        out
-    }
-
-    /// Sizes of that linear map.
+    /// Batch, vector and taps of all outputs: sizes of the linear map that the vector's weights are.
     fn sizes(&self) -> (usize, usize, usize) {
         (self.g.b, self.d, self.g.o * self.taps())
     }
@@ -128,8 +117,19 @@ impl Joint {
 
     /// What the vectors add to every pixel, `(B, O, oh, ow)`.
     fn spread(&self, weight: &[f32]) -> Vec<f32> {
-        let products = linear::forward(&self.vectors, &self.of_vector(weight), self.sizes()); // (B, O taps)
-        linear::forward(&products, &self.reach(), self.reach_sizes())
+        let (b, d) = (self.g.b, self.d);
+        let mut vectors = vec![0f32; d * lanes(b)]; // (D, B), what a register reads behind B zero
+        for (i, row) in vectors.chunks_exact_mut(lanes(b)).enumerate() {
+            row.iter_mut().zip(self.vectors[i..].iter().step_by(d)).for_each(|(to, v)| *to = *v);
+        }
+        let (isa, reach, pixels) = (Isa::best(), self.reach(), self.g.oh * self.g.ow);
+        let mut y = vec![0f32; b * self.g.o * pixels];
+        let out = Disjoint::new(&mut y);
+        (0..self.g.o.div_ceil(OUTPUTS)).into_par_iter().with_max_len(1).for_each(|block| {
+            let outputs = block * OUTPUTS..self.g.o.min((block + 1) * OUTPUTS);
+            dispatch(isa, Spread { joint: self, weight, vectors: &vectors, reach: &reach, outputs, out });
+        });
+        y
     }
 
     /// Of each tap, the sum of `dz` over the pixels that reach it, `(B, O taps)`.
@@ -152,6 +152,89 @@ impl Joint {
             }
         });
         dw
+    }
+}
+
+/// Outputs of a task.
+const OUTPUTS: usize = 16;
+/// Values that every kind of register divides.
+const LANES: usize = 16;
+
+/// Pictures side by side in registers.
+fn lanes(b: usize) -> usize {
+    b.next_multiple_of(LANES)
+}
+
+/// [`Joint::spread`] of some outputs, a picture a lane: products of each tap, then their sums at each pixel.
+struct Spread<'a> {
+    joint: &'a Joint,
+    weight: &'a [f32],
+    vectors: &'a [f32],
+    reach: &'a [f32],
+    outputs: Range<usize>,
+    out: Disjoint,
+}
+
+impl Kernel for Spread<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { joint, .. } = self;
+        let (taps, g) = (joint.taps(), &joint.g);
+        let (pixels, wide) = (g.oh * g.ow, lanes(g.b));
+        let of_vector: Vec<Term> = (0..joint.d).map(|i| Term { x: i * wide, w: i * taps }).collect();
+        let of_taps: Vec<Term> = (0..taps).map(|t| Term { x: t * wide, w: t }).collect();
+        let mut products = Scratch::new(taps * wide);
+        let mut sums = Scratch::new(pixels * wide);
+        for o in self.outputs {
+            let weight = joint.parts(self.weight, o).1;
+            // SAFETY: the machine has `S`, as promised.
+            unsafe {
+                rows::<S>(&of_vector, self.vectors, (weight, 1, taps), wide, &mut products);
+                rows::<S>(&of_taps, &products, (self.reach, taps, pixels), wide, &mut sums);
+            }
+            for b in 0..g.b {
+                // SAFETY: every output has its own maps.
+                let map = unsafe { self.out.part((b * g.o + o) * pixels, pixels) };
+                map.iter_mut().zip(sums[b..].iter().step_by(wide)).for_each(|(to, v)| *to = *v);
+            }
+        }
+    }
+}
+
+/// Rows that are summed at once, of one register each: few enough for any kind.
+const ROWS: usize = 9;
+
+/// `y[i][p] = sum_t w[i w_row + w_t] x[p + x_t]` for all `count` rows and `wide` positions.
+///
+/// # Safety
+/// As [`Simd`].
+#[inline(always)]
+unsafe fn rows<S: Simd>(
+    terms: &[Term],
+    x: &[f32],
+    (w, w_row, count): (&[f32], usize, usize),
+    wide: usize,
+    y: &mut [f32],
+) {
+    let furthest = terms.iter().fold((0, 0), |f, t| (t.x.max(f.0), t.w.max(f.1)));
+    assert!(furthest.0 + wide <= x.len() && furthest.1 + count.saturating_sub(1) * w_row < w.len());
+    assert!(count * wide <= y.len() && wide.is_multiple_of(S::LANES));
+    for (i, p) in (0..count).step_by(ROWS).flat_map(|i| (0..wide).step_by(S::LANES).map(move |p| (i, p))) {
+        // SAFETY: the machine has `S`, as promised; by the assertions, all reads and writes lie in their slices.
+        unsafe {
+            let tile = Terms {
+                terms,
+                x: x.as_ptr().add(p),
+                w: w.as_ptr().add(i * w_row),
+                w_row,
+                y: y.as_mut_ptr().add(i * wide + p),
+                y_row: wide,
+                rows: ROWS.min(count - i),
+            };
+            tile.compute::<S, ROWS, 1>();
+        }
     }
 }
 

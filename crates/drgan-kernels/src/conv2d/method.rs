@@ -5,7 +5,7 @@
 //! | kernel as large as the map | one matrix product | nothing is shared between outputs |
 //! | doubled, 3x3 | minimal filtering | a quarter of the multiplications, exactly |
 //! | 3x3 stride 1, 64 pixels or more | minimal filtering, F(4x4, 3x3) | a quarter of the multiplications |
-//! | the same with fewer than 8 channels on one side | direct | transforms would cost more than they save |
+//! | the same with fewer than 8 channels on one side, for the weight's gradient up to 32 | direct | transforms would cost more than they save |
 //! | 4x4 stride 2, 16 pixels or more | direct, by phases | no patches to write and read |
 //! | all others | patches and matrix products | any stride and kernel; small maps share a product |
 use super::Padding;
@@ -15,6 +15,7 @@ use super::im2col::{self, Geometry};
 use super::minimal;
 use crate::linear;
 use crate::simd::Isa;
+use candle_core::{Device, Result, Tensor};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Method {
@@ -26,6 +27,8 @@ enum Method {
 
 /// Channels on either side from which transforms pay.
 const CHANNELS: usize = 8;
+/// Channels on one side up to which a weight's gradient does better without.
+const FEW: usize = 32;
 /// Output pixels from which they do.
 const PIXELS: usize = 64;
 /// Output pixels from which strided convolutions go without patches.
@@ -57,7 +60,7 @@ pub(super) fn is_minimal(g: &Geometry) -> bool {
 }
 
 /// `conv(x, weight)` and what follows.
-pub(super) fn forward(g: &Geometry, x: &[f32], weight: &[f32], epilogue: &Epilogue<'_>) -> Vec<f32> {
+pub(crate) fn forward(g: &Geometry, x: &[f32], weight: &[f32], epilogue: &Epilogue<'_>) -> Vec<f32> {
     let isa = Isa::best();
     match method(g) {
         Method::Whole => epilogue.finish_maps(g, linear::forward(x, weight, whole(g))),
@@ -93,7 +96,8 @@ pub(super) fn input_gradient(g: &Geometry, dy: &[f32], weight: &[f32]) -> Vec<f3
 pub(super) fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
     match method(g) {
         Method::Whole => linear::weight_gradient(x, dy, whole(g)),
-        Method::Minimal => minimal::weight_gradient(Isa::best(), g, x, dy),
+        Method::Minimal if g.up || g.c.min(g.o) > FEW => minimal::weight_gradient(Isa::best(), g, x, dy),
+        Method::Minimal => direct::weight_gradient(Isa::best(), g, x, dy),
         Method::Direct if direct::has_weight_gradient(g) => direct::weight_gradient(Isa::best(), g, x, dy),
         Method::Direct | Method::Patches => im2col::weight_gradient(g, x, dy),
     }
@@ -102,4 +106,17 @@ pub(super) fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
 /// Batch, inputs and outputs of the linear map that a convolution of one output pixel is.
 fn whole(g: &Geometry) -> (usize, usize, usize) {
     (g.b, g.c * g.h * g.w, g.o)
+}
+
+/// Gradients of the input and of the weight, each only if somebody asks for it.
+pub(crate) fn gradients(
+    g: &Geometry,
+    (x, x_values): (&Tensor, &[f32]),
+    (weight, w_values): (&Tensor, &[f32]),
+    dy: &[f32],
+) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    let tensor = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
+    let dx = x.track_op().then(|| tensor(input_gradient(g, dy, w_values), x)).transpose()?;
+    let dw = weight.track_op().then(|| tensor(weight_gradient(g, x_values, dy), weight)).transpose()?;
+    Ok((dx, dw))
 }

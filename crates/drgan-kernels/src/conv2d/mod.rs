@@ -4,7 +4,7 @@ pub(crate) mod direct;
 mod epilogue;
 pub(crate) mod im2col;
 mod joint;
-mod method;
+pub(crate) mod method;
 mod minimal;
 mod op;
 #[cfg(test)]

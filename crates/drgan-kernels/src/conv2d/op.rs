@@ -1,7 +1,7 @@
 //! The convolution as candle sees it: one node of the graph, with a backward pass that skips constants.
 use super::epilogue::Epilogue;
 use super::im2col::Geometry;
-use super::method::{forward, input_gradient, weight_gradient};
+use super::method::{forward, gradients};
 use crate::activation::{Activation, shape_out};
 use crate::cpu::{slice, with_values};
 use crate::planes::Planes;
@@ -62,20 +62,15 @@ impl Conv {
         (CpuStorage::F32(forward(g, x, weight, &epilogue)), shape_out(&[g.b, g.o, g.oh, g.ow], self.act))
     }
 
-    /// Gradients of the input and of the weight, each only if somebody asks for it, from that in front of the activation.
+    /// From the gradient in front of the activation.
     fn gradients(
         &self,
         x: &Tensor,
         weight: &Tensor,
         dz: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let g = &self.g;
         with_values([x, weight, dz], |[x_values, w_values, dz]| {
-            let tensor = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
-            let dx = x.track_op().then(|| tensor(input_gradient(g, dz, w_values), x)).transpose()?;
-            let dw =
-                weight.track_op().then(|| tensor(weight_gradient(g, x_values, dz), weight)).transpose()?;
-            Ok((dx, dw))
+            gradients(&self.g, (x, x_values), (weight, w_values), dz)
         })
     }
 }

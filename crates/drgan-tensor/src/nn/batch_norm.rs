@@ -1,4 +1,5 @@
-use crate::ops::{self, Activation};
+use super::Conv2d;
+use crate::ops::{self, Activation, ConvNormSpec, Normalized};
 use crate::{Ctx, Result};
 use candle_core::{Tensor, Var};
 use candle_nn::{Init, VarBuilder};
@@ -78,9 +79,30 @@ impl BatchNorm {
                 None => y,
             });
         }
-        let out = ops::batch_norm(x, &self.weight, &self.bias, self.eps, act, plus)?;
+        self.remembering(ops::batch_norm(x, &self.weight, &self.bias, self.eps, act, plus)?, ctx)
+    }
+
+    /// [`BatchNorm::forward`] of a convolution without a bias (of the doubled map with `up`), by the batch's statistics, in
+    /// one operation.
+    ///
+    /// # Errors
+    /// As [`BatchNorm::forward`]; `x` does not fit.
+    pub(super) fn of_conv(
+        &self,
+        conv: &Conv2d,
+        up: bool,
+        x: &Tensor,
+        act: Activation,
+        ctx: &Ctx,
+    ) -> Result<Tensor> {
+        let spec = ConvNormSpec { conv: conv.spec(), up, eps: self.eps, act };
+        let norm = (&self.weight, &self.bias);
+        self.remembering(ops::conv2d_batch_norm(x, conv.weight(), norm, spec)?, ctx)
+    }
+
+    fn remembering(&self, out: Normalized, ctx: &Ctx) -> Result<Tensor> {
         if ctx.mode.remembers() {
-            let n = (x.elem_count() / x.dim(1)?) as f64;
+            let n = (out.y.elem_count() / out.y.dim(1)?) as f64;
             remember(&self.running_mean, &out.mean)?;
             remember(&self.running_var, &(&out.var * (n / (n - 1.)))?)?; // unbiased, as PyTorch remembers it
         }

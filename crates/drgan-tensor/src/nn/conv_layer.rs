@@ -81,6 +81,9 @@ impl ConvLayer {
         };
         let y = match (&self.norm, plus) {
             (Some(norm), Some(plus)) => return norm.forward_plus(&sums()?, self.act, plus, ctx),
+            (Some(norm), None) if ctx.mode.batch_statistics() && self.conv.bias().is_none() => {
+                norm.of_conv(&self.conv, self.up, x, self.act, ctx)?
+            }
             (Some(norm), None) => norm.forward(&sums()?, self.act, ctx)?,
             (None, _) if self.up => ops::activate(&sums()?, self.act)?,
             (None, _) => self.conv.forward_act(x, self.act)?,

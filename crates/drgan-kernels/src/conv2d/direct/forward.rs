@@ -1,9 +1,9 @@
 //! From maps to maps.
 use super::super::epilogue::Epilogue;
-use super::super::im2col::{Geometry, copy_row};
+use super::super::im2col::Geometry;
 use super::{Groups, Panel, Planes, SLACK, Source, correlate, panels, phase_taps};
 use crate::activation::Activation;
-use crate::cpu::{Disjoint, Scratch, written};
+use crate::cpu::{Disjoint, Scratch, copy_row, written};
 use crate::simd::{Isa, Kernel, Simd, Term, dispatch};
 use rayon::prelude::*;
 

@@ -1,7 +1,7 @@
 //! From an output's gradient to the input's.
-use super::super::im2col::{Geometry, copy_row};
+use super::super::im2col::Geometry;
 use super::{Groups, Panel, Planes, SLACK, Source, correlate, panels, phase_taps};
-use crate::cpu::{Disjoint, Scratch, written};
+use crate::cpu::{Disjoint, Scratch, copy_row, written};
 use crate::simd::{Isa, Kernel, Simd, Term, dispatch};
 use rayon::prelude::*;
 

@@ -14,7 +14,8 @@ pub(crate) use forward::forward;
 pub(crate) use gradient::input_gradient;
 pub(super) use weights::{takes as has_weight_gradient, weight_gradient};
 
-use super::im2col::{Geometry, Inside, copy_row};
+use super::im2col::{Geometry, Inside};
+use crate::cpu::copy_row;
 use crate::simd::{Simd, Term, Terms};
 
 /// Values of copied input that one task keeps at hand, about: what a core's second cache holds beside the weights.

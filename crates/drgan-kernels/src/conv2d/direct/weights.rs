@@ -9,8 +9,8 @@ use rayon::prelude::*;
 const OUTPUTS: usize = 6;
 /// Parts that the input's channels are cut into.
 const PARTS: usize = 4;
-/// Positions of rows that stay in the first cache while the input's channels go by.
-const CHUNK: usize = 1024;
+/// Values of rows that stay in the first cache while the input's channels go by.
+const CHUNK: usize = 6144;
 /// Values that every kind of register divides.
 const LANES: usize = 16;
 
@@ -90,7 +90,8 @@ impl Kernel for Block<'_> {
             "products leave their rows"
         );
         let block = if four { S::FOUR_ROWS } else { S::NINE_ROWS };
-        for p in (0..n).step_by(CHUNK) {
+        let chunk = (CHUNK / block).next_multiple_of(LANES);
+        for p in (0..n).step_by(chunk) {
             for c in channels.0..channels.0 + channels.1 {
                 for (phase, terms) in phases.iter().enumerate() {
                     for o in (outputs.0..outputs.0 + outputs.1).step_by(block) {
@@ -99,7 +100,7 @@ impl Kernel for Block<'_> {
                         // this task's part of the gradient.
                         unsafe {
                             let products = Products {
-                                n: CHUNK.min(n - p),
+                                n: chunk.min(n - p),
                                 a: self.rows.as_ptr().add(o * each + p),
                                 a_row: each,
                                 x: self

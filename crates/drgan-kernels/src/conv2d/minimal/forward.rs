@@ -107,6 +107,7 @@ where
         let product = channels * wide;
         assert!(inputs.len() >= E * E * product);
         let mut rows = Scratch::new(bands.len::<S>(STEP, I));
+        rows.fill(0.);
         let mut joined = Scratch::new(joined_len::<S>(STEP, I));
         for c in 0..channels {
             bands.fill::<STEP, I>(grid, &self.from, c, &mut rows);

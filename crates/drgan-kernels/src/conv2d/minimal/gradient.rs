@@ -187,6 +187,7 @@ unsafe fn factors<S: Simd, L: Linear<SIDE, E>, const STEP: usize, const SIDE: us
     let block = S::LANES * S::LANES; // one product of as many tiles and channels
     let group = E * E * block;
     let mut rows = Scratch::new(bands.len::<S>(STEP, SIDE));
+    rows.fill(0.);
     let mut joined = Scratch::new(joined_len::<S>(STEP, SIDE));
     let mut made = Scratch::new(wide / S::LANES * group);
     for first in channels.clone().step_by(S::LANES) {

@@ -1,4 +1,5 @@
 //! Tiles of a batch of maps: where their patches lie, and how registers get them.
+use crate::cpu::copy_row;
 use crate::simd::Simd;
 use std::ops::Range;
 
@@ -65,7 +66,7 @@ impl Bands {
         self.rows * side * self.pitch + (S::LANES + side) * step
     }
 
-    /// Copies one channel's rows.
+    /// Copies one channel's rows into `out`, which is zero where the padding is.
     #[inline(always)]
     pub(super) fn fill<const STEP: usize, const SIDE: usize>(
         &self,
@@ -81,13 +82,9 @@ impl Bands {
             let plane = &maps.values[(map * maps.channels + channel) * maps.h * maps.w..][..maps.h * maps.w];
             for (r, out) in out.chunks_exact_mut(self.pitch).enumerate() {
                 let y = (row * STEP + r).wrapping_sub(maps.top);
-                if y >= maps.h {
-                    out.fill(0.);
-                    continue;
+                if y < maps.h {
+                    copy_row(&plane[y * maps.w..], 1, &mut out[from..to]);
                 }
-                out[..from].fill(0.);
-                out[from..to].copy_from_slice(&plane[y * maps.w..][..to - from]);
-                out[to..].fill(0.);
             }
         }
     }
@@ -124,8 +121,11 @@ impl Bands {
             for r in 0..SIDE {
                 for shift in 0..shifts {
                     let from = start(first) + r * self.pitch + shift * STEP;
-                    joined[r * row + shift * block + lane * STEP..][..n * STEP]
-                        .copy_from_slice(&bands[from..from + n * STEP]);
+                    copy_row(
+                        &bands[from..],
+                        1,
+                        &mut joined[r * row + shift * block + lane * STEP..][..n * STEP],
+                    );
                 }
             }
             lane += n;
