@@ -53,6 +53,7 @@ impl Axis {
 }
 
 /// A curve of every panel.
+#[derive(Debug)]
 struct Work {
     /// `image` or `step`.
     what: &'static str,
@@ -63,7 +64,7 @@ struct Work {
 
 static WORKS: [Work; 3] = [
     Work { what: "image", preset: "birds", axes: &Axis::ALL, runs: 7 },
-    Work { what: "step", preset: "birds", axes: &Axis::ALL, runs: 5 },
+    Work { what: "step", preset: "birds", axes: &Axis::ALL, runs: 3 },
     Work { what: "step", preset: "emoji-64", axes: &[Axis::Batch], runs: 5 },
 ];
 
@@ -74,7 +75,7 @@ impl Work {
 }
 
 /// Where a point stands.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Point {
     work: &'static Work,
     axis: Axis,
@@ -108,6 +109,11 @@ impl Point {
         Ok(Self::all().filter(|p| asked.is_empty() || asked.iter().any(|a| of(&p.name(), a))).collect())
     }
 
+    /// Whether there need not be figures: training refuses a batch of one, and the largest may not fit.
+    fn may_fail(&self) -> bool {
+        self.work.what == "step" && self.axis == Axis::Batch && (self.value == 1 || self.value > BATCH)
+    }
+
     fn command(&self, program: &Path, threads: u16, runs: Option<u16>) -> Command {
         let mut command = Command::new(program);
         command.args([self.work.what, self.work.preset]);
@@ -131,10 +137,10 @@ struct Figures {
 }
 
 impl Figures {
-    fn read(line: &str) -> Option<Self> {
-        let of: Value = serde_json::from_str(line).ok()?;
+    fn read(of: &Value) -> Option<Self> {
         let seconds = of["seconds"].as_array()?.iter().filter_map(Value::as_f64).collect();
-        Some(Self { seconds, built: of["built"].as_u64()?, peak: of["peak"].as_u64()?, others: None })
+        let others = of["others"].as_f64();
+        Some(Self { seconds, built: of["built"].as_u64()?, peak: of["peak"].as_u64()?, others })
     }
 
     /// Runs a point's process to its end.
@@ -151,7 +157,8 @@ impl Figures {
         let others = watch.others(); // before it is waited for: a process that is gone has no ticks
         let ended = child.wait_with_output()?;
         let complaint = String::from_utf8_lossy(&ended.stderr);
-        match (ended.status.success().then(|| Self::read(&said)).flatten(), complaint.lines().next()) {
+        let found = serde_json::from_str(&said).ok().and_then(|of| Self::read(&of));
+        match (found.filter(|_| ended.status.success()), complaint.lines().next()) {
             (Some(figures), _) => Ok(Self { others, ..figures }),
             (None, Some(line)) => bail!("{}", line.trim_start_matches("Error: ")),
             (None, None) => bail!("it ended without a word ({}): out of memory?", ended.status),
@@ -160,6 +167,7 @@ impl Figures {
 }
 
 /// A point and its figures, or why there are none.
+#[derive(Debug)]
 struct Row {
     point: Point,
     found: Result<Figures, String>,
@@ -172,30 +180,45 @@ fn expected(curve: &[(f64, u64)], amount: f64) -> Option<f64> {
     Some(y1 + (amount - x1) * (y1 - y0) / (x1 - x0))
 }
 
-/// Why a point had better not be started.
+/// Why a point had better not be started: beside it others should have a quarter of the free memory.
 fn too_large(rows: &[Row], point: Point, available: Option<u64>) -> Option<String> {
-    let same = |r: &&Row| std::ptr::eq(r.point.work, point.work) && r.point.axis == point.axis;
+    let before = |r: &&Row| {
+        std::ptr::eq(r.point.work, point.work) && r.point.axis == point.axis && r.point.value < point.value
+    };
     let curve: Vec<(f64, u64)> = rows
         .iter()
-        .filter(same)
+        .filter(before)
         .filter_map(|r| Some((point.axis.amount(r.point.value), r.found.as_ref().ok()?.peak)))
         .collect();
     let (need, free) = (expected(&curve, point.axis.amount(point.value))?, available? as f64);
-    (need > 0.9 * free).then(|| {
+    (need > 0.75 * free).then(|| {
         format!(
-            "left out: by the points before it needs {:.1} GiB, {:.1} are free",
+            "left out: by the points before it needs {:.1} GiB, more than three quarters of the {:.1} that are free",
             need / measure::GIB,
             free / measure::GIB
         )
     })
 }
 
-/// Measures the points whose names start with one of `asked`, and prints and writes what was found.
+/// More than this share of the computer in others' hands, and a point is worth measuring again.
+const DISTURBED: f64 = 0.05;
+
+/// Measures the points whose names start with one of `asked`, and prints and writes what was found, beside what earlier calls
+/// of the same machine, threads and commit have found of other points.
 pub(crate) fn run(pace: Pace, asked: &[String]) -> Result<ExitCode> {
     let (points, threads) = (Point::chosen(asked)?, pace.threads());
     let program = run::build("drgan-growth")?;
-    let mut rows: Vec<Row> = Vec::new();
+    let (machine, folder) = (machine::describe(threads, ""), run::root().join("target/growth"));
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| path.display().to_string())
+    };
+    let kept = std::fs::read_to_string(folder.join("growth.json")).unwrap_or_default();
+    let mut rows = kept_rows(&kept, &machine);
+    let (mut failed, order) = (false, |name: String| Point::all().position(|p| p.name() == name));
     for point in points {
+        rows.retain(|r| r.point.name() != point.name());
         let found = match too_large(&rows, point, machine::available()) {
             Some(why) => Err(why),
             None => {
@@ -206,29 +229,36 @@ pub(crate) fn run(pace: Pace, asked: &[String]) -> Result<ExitCode> {
             Ok(f) => eprintln!("{}: {}, {}", point.name(), seconds(median(&f.seconds)), gib(f.peak)),
             Err(why) => eprintln!("{}: {why}", point.name()),
         }
+        failed |= found.is_err() && !point.may_fail();
         rows.push(Row { point, found });
+        rows.sort_by_key(|r| order(r.point.name()));
+        // At once: a call that is broken off leaves what it has found.
+        write("growth.json", format!("{:#}\n", as_json(&machine, &rows)))?;
+        write("growth.svg", plot::svg(&curves(&rows)))?;
     }
-    let machine = machine::describe(threads, "");
     println!("{machine}\n\n{}", table(&rows));
     for Row { point, found } in &rows {
-        if let Err(why) = found {
-            println!("{}: {why}", point.name());
+        match found {
+            Err(why) => println!("{}: {why}", point.name()),
+            Ok(Figures { others: Some(share), .. }) if *share > DISTURBED => {
+                println!("{}: other programs had {:.0} % of the computer", point.name(), 100. * share);
+            }
+            Ok(_) => {}
         }
     }
-    let others = rows.iter().filter_map(|r| r.found.as_ref().ok()?.others).fold(0., f64::max);
-    println!("Other programs had {:.0} % of the computer at most.", 100. * others);
-
-    let folder = run::root().join("target/growth");
-    let write = |name: &str, text: String| {
-        let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| path.display().to_string())
-    };
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    write("growth.json", format!("{:#}\n", as_json(&machine, &rows)))?;
-    write("growth.svg", plot::svg(&curves(&rows)))?;
     println!("Written: {0}/growth.json, {0}/growth.svg", folder.display());
-    let measured = rows.iter().any(|r| r.found.is_ok());
-    Ok(if measured { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Figures of `json` that were taken where, and with what, today's are.
+fn kept_rows(json: &str, machine: &str) -> Vec<Row> {
+    let kept: Value = serde_json::from_str(json).unwrap_or_default();
+    let points = kept["points"].as_array().filter(|_| kept["machine"] == machine);
+    let row = |of: &Value| {
+        let point = Point::all().find(|p| of["point"] == p.name())?;
+        Some(Row { point, found: Ok(Figures::read(of)?) })
+    };
+    points.map(|points| points.iter().filter_map(row).collect()).unwrap_or_default()
 }
 
 /// A line a value of an axis, two columns a kind of work.
@@ -342,9 +372,11 @@ mod tests {
         // 0.3 GiB at 4 and 0.05 a picture: 1.7 GiB at 32.
         let why = too_large(&rows, next, Some(gib)).expect("not in one GiB");
         assert!(why.contains("1.7 GiB") && why.contains("1.0"), "{why}");
-        assert!(too_large(&rows, next, Some(2 * gib)).is_none());
+        assert!(too_large(&rows, next, Some(3 * gib)).is_none());
         let first = Point::all().find(|p| p.name() == "step/birds/batch/2").expect("a point");
         assert!(too_large(&rows, first, Some(1)).is_none(), "nothing is known of it");
+        let again = Point::all().find(|p| p.name() == "step/emoji-64/batch/4").expect("a point");
+        assert!(too_large(&rows, again, Some(1)).is_none(), "one point makes no line");
     }
 
     #[test]
@@ -381,7 +413,11 @@ mod tests {
         let (rows, machine) = (rows(), "a machine");
         let kept = as_json(machine, &rows);
         assert_eq!(kept["points"][0]["not_measured"], "at least 2");
-        assert_eq!(kept["points"][1]["seconds"][0], 0.1);
+        let again = kept_rows(&kept.to_string(), machine);
+        assert_eq!(again.len(), rows.len() - 1, "what has no figures is tried again");
+        assert_eq!(again[0].found, rows[1].found);
+        assert_eq!(again[0].point.name(), rows[1].point.name());
+        assert!(kept_rows(&kept.to_string(), "another").is_empty() && kept_rows("", machine).is_empty());
         let svg = plot::svg(&curves(&rows));
         assert_eq!(
             svg.matches("<circle").count() - WORKS.len(),

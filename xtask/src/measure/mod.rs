@@ -13,7 +13,7 @@ pub(crate) const MODES: &str = "modes";
 #[derive(Args, Clone, Copy, Default)]
 pub(crate) struct Pace {
     /// Timed iterations [default with --peer: 10 of one picture, 5 of a batch or a step (of each side); with --growth: 7 of
-    /// pictures, 5 of a step].
+    /// pictures, 3 or 5 of a step].
     #[arg(long, value_name = "N", requires = MODES, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) runs: Option<u16>,
     /// Threads [default: physical cores].
