@@ -1,40 +1,64 @@
-//! The objectives, at the sizes of the default run.
+//! The objectives.
 use candle_core::Tensor;
-use criterion::{Criterion, criterion_group, criterion_main};
-use drgan_benches::{forward_and_backward, text, values};
-use drgan_losses::damsm::{Gammas, sentence_loss, words_loss};
-use drgan_losses::{adversarial, dal, kl, sdl};
-use drgan_tensor::{Gaussian, Result};
+use criterion::Criterion;
+use drgan_benches::{Preset, values};
+use drgan_losses::damsm::{self, sentence_loss, words_loss};
+use drgan_losses::{adversarial, dal, dnm, kl, reconstruction, sdl};
+use drgan_tensor::{Gaussian, ImageFeatures, Result};
+use drgan_text::BackboneKind;
 
-const B: usize = 16;
-const D: usize = 128;
+/// Side of the map of regions: of Inception-v3, whatever the picture; of EfficientNet-Lite0, a sixteenth of the picture's.
+fn regions(preset: &Preset) -> usize {
+    match preset.cfg.image_encoder.backbone {
+        BackboneKind::InceptionV3 => 17,
+        BackboneKind::EfficientNetLite0 => preset.cfg.image_encoder.side / 16,
+    }
+}
 
-fn matching(c: &mut Criterion) {
-    let captions = text(B, D, 12).expect("captions");
-    forward_and_backward(c, "losses/damsm_words", &[B, D, 7, 7], |regions| -> Result<Tensor> {
-        let (loss, _) = words_loss(regions, &captions.words, &captions.lens, None, Gammas::default())?;
+fn matching(c: &mut Criterion, preset: &Preset) {
+    let (captions, d, r) = (preset.captions(), preset.cfg.text.words_dim, regions(preset));
+    let (gammas, code) = (preset.cfg.damsm.gammas, values(&preset.shape(&[d])).expect("codes"));
+    preset.both(c, "losses/damsm_words", &[d, r, r], |regions| -> Result<Tensor> {
+        let (loss, _) = words_loss(regions, &captions.words, &captions.lens, None, gammas)?;
         Ok((loss.image_to_text + loss.text_to_image)?)
     });
-    forward_and_backward(c, "losses/damsm_sentence", &[B, D], |code| -> Result<Tensor> {
-        let loss = sentence_loss(code, &captions.sentence, None, Gammas::default())?;
+    preset.both(c, "losses/damsm_sentence", &[d], |code| -> Result<Tensor> {
+        let loss = sentence_loss(code, &captions.sentence, None, gammas)?;
         Ok((loss.image_to_text + loss.text_to_image)?)
+    });
+    preset.both(c, "losses/damsm", &[d, r, r], |regions| {
+        let image = ImageFeatures { regions: regions.clone(), code: code.clone() };
+        damsm::loss(&image, &captions, None, gammas)
     });
 }
 
-fn distributions(c: &mut Criterion) {
-    let maps = [B, 32, 32, 32];
-    let real = values(&maps).expect("features");
+fn distributions(c: &mut Criterion, preset: &Preset) {
+    let constant = |rest: &[usize]| values(&preset.shape(rest)).expect("a constant");
+    let cfg = &preset.cfg;
+    // The last disentangling stands in front of the finest picture; the VAEs rebuild the coarsest.
+    let (side, base) = (cfg.generator.side(cfg.generator.stages - 2), cfg.generator.base);
+    let maps = [cfg.generator.ngf, side, side];
+    let real = constant(&maps);
     let non_key = (&real * 0.3).expect("features");
-    forward_and_backward(c, "losses/sdl", &maps, |key| sdl::semantic_disentangling(key, &non_key, &real));
-    let logvar = values(&[B, 100]).expect("a latent");
-    forward_and_backward(c, "losses/kl", &[B, 100], |mu| {
-        kl(&Gaussian { mu: mu.clone(), logvar: logvar.clone() })
+    preset.both(c, "losses/sdl", &maps, |key| sdl::semantic_disentangling(key, &non_key, &real));
+
+    let latent = cfg.discriminator.latent;
+    let gaussian = Gaussian { mu: constant(&[latent]), logvar: constant(&[latent]) };
+    preset.both(c, "losses/kl", &[latent], |mu| kl(&Gaussian { mu: mu.clone(), ..gaussian.clone() }));
+
+    let (coarse, image) = ([3, base, base], constant(&[3, base, base]));
+    preset.both(c, "losses/dnm", &coarse, |x| dnm(x, &image, &gaussian, x, &image, &gaussian));
+    preset.both(c, "losses/dal", &coarse, |x| dal(x, &image));
+    let real = constant(&[3, side, side]);
+    preset.both(c, "losses/rirm", &[3, side, side], |x| reconstruction(x, &real));
+
+    let logits = constant(&[]);
+    preset.both(c, "losses/adversarial_generator", &[], |x| adversarial::generator_loss(x, &logits));
+    preset.both(c, "losses/adversarial_discriminator", &[], |x| {
+        adversarial::discriminator_loss(x, &logits, &logits, x, Some(&logits))
     });
-    let images = values(&[B, 3, 64, 64]).expect("images");
-    forward_and_backward(c, "losses/dal", &[B, 3, 64, 64], |x| dal(x, &images));
-    let logits = values(&[B]).expect("logits");
-    forward_and_backward(c, "losses/adversarial", &[B], |x| adversarial::generator_loss(x, &logits));
 }
 
-criterion_group!(benches, matching, distributions);
-criterion_main!(benches);
+fn main() {
+    drgan_benches::run(&[matching, distributions]);
+}

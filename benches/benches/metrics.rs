@@ -1,29 +1,39 @@
-//! The measures, on feature sets of the size of a default evaluation.
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use drgan_benches::values;
-use drgan_metrics::{kernel_distance, pair_distance, r_precision};
+//! The measures, on as many pictures as an evaluation of the preset looks at.
+use criterion::Criterion;
+use drgan_benches::{Preset, constant, image_encoder, time};
+use drgan_metrics::{frechet_distance, inception_score, kernel_distance, pair_distance, r_precision};
+use std::fmt::Debug;
 use std::hint::black_box;
 
-const N: usize = 500;
+/// Classes of ImageNet, as Inception's logits.
+const CLASSES: usize = 1000;
+const SPLITS: usize = 10;
+/// Captions that a picture ranks.
+const CANDIDATES: usize = 100;
 
-fn measures(c: &mut Criterion) {
-    let a = values(&[N, 320]).expect("features");
-    let b = (&a * 0.7).expect("features");
-    let groups: Vec<usize> = (0..N).map(|i| i / 4).collect();
-    let texts: Vec<String> = (0..N).map(|i| format!("caption {i}")).collect();
-    let mut group = c.benchmark_group("metrics");
-    group.sample_size(10).throughput(Throughput::Elements(N as u64));
-    group.bench_function(BenchmarkId::new("kernel_distance/cpu/value", N), |bench| {
-        bench.iter(|| black_box(kernel_distance(&a, &b).expect("a distance")));
-    });
-    group.bench_function(BenchmarkId::new("pair_distance/cpu/value", N), |bench| {
-        bench.iter(|| black_box(pair_distance(&a, &groups).expect("a distance")));
-    });
-    group.bench_function(BenchmarkId::new("r_precision/cpu/value", N), |bench| {
-        bench.iter(|| black_box(r_precision(&a, &b, &texts, 100, 0).expect("a precision")));
-    });
-    group.finish();
+fn measures(c: &mut Criterion, preset: &Preset) {
+    let (n, seeds) = (preset.cfg.evaluate.samples, preset.cfg.evaluate.seeds);
+    let pooled = image_encoder(&preset.cfg).expect("an encoder").backbone().pooled_channels();
+    let features = |d: usize| constant(&[n, d]).expect("features");
+    let (a, code, logits) = (features(pooled), features(preset.cfg.text.words_dim), features(CLASSES));
+    let [b, sentences] = [&a, &code].map(|x| (x * 0.7).expect("features"));
+    let groups: Vec<usize> = (0..n).map(|i| i / seeds).collect();
+    let texts: Vec<String> = (0..n).map(|i| format!("caption {i}")).collect();
+    let size = preset.sized("N", n);
+    let mut measure = |name: &str, f: &dyn Fn()| {
+        time(c, [&format!("metrics/{name}"), "forward", &size], n, f);
+    };
+    measure("kernel_distance", &|| done(kernel_distance(&a, &b)));
+    measure("pair_distance", &|| done(pair_distance(&a, &groups)));
+    measure("frechet_distance", &|| done(frechet_distance(&a, &b)));
+    measure("inception_score", &|| done(inception_score(&logits, SPLITS)));
+    measure("r_precision", &|| done(r_precision(&code, &sentences, &texts, CANDIDATES, 0)));
 }
 
-criterion_group!(benches, measures);
-criterion_main!(benches);
+fn done<T, E: Debug>(value: Result<T, E>) {
+    black_box(value.expect("a measure"));
+}
+
+fn main() {
+    drgan_benches::run(&[measures]);
+}

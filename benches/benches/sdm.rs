@@ -1,48 +1,49 @@
-//! The generator and its parts, at the width of the default run.
+//! The generator and its parts, and the real image path.
 use candle_core::{DType, Device, Tensor};
-use criterion::{Criterion, criterion_group, criterion_main};
-use drgan_benches::{forward_and_backward, text, values};
-use drgan_sdm::{Disentangle, FirstStage, GeneratorConfig, StageGenerator, WordAttention};
+use criterion::Criterion;
+use drgan_benches::{Picture, Preset, values};
+use drgan_sdm::{Disentangle, FirstStage, NextStage, RealImagePath, StageGenerator, WordAttention};
+use drgan_tensor::ops::Precision;
 use drgan_tensor::{Ctx, FromConfig, Generator, Mode, ParamStore, Result};
 
-const B: usize = 4;
 const CPU: Device = Device::Cpu;
 
-fn config() -> GeneratorConfig {
-    GeneratorConfig { base: 16, ngf: 32, text_dim: 128, ..GeneratorConfig::default() }
-}
-
-fn parts(c: &mut Criterion) {
+/// One of each, the largest: that in front of the finest picture. The stages before differ in their side only.
+fn parts(c: &mut Criterion, preset: &Preset) {
     let mut run = || -> Result<()> {
-        let (cfg, store, ctx) = (config(), ParamStore::seeded(0), Ctx::new(Mode::Frozen, 0));
+        let (cfg, store, ctx) = (&preset.cfg.generator, ParamStore::seeded(0), Ctx::new(Mode::Frozen, 0));
         let vb = store.builder(DType::F32, &CPU);
-        let maps = [B, cfg.ngf, cfg.side(1), cfg.side(1)];
+        let last = cfg.stages - 1;
+        let (words, side) = (preset.captions(), cfg.side(last - 1));
+        let maps = [cfg.ngf, side, side];
 
         let attention = WordAttention::new(cfg.text_dim, cfg.ngf, vb.pp("attention"))?;
-        let words = text(B, cfg.text_dim, 12)?;
-        forward_and_backward(c, "sdm/attention", &maps, |h| {
+        preset.both(c, "sdm/attention", &maps, |h| {
             attention.attend(h, &words.words, &words.mask).map(|(context, _)| context)
         });
 
         let disentangle = Disentangle::new(cfg.ngf, cfg.mask(), vb.pp("disentangle"))?;
-        forward_and_backward(c, "sdm/disentangle", &maps, |h| {
-            disentangle.split(h, &Ctx::new(Mode::Eval, 0)).map(|s| s.key)
-        });
+        preset.both(c, "sdm/disentangle", &maps, |h| disentangle.split(h, &ctx).map(|s| s.key));
 
-        let stage = FirstStage::new(&cfg, vb.pp("stage"))?;
-        let condition = values(&[B, cfg.nc])?;
-        forward_and_backward(c, "sdm/stage", &[B, cfg.nz], |z| stage.forward(&condition, z, &ctx));
+        let stage = FirstStage::new(cfg, vb.pp("stage"))?;
+        let condition = values(&preset.shape(&[cfg.nc]))?;
+        preset.both(c, "sdm/stage", &[cfg.nz], |z| stage.forward(&condition, z, &ctx));
+
+        let next = NextStage::new(cfg, vb.pp("next"))?;
+        preset.both(c, "sdm/next_stage", &maps, |h| next.forward(h, &words, &ctx).map(|n| n.features));
+
+        let path = RealImagePath::from_config(&cfg.real_image(), vb.pp("path"))?;
+        preset.both(c, "sdm/real_image", &[3, side, side], |x| path.encode(last, x, &ctx));
         Ok(())
     };
     run().expect("parts of the generator");
 }
 
-fn generator(c: &mut Criterion) {
-    let (cfg, store) = (config(), ParamStore::seeded(0));
-    let generator = StageGenerator::from_config(&cfg, store.builder(DType::F32, &CPU)).expect("a generator");
-    let words = text(B, cfg.text_dim, 12).expect("captions");
-    let mut ctx = Ctx::new(Mode::Frozen, 0);
-    forward_and_backward(c, "sdm/generator", &[B, cfg.nz], |z| -> Result<Tensor> {
+fn generator(c: &mut Criterion, preset: &Preset) {
+    let (cfg, store) = (&preset.cfg.generator, ParamStore::seeded(0));
+    let generator = StageGenerator::from_config(cfg, store.builder(DType::F32, &CPU)).expect("a generator");
+    let (words, mut ctx) = (preset.captions(), Ctx::new(Mode::Frozen, 0));
+    preset.both(c, "sdm/generator", &[cfg.nz], |z| -> Result<Tensor> {
         let stages = generator.generate(z, &words, &mut ctx)?.stages;
         let images =
             stages.iter().map(|s| s.image.flatten_from(1)).collect::<candle_core::Result<Vec<_>>>()?;
@@ -50,5 +51,16 @@ fn generator(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, parts, generator);
-criterion_main!(benches);
+/// As `drgan sample` draws.
+fn packed(c: &mut Criterion, preset: &Preset) {
+    for (name, precision) in
+        [("sdm/packed_generator", Precision::F32), ("sdm/packed_generator_bf16", Precision::Bf16)]
+    {
+        let picture = Picture::new(&preset.cfg, preset.batch, precision).expect("a packed generator");
+        preset.forward(c, name, &[], |_| picture.draw());
+    }
+}
+
+fn main() {
+    drgan_benches::run(&[parts, generator, packed]);
+}

@@ -1,35 +1,40 @@
-//! The text encoder's recurrence and the small image encoder.
+//! The text encoder's recurrence and the image encoder of the preset.
 use candle_core::{DType, Device, Tensor};
-use criterion::{Criterion, criterion_group, criterion_main};
-use drgan_benches::forward_and_backward;
-use drgan_tensor::{Ctx, FromConfig, Mode, ParamStore, Result, TextEncoder, TokenBatch};
-use drgan_text::{Backbone, BiLstmEncoder, EfficientNetLite0, TextEncoderConfig};
+use criterion::Criterion;
+use drgan_benches::{Preset, image_encoder};
+use drgan_tensor::{Ctx, FromConfig, ImageEncoder, Mode, ParamStore, Result, TextEncoder, TokenBatch};
+use drgan_text::{BackboneKind, BiLstmEncoder};
 
-const B: usize = 4;
 const CPU: Device = Device::Cpu;
 
-fn sentences(c: &mut Criterion) {
-    let store = ParamStore::seeded(0);
-    let cfg = TextEncoderConfig { vocab_size: 1000, ..TextEncoderConfig::default() };
-    let encoder = BiLstmEncoder::from_config(&cfg, store.builder(DType::F32, &CPU)).expect("an encoder");
-    let ids =
-        Tensor::from_iter((0..B * 12).map(|i| (i % 999) as u32 + 1), &CPU).and_then(|t| t.reshape((B, 12)));
-    let tokens = TokenBatch { ids: ids.expect("tokens"), lens: vec![12; B] };
+fn sentences(c: &mut Criterion, preset: &Preset) {
+    let (cfg, store) = (&preset.cfg.text, ParamStore::seeded(0));
+    let encoder = BiLstmEncoder::from_config(cfg, store.builder(DType::F32, &CPU)).expect("an encoder");
+    let (b, t, words) = (preset.batch, preset.cfg.damsm.max_words, cfg.vocab_size - 1);
+    let ids = Tensor::from_iter((0..b * t).map(|i| (i % words) as u32 + 1), &CPU);
+    let ids = ids.and_then(|ids| ids.reshape((b, t))).expect("tokens");
+    let tokens = TokenBatch { ids, lens: vec![t; b] };
     let mut ctx = Ctx::new(Mode::Frozen, 0);
     // The input scales the output: token ids carry no gradient, the weights do.
-    forward_and_backward(c, "text/bi_lstm", &[B, 1], |scale| -> Result<Tensor> {
+    preset.both(c, "text/bi_lstm", &[1], |scale| -> Result<Tensor> {
         Ok(encoder.encode_text(&tokens, &mut ctx)?.sentence.broadcast_mul(scale)?)
     });
 }
 
-fn images(c: &mut Criterion) {
-    let store = ParamStore::seeded(0);
-    EfficientNetLite0::new(Some(128), store.builder(DType::F32, &CPU)).expect("an encoder");
-    let frozen = EfficientNetLite0::new(Some(128), store.frozen(DType::F32, &CPU)).expect("an encoder");
-    forward_and_backward(c, "text/efficientnet_lite0", &[B, 3, 64, 64], |x| {
-        frozen.features(x).map(|f| f.map)
+/// The finest picture to regions and code; the gradient to the picture, as in a step.
+fn images(c: &mut Criterion, preset: &Preset) {
+    let encoder = image_encoder(&preset.cfg).expect("an encoder");
+    let name = match preset.cfg.image_encoder.backbone {
+        BackboneKind::InceptionV3 => "text/inception_v3",
+        BackboneKind::EfficientNetLite0 => "text/efficientnet_lite0",
+    };
+    let side = preset.cfg.loader().finest();
+    preset.both(c, name, &[3, side, side], |x| -> Result<Tensor> {
+        let seen = encoder.encode_image(x)?;
+        Ok(Tensor::cat(&[seen.regions.flatten_from(1)?, seen.code], 1)?)
     });
 }
 
-criterion_group!(benches, sentences, images);
-criterion_main!(benches);
+fn main() {
+    drgan_benches::run(&[sentences, images]);
+}

@@ -1,20 +1,38 @@
 //! `cargo xtask bench`.
-use crate::{peer, run};
+use crate::measure::{MODES, Pace};
+use crate::{growth, peer, run};
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Benchmarks by module, or the comparison with PyTorch.
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask bench sdm -- B4$                     a module at full size only
+  cargo xtask bench --save-baseline before         keep results; later: --baseline before
+  cargo xtask bench --peer image-1 step-4          beside PyTorch
+  cargo xtask bench --growth                       time and memory against batch, picture size and words
+  cargo xtask bench --growth image/birds/batch     of those one curve
+  cargo xtask bench --growth step/emoji-64/batch/2 --runs 1";
+
+/// Benchmarks by module, the comparison with PyTorch, or growth with batch, picture size and words.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Bench {
-    /// Some of benches/benches/*.rs, e.g. `kernels`; with --peer, rows of its table, e.g. `image-1`. None: all.
-    #[arg(value_name = "MODULE|ROW")]
+    /// Some of benches/benches/*.rs, e.g. `kernels`; with --peer, rows of its table, e.g. `image-1`; with --growth, points by
+    /// the start of their names, e.g. `step/birds`. None: all.
+    #[arg(value_name = "MODULE|ROW|POINT")]
     names: Vec<String>,
     /// Compare with the same network in PyTorch (benches/peer): time and memory, run by run. Installs PyTorch under target/
     /// on the first call, about 3 GB.
-    #[arg(long, conflicts_with_all = ["baseline", "save_baseline", "criterion"])]
+    #[arg(long, group = MODES, conflicts_with_all = ["baseline", "save_baseline", "criterion"])]
     peer: bool,
+    /// Measure how time and memory grow, a process a point; prints a table and writes growth.json and growth.svg into
+    /// target/growth.
+    #[arg(long, group = MODES, conflicts_with_all = ["baseline", "save_baseline", "criterion"])]
+    growth: bool,
+    #[command(flatten)]
+    pace: Pace,
     #[command(flatten)]
     comparison: peer::Options,
     /// Compare with the results kept under this name.
@@ -31,7 +49,10 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         if self.peer {
-            return self.comparison.run(&self.names);
+            return self.comparison.run(self.pace, &self.names);
+        }
+        if self.growth {
+            return growth::run(self.pace, &self.names);
         }
         let modules = modules(&run::root())?;
         let mut cargo = run::cargo();

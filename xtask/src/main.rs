@@ -2,6 +2,8 @@
 mod bench;
 mod ci;
 mod data;
+mod growth;
+mod measure;
 mod peer;
 mod run;
 mod test;
@@ -23,6 +25,7 @@ Examples:
   cargo xtask bench kernels -- up_conv2d         some benchmarks of one module
   cargo xtask bench --baseline before            compare with what `--save-baseline before` kept
   cargo xtask bench --peer step-4                beside the same training step in PyTorch
+  cargo xtask bench --growth                     time and memory against batch, picture size and words
   cargo xtask tidy                               the invariants a program can check";
 
 #[derive(Parser)]
@@ -61,7 +64,7 @@ enum Task {
     Parity(Rest),
     /// Run all tests.
     Test(test::Test),
-    /// Run the benchmarks of a module, or of all; or compare with PyTorch (--peer).
+    /// Run the benchmarks of a module, or of all; or compare with PyTorch (--peer), or measure growth (--growth).
     Bench(bench::Bench),
     /// Check the invariants of docs/architecture.md.
     Tidy {
@@ -98,6 +101,17 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_pace_belongs_to_one_of_the_measuring_modes() {
+        let takes = |line: &str| Cli::try_parse_from(line.split(' ')).is_ok();
+        assert!(
+            takes("x bench --peer --runs 3 image-1") && takes("x bench --growth --threads 1 image/birds")
+        );
+        assert!(takes("x bench sdm --baseline before -- B4$"));
+        assert!(!takes("x bench --runs 3") && !takes("x bench --peer --growth"));
+        assert!(!takes("x bench --growth --baseline before") && !takes("x bench --growth --python python3"));
     }
 
     #[test]

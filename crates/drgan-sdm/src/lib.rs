@@ -21,7 +21,7 @@ pub use disentangle::{Disentangle, MaskConfig};
 pub use generator::StageGenerator;
 pub use image_head::ImageHead;
 pub use real_image::RealImagePath;
-pub use stage::{FirstStage, NextStage};
+pub use stage::{FirstStage, NextFeatures, NextStage};
 
 /// Of the leaky rectifiers.
 const SLOPE: f64 = 0.2;

@@ -62,13 +62,13 @@ pub struct NextStage {
 
 /// What [`NextStage::forward`] gives.
 #[derive(Clone, Debug)]
-pub(crate) struct NextFeatures {
+pub struct NextFeatures {
     /// H', `(B, ngf, 2 H, 2 W)`.
-    pub(crate) features: Tensor,
+    pub features: Tensor,
     /// `(B, T, H, W)`.
-    pub(crate) attention: Tensor,
+    pub attention: Tensor,
     /// Each map `(B, ngf, H, W)`.
-    pub(crate) disentangled: Disentangled,
+    pub disentangled: Disentangled,
 }
 
 impl NextStage {
@@ -106,7 +106,7 @@ impl NextStage {
     ///
     /// # Errors
     /// Shapes that do not fit.
-    pub(crate) fn forward(&self, h: &Tensor, text: &TextFeatures, ctx: &Ctx) -> Result<NextFeatures> {
+    pub fn forward(&self, h: &Tensor, text: &TextFeatures, ctx: &Ctx) -> Result<NextFeatures> {
         let (context, attention) = self.attention.attend(h, &text.words, &text.mask)?;
         let context = self.context.iter().try_fold(context, |x, block| block.forward(&x, ctx))?; // Q
         let image = self.image_mask.split(h, ctx)?;

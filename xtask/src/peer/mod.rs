@@ -1,14 +1,13 @@
 //! `cargo xtask bench --peer`: our programs beside the same network in PyTorch (benches/peer), run by run.
-mod bystanders;
 mod environment;
-mod machine;
 mod sample;
 mod side;
 mod table;
 
+use crate::measure::bystanders::Watch;
+use crate::measure::{self, Pace, machine};
 use crate::run;
 use anyhow::{Context, Result, bail};
-use bystanders::Watch;
 use clap::Args;
 use side::Side;
 use std::path::{Path, PathBuf};
@@ -19,14 +18,8 @@ use table::Line;
 /// How the comparison is run.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Timed iterations of each side [default: 10 of one picture, 5 of a batch or a step].
-    #[arg(long, value_name = "N", requires = "peer", value_parser = clap::value_parser!(u16).range(1..))]
-    runs: Option<u16>,
-    /// Threads of either side [default: physical cores].
-    #[arg(long, value_name = "N", requires = "peer", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
     /// A Python that has PyTorch and safetensors, instead of a virtual environment under target/.
-    #[arg(long, value_name = "FILE", requires = "peer")]
+    #[arg(long, value_name = "FILE", requires = "peer", conflicts_with = "growth")]
     python: Option<PathBuf>,
 }
 
@@ -72,7 +65,7 @@ struct Setting {
 
 impl Options {
     /// Measures `rows`, all where none is named, and prints the table.
-    pub(crate) fn run(&self, rows: &[String]) -> Result<ExitCode> {
+    pub(crate) fn run(&self, pace: Pace, rows: &[String]) -> Result<ExitCode> {
         let all: Vec<&str> = ROWS.iter().map(|r| r.name).chain([SAMPLE_START]).collect();
         if let Some(other) = rows.iter().find(|r| !all.contains(&r.as_str())) {
             bail!("no row is called `{other}`: there are {}", all.join(", "))
@@ -80,8 +73,8 @@ impl Options {
         let asked = |name: &str| rows.is_empty() || rows.iter().any(|r| r == name);
         let python = self.python.clone().map_or_else(environment::python, Ok)?;
         let torch = environment::torch(&python)?;
-        let threads = self.threads.unwrap_or_else(machine::physical_cores);
-        let setting = Setting { ours: run::build("drgan-peer")?, python, threads, runs: self.runs };
+        let threads = pace.threads();
+        let setting = Setting { ours: run::build("drgan-peer")?, python, threads, runs: pace.runs };
 
         let (mut lines, mut failed) = (Vec::new(), Vec::new());
         for row in ROWS.iter().filter(|r| asked(r.name)) {
@@ -97,7 +90,7 @@ impl Options {
                 Err(e) => failed.push(format!("{SAMPLE_START}: {e:#}")),
             }
         }
-        println!("{}", machine::describe(threads, &torch));
+        println!("{}", machine::describe(threads, &format!("; PyTorch {torch}")));
         println!("\n{}", table::markdown(&lines));
         for why in &failed {
             println!("not measured: {why}");
@@ -111,15 +104,9 @@ impl Setting {
     fn side(&self, program: &Path, before: &[&Path], row: &str, dir: &Path) -> Command {
         let mut command = Command::new(program);
         command.args(before).arg(row).arg(self.threads.to_string()).arg(dir);
-        self.pin(&mut command);
+        measure::pin(&mut command, self.threads);
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
-    }
-
-    fn pin(&self, command: &mut Command) {
-        for name in ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"] {
-            command.env(name, self.threads.to_string());
-        }
     }
 
     /// Both sides of a row, held against each other, then timed by turns.
@@ -215,8 +202,10 @@ mod tests {
 
     #[test]
     fn an_unknown_row_is_refused_with_those_there_are() {
-        let options = Options { runs: None, threads: None, python: None };
-        let e = options.run(&["image-2".into()]).expect_err("no such row").to_string();
+        let e = Options { python: None }
+            .run(Pace::default(), &["image-2".into()])
+            .expect_err("no such row")
+            .to_string();
         assert!(e.contains("image-2") && e.contains("image-16") && e.contains(SAMPLE_START), "{e}");
     }
 }

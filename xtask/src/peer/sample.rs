@@ -1,5 +1,6 @@
 //! How long `drgan sample` takes until its first picture is written, beyond computing it.
 use super::{Line, SAMPLE_START, Setting, Side};
+use crate::measure;
 use crate::run;
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
@@ -28,7 +29,7 @@ impl Setting {
             let mut sample = Command::new(&drgan);
             sample.args(["sample", "a red heart", "--count", "1", "--threads", &self.threads.to_string()]);
             sample.arg("--run").arg(&trained).arg("--out").arg(&picture);
-            self.pin(&mut sample);
+            measure::pin(&mut sample, self.threads);
             let start = Instant::now();
             let out = sample.output().context("could not start drgan")?;
             let taken = start.elapsed().as_secs_f64();

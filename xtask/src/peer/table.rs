@@ -1,5 +1,5 @@
 //! What was measured, as a table for docs/benchmarks.md.
-use std::fmt::Write;
+use crate::measure::{self, gib, median, seconds};
 
 /// One line of it.
 #[derive(Clone, Debug, Default)]
@@ -21,27 +21,8 @@ pub(super) struct Line {
     pub(super) pictures: Option<u32>,
 }
 
-/// The middle value, or the mean of both.
-pub(super) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => sorted[n / 2],
-        n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.,
-    }
-}
-
 fn least(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
-}
-
-fn seconds(s: f64) -> String {
-    if s < 1. { format!("{:.0} ms", s * 1e3) } else { format!("{s:.2} s") }
-}
-
-fn gib(bytes: u64) -> String {
-    format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
 impl Line {
@@ -119,22 +100,9 @@ pub(super) fn markdown(lines: &[Line]) -> String {
         "others",
         "verdict",
     ];
-    let mut rows = vec![head.map(str::to_owned)];
-    rows.extend(lines.iter().map(Line::cells));
-    let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let mut out = String::new();
-    for (i, row) in rows.iter().enumerate() {
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(out, "| {cell:width$} ");
-        }
-        out.push_str("|\n");
-        if i == 0 {
-            widths.iter().for_each(|w| out.extend(["|", &"-".repeat(w + 2)]));
-            out.push_str("|\n");
-        }
-    }
-    out
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(lines.iter().map(|l| l.cells().to_vec()));
+    measure::markdown(&rows)
 }
 
 #[cfg(test)]
@@ -147,10 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn medians_and_ratios() {
-        assert!((median(&[3., 1., 2.]) - 2.).abs() < 1e-12);
-        assert!((median(&[4., 1., 2., 3.]) - 2.5).abs() < 1e-12);
-        assert!(median(&[]).is_nan());
+    fn ratios() {
         let l = line(&[1., 9., 2.], &[4., 5., 4.], 0.5);
         assert_eq!((l.ratio(), l.verdict()), (Some(0.5), "met"));
         assert_eq!(line(&[2.1], &[4.], 0.5).verdict(), "missed");
@@ -198,7 +163,5 @@ mod tests {
             ]
         );
         assert_eq!(rows[3], ["r", "250 ms", "-", "-", "-", "1.00 s", "-", "-", "-", "-", "met"]);
-        let widths: Vec<usize> = table.lines().map(|l| l.chars().count()).collect();
-        assert!(widths.windows(2).all(|w| w[0] == w[1]), "columns are aligned:\n{table}");
     }
 }

@@ -12,19 +12,15 @@ mod sample_run;
 mod step;
 
 use anyhow::{Context, Result, bail};
-use candle_core::{Device, Tensor};
-use drgan_tensor::ops::{Precision, Recycle};
-use drgan_tensor::testing::Fill;
-use drgan_tensor::{ParamStore, weights};
+use candle_core::Tensor;
+use drgan_benches::{Picture, Step, resident};
+use drgan_tensor::ops::Precision;
+use drgan_tensor::weights;
 use drgan_train::config::{Overrides, RunConfig};
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Instant;
-
-/// As the `drgan` binary.
-#[global_allocator]
-static ALLOCATOR: Recycle<mimalloc::MiMalloc> = Recycle::new(mimalloc::MiMalloc);
 
 /// Tensors by name.
 type Named = BTreeMap<String, Tensor>;
@@ -46,40 +42,18 @@ fn row(name: &str) -> Result<(RunConfig, Box<dyn Row>)> {
     };
     let birds = preset("birds", &[])?;
     let step = |cfg: RunConfig| -> Result<(RunConfig, Box<dyn Row>)> {
-        let row = step::Step::new(&cfg)?;
+        let row = Step::new(&cfg)?;
         Ok((cfg, Box::new(row)))
     };
     let row: Box<dyn Row> = match name {
-        "image-1" | "image-1-compiled" => Box::new(image::Picture::new(&birds, 1, Precision::F32)?),
-        "image-16" => Box::new(image::Picture::new(&birds, 16, Precision::F32)?),
-        "image-1-bf16" => Box::new(image::Picture::new(&birds, 1, Precision::Bf16)?),
+        "image-1" | "image-1-compiled" => Box::new(Picture::new(&birds, 1, Precision::F32)?),
+        "image-16" => Box::new(Picture::new(&birds, 16, Precision::F32)?),
+        "image-1-bf16" => Box::new(Picture::new(&birds, 1, Precision::Bf16)?),
         "step-4" => return step(preset("birds", &["loader.batch=4"])?),
         "emoji-64" => return step(preset("emoji-64", &[])?),
         other => bail!("no row is called `{other}`"),
     };
     Ok((birds, row))
-}
-
-/// Salt of the weights, the golden files'.
-const SALT: &str = "seed-a";
-
-/// Gives every value of `store` what the fill rule says; `prefix` stands before each name.
-fn fill(store: &ParamStore, prefix: &str) -> Result<()> {
-    let rule = Fill::new(SALT, prefix);
-    let value = |(name, _, var): (String, _, candle_core::Var)| {
-        let tensor = Tensor::from_vec(rule.values(&name, var.dims()), var.shape(), &Device::Cpu)?;
-        Ok((name, tensor))
-    };
-    store.assign(&store.all().into_iter().map(value).collect::<Result<_>>()?)?;
-    Ok(())
-}
-
-/// A field of /proc/self/status in bytes: `VmRSS`, or `VmHWM`.
-fn resident(field: &str) -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").context("/proc/self/status")?;
-    let line = status.lines().find(|l| l.starts_with(field)).with_context(|| format!("no {field}"))?;
-    let kib: u64 = line.split_whitespace().nth(1).unwrap_or_default().parse()?;
-    Ok(1024 * kib)
 }
 
 fn save(path: &Path, tensors: &Named) -> Result<()> {

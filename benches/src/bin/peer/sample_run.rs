@@ -1,7 +1,7 @@
 //! A full-size run to sample from, never trained.
-use crate::{SALT, fill};
 use anyhow::Result;
 use candle_core::{Device, Tensor};
+use drgan_benches::{SALT, fill};
 use drgan_tensor::testing::Fill;
 use drgan_tensor::{blueprint, weights};
 use drgan_text::{InceptionV3, Tokenizer, Vocabulary};

@@ -1,15 +1,12 @@
-//! One training step: every discriminator, the generator, the optimizers, the running average.
-use crate::image::{captions, named};
-use crate::{Named, Row, SALT, fill};
+//! One training step, and what is compared of it.
+use crate::image::named;
+use crate::{Named, Row};
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
-use drgan_tensor::testing::Fill;
-use drgan_tensor::{Ctx, Mode, ParamStore};
-use drgan_text::{BackboneKind, DamsmImageEncoder, ImageEncoderConfig};
+use drgan_benches::Step;
+use drgan_tensor::{Ctx, ParamStore};
 use drgan_train::adam::Adam;
-use drgan_train::config::RunConfig;
 use drgan_train::networks::Networks;
-use drgan_train::step::{self, Judge, Scalar, StepBatch};
 
 /// What the first steps are compared by, gradients near each end of every network, and the update of the first of each;
 /// the same lists as in benches/peer/step.py.
@@ -23,51 +20,6 @@ const REAL_IMAGE: [&str; 1] = ["h_net3.img_code_sxx.0.weight"];
 const DISCRIMINATOR: [&str; 3] =
     ["img_code_s16.0.module.weight_bar", "COND_DNET.outlogits.0.weight", "h_net1.fc.0.weight"];
 
-pub(crate) struct Step {
-    cfg: RunConfig,
-    networks: Networks,
-    encoder: DamsmImageEncoder,
-    batch: StepBatch,
-    done: u64,
-}
-
-impl Step {
-    pub(crate) fn new(cfg: &RunConfig) -> Result<Self> {
-        let networks = Networks::new(cfg)?;
-        fill(&networks.generator, "generator.")?;
-        fill(&networks.average.store, "generator.")?;
-        fill(&networks.real_image, "real_image.")?;
-        for (side, store) in cfg.sides().into_iter().zip(&networks.discriminators) {
-            fill(store, &format!("discriminator{side}."))?;
-        }
-        let image = &cfg.image_encoder;
-        let image = ImageEncoderConfig {
-            backbone: image.backbone,
-            side: (image.backbone == BackboneKind::EfficientNetLite0).then_some(image.side),
-            words_dim: cfg.text.words_dim,
-        };
-        let [backbone, projection] = ["backbone.", "projection."].map(|p| Fill::new(SALT, p).builder());
-        let encoder = DamsmImageEncoder::from_config(&image, backbone, projection)?;
-        let (b, mut ctx) = (cfg.loader.batch, Ctx::new(Mode::Eval, 1));
-        let mut picture = |side: usize| -> Result<Tensor> {
-            Ok(ctx.randn((b, 3, side, side), &Device::Cpu)?.tanh()?) // in [-1, 1]
-        };
-        let images = cfg.sides().into_iter().map(&mut picture).collect::<Result<_>>()?;
-        let text = captions(cfg, b, &mut ctx)?;
-        let batch = StepBatch { images, text, groups: (0..b as i64).collect() };
-        Ok(Self { cfg: cfg.clone(), networks, encoder, batch, done: 0 })
-    }
-
-    fn step(&mut self, lr_scale: f64) -> Result<Vec<Scalar>> {
-        let Self { cfg, networks, encoder, batch, done } = self;
-        let judge = Judge { encoder, gammas: cfg.damsm.gammas, loss: &cfg.loss };
-        let scalars = step::step(&mut networks.hero, &mut networks.adversaries, &judge, batch, lr_scale)?;
-        networks.ema.update(*done)?;
-        *done += 1;
-        Ok(scalars)
-    }
-}
-
 /// A network, and those of its parameters that are compared.
 struct Watched<'a> {
     kind: String,
@@ -78,40 +30,36 @@ struct Watched<'a> {
     moved: &'static str,
 }
 
-impl Step {
-    fn watched(&self) -> Vec<Watched<'_>> {
-        let (n, g, d) = (&self.networks, self.cfg.generator_opt.betas.0, self.cfg.discriminator_opt.betas.0);
-        let hero = [
-            ("generator", &n.generator, &n.hero.opt, &GENERATOR[..], GENERATOR[0]),
-            ("real_image", &n.real_image, &n.hero.real_image_opt, &REAL_IMAGE[..], REAL_IMAGE[0]),
-            ("average", &n.average.store, &n.hero.opt, &[], GENERATOR[0]),
-        ];
-        let mut all: Vec<_> = hero
-            .map(|(kind, store, opt, gradients, moved)| Watched {
-                kind: kind.into(),
-                store,
-                opt,
-                b1: g,
-                gradients,
-                moved,
-            })
-            .into();
-        for ((side, adversary), store) in
-            self.cfg.sides().into_iter().zip(&n.adversaries).zip(&n.discriminators)
-        {
-            let kind = format!("discriminator{side}");
-            let (opt, moved) = (&adversary.opt, DISCRIMINATOR[0]);
-            all.push(Watched { kind, store, opt, b1: d, gradients: &DISCRIMINATOR, moved });
-        }
-        all
+fn watched(step: &Step) -> Vec<Watched<'_>> {
+    let (n, g, d) = (&step.networks, step.cfg.generator_opt.betas.0, step.cfg.discriminator_opt.betas.0);
+    let hero = [
+        ("generator", &n.generator, &n.hero.opt, &GENERATOR[..], GENERATOR[0]),
+        ("real_image", &n.real_image, &n.hero.real_image_opt, &REAL_IMAGE[..], REAL_IMAGE[0]),
+        ("average", &n.average.store, &n.hero.opt, &[], GENERATOR[0]),
+    ];
+    let mut all: Vec<_> = hero
+        .map(|(kind, store, opt, gradients, moved)| Watched {
+            kind: kind.into(),
+            store,
+            opt,
+            b1: g,
+            gradients,
+            moved,
+        })
+        .into();
+    for ((side, adversary), store) in step.cfg.sides().into_iter().zip(&n.adversaries).zip(&n.discriminators)
+    {
+        let kind = format!("discriminator{side}");
+        let (opt, moved) = (&adversary.opt, DISCRIMINATOR[0]);
+        all.push(Watched { kind, store, opt, b1: d, gradients: &DISCRIMINATOR, moved });
     }
-
-    fn streams(&mut self) -> impl Iterator<Item = &mut Ctx> {
-        let Networks { hero, adversaries, .. } = &mut self.networks;
-        std::iter::once(&mut hero.ctx).chain(adversaries.iter_mut().map(|a| &mut a.ctx))
-    }
+    all
 }
 
+fn streams(step: &mut Step) -> impl Iterator<Item = &mut Ctx> {
+    let Networks { hero, adversaries, .. } = &mut step.networks;
+    std::iter::once(&mut hero.ctx).chain(adversaries.iter_mut().map(|a| &mut a.ctx))
+}
 impl Row for Step {
     /// Pictures and captions, and the noise that the first step is going to draw.
     fn inputs(&self) -> Result<Named> {
@@ -137,11 +85,11 @@ impl Row for Step {
     /// as filled, though each discriminator's optimizer stands in front of the generator's. The second moves the weights.
     fn first(&mut self) -> Result<Named> {
         let mut found = Named::new();
-        let before: Vec<u128> = self.streams().map(|ctx| ctx.position()).collect();
-        for (name, value) in self.step(0.)? {
+        let before: Vec<u128> = streams(self).map(|ctx| ctx.position()).collect();
+        for (name, value) in Step::run(self, 0.)? {
             found.insert(format!("loss.{name}"), Tensor::new(&[value], &Device::Cpu)?);
         }
-        for network in self.watched() {
+        for network in watched(self) {
             let (state, b1) = (network.opt.state()?, network.b1);
             for name in network.gradients {
                 // The first moment is (1 - b1) times the first gradient.
@@ -149,7 +97,7 @@ impl Row for Step {
                 found.insert(format!("gradient.{}.{name}", network.kind), (moment / (1. - b1))?);
             }
         }
-        self.streams().zip(before).for_each(|(ctx, position)| ctx.seek(position));
+        streams(self).zip(before).for_each(|(ctx, position)| ctx.seek(position));
         let weights = |watched: &[Watched<'_>]| -> Result<Vec<Tensor>> {
             let first = |w: &Watched<'_>| {
                 let view = w.store.views().remove(w.moved).with_context(|| format!("no {}", w.moved))?;
@@ -157,11 +105,11 @@ impl Row for Step {
             };
             watched.iter().map(first).collect()
         };
-        let old = weights(&self.watched())?;
-        for (name, value) in self.step(1.)? {
+        let old = weights(&watched(self))?;
+        for (name, value) in Step::run(self, 1.)? {
             found.insert(format!("second.{name}"), Tensor::new(&[value], &Device::Cpu)?);
         }
-        let watched = self.watched();
+        let watched = watched(self);
         for ((network, old), new) in watched.iter().zip(old).zip(weights(&watched)?) {
             found.insert(format!("update.{}.{}", network.kind, network.moved), (new - old)?);
         }
@@ -169,14 +117,14 @@ impl Row for Step {
     }
 
     fn run(&mut self) -> Result<()> {
-        self.step(1.).map(drop)
+        Step::run(self, 1.).map(drop)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use drgan_train::config::Overrides;
+    use drgan_train::config::{Overrides, RunConfig};
 
     #[test]
     fn both_compared_steps_have_the_noise_that_was_given_away() -> Result<()> {

@@ -20,7 +20,7 @@ fn cpuinfo() -> String {
 }
 
 /// Physical cores that this process may use.
-pub(super) fn physical_cores() -> u16 {
+pub(crate) fn physical_cores() -> u16 {
     let usable = std::thread::available_parallelism().map_or(1, |n| n.get());
     let cores = match cores(&cpuinfo()) {
         0 => usable,
@@ -29,8 +29,16 @@ pub(super) fn physical_cores() -> u16 {
     u16::try_from(cores).unwrap_or(u16::MAX)
 }
 
-/// The processor, its instruction sets that matter, threads, PyTorch, and the commit.
-pub(super) fn describe(threads: u16, torch: &str) -> String {
+/// Bytes that a new program can have without swapping, where the system tells.
+pub(crate) fn available() -> Option<u64> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kib: u64 = field(&meminfo, "MemAvailable")?.split_whitespace().next()?.parse().ok()?;
+    Some(1024 * kib)
+}
+
+/// The processor, its instruction sets that matter, threads, other programs' versions (each with a `; ` in front), and the
+/// commit.
+pub(crate) fn describe(threads: u16, others: &str) -> String {
     let cpuinfo = cpuinfo();
     let model = field(&cpuinfo, "model name").unwrap_or("unknown processor");
     let flags: BTreeSet<&str> = field(&cpuinfo, "flags").unwrap_or_default().split(' ').collect();
@@ -43,7 +51,7 @@ pub(super) fn describe(threads: u16, torch: &str) -> String {
     let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".into());
     let changed = git(&["status", "--porcelain"]).is_some_and(|s| !s.is_empty());
     format!(
-        "{model} ({}), {} physical cores, {threads} threads; PyTorch {torch}; commit {commit}{}",
+        "{model} ({}), {} physical cores, {threads} threads{others}; commit {commit}{}",
         sets.join(", "),
         physical_cores(),
         if changed { " with changes" } else { "" }

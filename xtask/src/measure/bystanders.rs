@@ -1,4 +1,4 @@
-//! How much of the computer other programs took while an iteration ran: a figure taken beside them is worth little.
+//! How much of the computer other programs took meanwhile: a figure taken beside them is worth little.
 use std::time::Instant;
 
 /// Ticks of a second in /proc (USER_HZ), the same on every Linux that Rust supports.
@@ -21,19 +21,19 @@ fn own(stat: &str) -> Option<u64> {
 }
 
 /// A moment before an iteration of a process.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     pid: u32,
     ticks: Option<(u64, u64)>,
     start: Instant,
 }
 
 impl Watch {
-    pub(super) fn start(pid: u32) -> Self {
+    pub(crate) fn start(pid: u32) -> Self {
         Self { pid, ticks: ticks(pid), start: Instant::now() }
     }
 
     /// The share of all processors that others had since, in [0, 1]; none where /proc does not tell.
-    pub(super) fn others(&self) -> Option<f64> {
+    pub(crate) fn others(&self) -> Option<f64> {
         let ((busy0, own0), (busy1, own1)) = (self.ticks?, ticks(self.pid)?);
         let others = busy1.saturating_sub(busy0).saturating_sub(own1.saturating_sub(own0));
         let processors = std::thread::available_parallelism().map_or(1, |n| n.get());

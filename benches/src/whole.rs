@@ -1,0 +1,165 @@
+//! What a user waits for, ready to be timed: a caption's picture, and a training step. Never trained: weights are the
+//! golden files' rule's.
+use anyhow::{Context, Result};
+use candle_core::{DType, Device, Tensor};
+use drgan_sdm::StageGenerator;
+use drgan_tensor::ops::Precision;
+use drgan_tensor::testing::Fill;
+use drgan_tensor::{Ctx, FromConfig, Mode, ParamStore, TextFeatures};
+use drgan_text::{BackboneKind, DamsmImageEncoder, ImageEncoderConfig};
+use drgan_train::config::RunConfig;
+use drgan_train::networks::Networks;
+use drgan_train::step::{self, Judge, Scalar, StepBatch};
+
+/// Salt of the weights, the golden files'.
+pub const SALT: &str = "seed-a";
+
+/// Gives every value of `store` what the fill rule says; `prefix` stands before each name.
+///
+/// # Errors
+/// Whatever candle reports.
+pub fn fill(store: &ParamStore, prefix: &str) -> Result<()> {
+    let rule = Fill::new(SALT, prefix);
+    let value = |(name, _, var): (String, _, candle_core::Var)| {
+        let tensor = Tensor::from_vec(rule.values(&name, var.dims()), var.shape(), &Device::Cpu)?;
+        Ok((name, tensor))
+    };
+    store.assign(&store.all().into_iter().map(value).collect::<Result<_>>()?)?;
+    Ok(())
+}
+
+/// Made-up captions, as long as the run's longest and shorter.
+///
+/// # Errors
+/// Whatever candle reports.
+pub fn captions(cfg: &RunConfig, batch: usize, ctx: &mut Ctx) -> Result<TextFeatures> {
+    let (dims, t) = (cfg.text.words_dim, cfg.damsm.max_words);
+    let lens: Vec<usize> = (0..batch).map(|i| t.saturating_sub(i % 4 * 2).max(1)).collect();
+    let mask = lens.iter().flat_map(|&len| (0..t).map(move |i| u8::from(i >= len)));
+    let mask = Tensor::from_iter(mask, &Device::Cpu)?.reshape((batch, t))?;
+    let real = mask.to_dtype(DType::F32)?.affine(-1., 1.)?.unsqueeze(1)?; // (B, 1, T)
+    Ok(TextFeatures {
+        words: ctx.randn((batch, dims, t), &Device::Cpu)?.tanh()?.broadcast_mul(&real)?,
+        sentence: ctx.randn((batch, dims), &Device::Cpu)?.tanh()?,
+        mask,
+        lens,
+    })
+}
+
+/// The run's image encoder, its backbone's weights made up.
+///
+/// # Errors
+/// A configuration value out of range.
+pub fn image_encoder(cfg: &RunConfig) -> Result<DamsmImageEncoder> {
+    let image = &cfg.image_encoder;
+    let shape = ImageEncoderConfig {
+        backbone: image.backbone,
+        side: (image.backbone == BackboneKind::EfficientNetLite0).then_some(image.side),
+        words_dim: cfg.text.words_dim,
+    };
+    let [backbone, projection] = ["backbone.", "projection."].map(|p| Fill::new(SALT, p).builder());
+    Ok(DamsmImageEncoder::from_config(&shape, backbone, projection)?)
+}
+
+/// Captions' features to their finest pictures, by a generator packed as `drgan sample` packs it.
+pub struct Picture {
+    generator: StageGenerator,
+    /// Noise.
+    pub z: Tensor,
+    /// Noise of the conditioning augmentation.
+    pub eps: Tensor,
+    /// The captions.
+    pub text: TextFeatures,
+}
+
+impl Picture {
+    /// `batch` pictures at once.
+    ///
+    /// # Errors
+    /// A configuration value out of range.
+    pub fn new(cfg: &RunConfig, batch: usize, precision: Precision) -> Result<Self> {
+        let store = ParamStore::unset();
+        // Registers the names; what draws is built from constants, as inference should be.
+        StageGenerator::from_config(&cfg.generator, store.builder(DType::F32, &Device::Cpu))?;
+        fill(&store, "generator.")?;
+        let generator = StageGenerator::from_config(&cfg.generator, store.frozen(DType::F32, &Device::Cpu))?
+            .pack(precision)?;
+        let mut ctx = Ctx::new(Mode::Eval, 1);
+        let text = captions(cfg, batch, &mut ctx)?;
+        let z = ctx.randn((batch, cfg.generator.nz), &Device::Cpu)?;
+        let eps = ctx.randn((batch, cfg.generator.nc), &Device::Cpu)?;
+        Ok(Self { generator, z, eps, text })
+    }
+
+    /// The finest pictures.
+    ///
+    /// # Errors
+    /// Whatever candle reports.
+    pub fn draw(&self) -> Result<Tensor> {
+        let ctx = Ctx::new(Mode::Eval, 0);
+        // On a thread of the pool, as `drgan sample` does.
+        let made =
+            rayon::scope(|_| self.generator.generate_with(&self.z, Some(&self.eps), &self.text, &ctx))?;
+        Ok(made.stages.into_iter().next_back().context("a generator has a stage")?.image)
+    }
+}
+
+/// One training step: every discriminator, the generator, the optimizers, the running average.
+pub struct Step {
+    /// The run.
+    pub cfg: RunConfig,
+    /// What learns.
+    pub networks: Networks,
+    /// What every step learns from.
+    pub batch: StepBatch,
+    encoder: DamsmImageEncoder,
+    done: u64,
+}
+
+impl Step {
+    /// At the configuration's batch.
+    ///
+    /// # Errors
+    /// A configuration value out of range.
+    pub fn new(cfg: &RunConfig) -> Result<Self> {
+        let networks = Networks::new(cfg)?;
+        fill(&networks.generator, "generator.")?;
+        fill(&networks.average.store, "generator.")?;
+        fill(&networks.real_image, "real_image.")?;
+        for (side, store) in cfg.sides().into_iter().zip(&networks.discriminators) {
+            fill(store, &format!("discriminator{side}."))?;
+        }
+        let (b, mut ctx) = (cfg.loader.batch, Ctx::new(Mode::Eval, 1));
+        let mut picture = |side: usize| -> Result<Tensor> {
+            Ok(ctx.randn((b, 3, side, side), &Device::Cpu)?.tanh()?) // in [-1, 1]
+        };
+        let images = cfg.sides().into_iter().map(&mut picture).collect::<Result<_>>()?;
+        let text = captions(cfg, b, &mut ctx)?;
+        let batch = StepBatch { images, text, groups: (0..b as i64).collect() };
+        Ok(Self { cfg: cfg.clone(), networks, batch, encoder: image_encoder(cfg)?, done: 0 })
+    }
+
+    /// The next step; `lr_scale` multiplies every learning rate.
+    ///
+    /// # Errors
+    /// As [`step::step`].
+    pub fn run(&mut self, lr_scale: f64) -> Result<Vec<Scalar>> {
+        let Self { cfg, networks, encoder, batch, done } = self;
+        let judge = Judge { encoder, gammas: cfg.damsm.gammas, loss: &cfg.loss };
+        let scalars = step::step(&mut networks.hero, &mut networks.adversaries, &judge, batch, lr_scale)?;
+        networks.ema.update(*done)?;
+        *done += 1;
+        Ok(scalars)
+    }
+}
+
+/// A field of /proc/self/status in bytes: `VmRSS`, or `VmHWM`.
+///
+/// # Errors
+/// There is no such file (not Linux) or field.
+pub fn resident(field: &str) -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").context("/proc/self/status")?;
+    let line = status.lines().find(|l| l.starts_with(field)).with_context(|| format!("no {field}"))?;
+    let kib: u64 = line.split_whitespace().nth(1).unwrap_or_default().parse()?;
+    Ok(1024 * kib)
+}
