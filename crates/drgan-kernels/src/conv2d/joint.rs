@@ -59,10 +59,12 @@ pub fn reference_joint(
     act: Activation,
     spec: Conv2dSpec,
 ) -> Result<Tensor> {
-    let ((b, _, h, w), d) = (x.dims4()?, vector.dim(1)?);
+    let ((b, c, h, w), d) = (x.dims4()?, vector.dim(1)?);
     let spread = vector.reshape((b, d, 1, 1))?.broadcast_as((b, d, h, w))?;
-    let joined = Tensor::cat(&[x, &spread], 1)?;
-    activation::reference(&reference(&joined, weight, Some(bias), spec)?, act)
+    // A convolution of joined channels is the sum of their convolutions.
+    let of_map = reference(x, &weight.narrow(1, 0, c)?, Some(bias), spec)?;
+    let of_vector = reference(&spread, &weight.narrow(1, c, d)?, None, spec)?;
+    activation::reference(&(of_map + of_vector)?, act)
 }
 
 /// The vectors are constants; with some that learn, the reference runs.
