@@ -136,7 +136,14 @@ struct Figures {
     others: Option<f64>,
 }
 
+/// More than this share of the computer in others' hands, and a point is worth measuring again.
+const DISTURBED: f64 = 0.05;
+
 impl Figures {
+    fn disturbed(&self) -> bool {
+        self.others.is_some_and(|share| share > DISTURBED)
+    }
+
     fn read(of: &Value) -> Option<Self> {
         let seconds = of["seconds"].as_array()?.iter().filter_map(Value::as_f64).collect();
         let others = of["others"].as_f64();
@@ -200,9 +207,6 @@ fn too_large(rows: &[Row], point: Point, available: Option<u64>) -> Option<Strin
     })
 }
 
-/// More than this share of the computer in others' hands, and a point is worth measuring again.
-const DISTURBED: f64 = 0.05;
-
 /// Measures the points whose names start with one of `asked`, and prints and writes what was found, beside what earlier calls
 /// of the same machine, threads and commit have found of other points.
 pub(crate) fn run(pace: Pace, asked: &[String]) -> Result<ExitCode> {
@@ -234,14 +238,18 @@ pub(crate) fn run(pace: Pace, asked: &[String]) -> Result<ExitCode> {
         rows.sort_by_key(|r| order(r.point.name()));
         // At once: a call that is broken off leaves what it has found.
         write("growth.json", format!("{:#}\n", as_json(&machine, &rows)))?;
-        write("growth.svg", plot::svg(&curves(&rows)))?;
+        let curves = curves(&rows);
+        if !curves.is_empty() {
+            write("growth.svg", plot::svg(&curves))?;
+        }
     }
     println!("{machine}\n\n{}", table(&rows));
     for Row { point, found } in &rows {
         match found {
             Err(why) => println!("{}: {why}", point.name()),
-            Ok(Figures { others: Some(share), .. }) if *share > DISTURBED => {
-                println!("{}: other programs had {:.0} % of the computer", point.name(), 100. * share);
+            Ok(f) if f.disturbed() => {
+                let share = 100. * f.others.unwrap_or_default();
+                println!("* {}: other programs had {share:.0} % of the computer", point.name());
             }
             Ok(_) => {}
         }
@@ -284,7 +292,8 @@ fn table(rows: &[Row]) -> String {
                             (if axis == Axis::Batch { value } else { BATCH }, median(&f.seconds));
                         let rate = f64::from(pictures) / time;
                         let digits = usize::from(rate < 100.);
-                        [format!("{} ({rate:.digits$})", seconds(time)), gib(f.peak)]
+                        let mark = if f.disturbed() { " *" } else { "" };
+                        [format!("{} ({rate:.digits$}){mark}", seconds(time)), gib(f.peak)]
                     }
                     None => ["-".to_owned(), "-".to_owned()],
                 });
@@ -313,7 +322,12 @@ fn curves(rows: &[Row]) -> Vec<plot::Curve> {
             let of = |r: &&Row| std::ptr::eq(r.point.work, work) && r.point.axis == axis;
             let points = rows.iter().filter(of).filter_map(|Row { point, found }| {
                 let f = found.as_ref().ok()?;
-                Some((f64::from(point.value), [median(&f.seconds), f.peak as f64 / measure::GIB]))
+                Some(plot::Dot {
+                    x: f64::from(point.value),
+                    of: [median(&f.seconds), f.peak as f64 / measure::GIB],
+                    // Nobody takes memory from a process.
+                    hollow: [f.disturbed(), false],
+                })
             });
             let points: Vec<_> = points.collect();
             if !points.is_empty() {
@@ -339,6 +353,8 @@ mod tests {
 
     fn rows() -> Vec<Row> {
         let mut rows = vec![row("step/emoji-64/batch/1", Err("at least 2"))];
+        let others = Some(0.4);
+        rows.push(row("image/birds/words/5", Ok(Figures { others, ..figures(0.8, 0.5) })));
         for (name, time, gib) in [
             ("image/birds/batch/1", 0.1, 0.3),
             ("image/birds/batch/32", 3.2, 2.5),
@@ -389,7 +405,8 @@ mod tests {
         assert_eq!(line("batch 1"), ["batch 1", "100 ms (10.0)", "0.30 GiB", "-", "-"]);
         assert_eq!(line("batch 2")[3..], ["100 ms (20.0)", "0.20 GiB"]);
         assert_eq!(line("side 64")[1], "30 ms (133)");
-        assert!(!table.contains("step/birds") && !table.contains("words"), "{table}");
+        assert_eq!(line("words 5")[1], "800 ms (5.0) *", "other programs ran");
+        assert!(!table.contains("step/birds") && !table.contains("words 1"), "{table}");
     }
 
     #[test]
@@ -419,10 +436,12 @@ mod tests {
         assert_eq!(again[0].point.name(), rows[1].point.name());
         assert!(kept_rows(&kept.to_string(), "another").is_empty() && kept_rows("", machine).is_empty());
         let svg = plot::svg(&curves(&rows));
+        let dots = svg.matches("<circle").count() - WORKS.len() - 1; // but those of the legend
+        assert_eq!(dots, 2 * 6, "one of time and one of memory each");
         assert_eq!(
-            svg.matches("<circle").count() - WORKS.len(),
-            2 * 5,
-            "a dot of time and one of memory each"
+            svg.matches("fill=\"white\" stroke").count(),
+            1 + 1,
+            "the disturbed one, and the legend's"
         );
     }
 }

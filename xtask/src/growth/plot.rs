@@ -7,15 +7,24 @@ pub(super) struct Curve {
     /// Which of [`WORKS`].
     pub(super) colour: usize,
     pub(super) axis: Axis,
-    /// Where on the axis; seconds, and GiB.
-    pub(super) points: Vec<(f64, [f64; 2])>,
+    pub(super) points: Vec<Dot>,
+}
+
+/// One point.
+pub(super) struct Dot {
+    /// Where on the axis.
+    pub(super) x: f64,
+    /// Seconds, and GiB.
+    pub(super) of: [f64; 2],
+    /// Which of them is not to be relied on.
+    pub(super) hollow: [bool; 2],
 }
 
 /// Dark enough on white, and told apart without colour vision (Okabe and Ito).
 const COLOURS: [&str; 3] = ["#0072b2", "#d55e00", "#009e73"];
 const PANEL: (f64, f64) = (270., 210.);
 const GAP: (f64, f64) = (24., 76.);
-const CORNER: (f64, f64) = (76., 62.);
+const CORNER: (f64, f64) = (76., 82.);
 
 /// One logarithmic axis: values from `low` to `high` on `length` pixels from `start`.
 struct Scale {
@@ -63,7 +72,7 @@ fn legend(work: usize) -> String {
     format!("{what}, {}", of.preset)
 }
 
-/// The picture, SVG.
+/// The picture, SVG; of one curve at least.
 pub(super) fn svg(curves: &[Curve]) -> String {
     let width = CORNER.0 + 3. * PANEL.0 + 2. * GAP.0 + 20.;
     let height = CORNER.1 + 2. * PANEL.1 + GAP.1 + 48.;
@@ -74,14 +83,16 @@ pub(super) fn svg(curves: &[Curve]) -> String {
     let mut x = CORNER.0;
     for (work, colour) in COLOURS.iter().enumerate() {
         line(&mut out, (x, 20.), (x + 28., 20.), &format!("stroke=\"{colour}\" stroke-width=\"2\""));
-        let _ = writeln!(out, "<circle cx=\"{}\" cy=\"20\" r=\"3.5\" fill=\"{colour}\"/>", x + 14.);
+        dot(&mut out, (x + 14., 20.), colour, false);
         text(&mut out, (x + 36., 24.), "start", &legend(work));
         x += 200.;
     }
+    dot(&mut out, (CORNER.0 + 14., 40.), "#555", true);
+    text(&mut out, (CORNER.0 + 36., 44.), "start", "while other programs ran");
     line(&mut out, (x, 20.), (x + 28., 20.), GUIDE);
     text(&mut out, (x + 36., 24.), "start", "in proportion to x (side: to pixels)");
     for (measure, name) in ["time of a batch", "largest resident memory"].into_iter().enumerate() {
-        let values = || curves.iter().flat_map(|c| &c.points).map(|(_, y)| y[measure]);
+        let values = || curves.iter().flat_map(|c| &c.points).map(|d| d.of[measure]);
         let top = CORNER.1 + measure as f64 * (PANEL.1 + GAP.1);
         text(&mut out, (CORNER.0, top - 10.), "start", name);
         let ticks = ticks(values().fold(f64::INFINITY, f64::min), values().fold(0., f64::max));
@@ -130,24 +141,31 @@ fn panel(
     );
     for curve in curves.iter().filter(|c| c.axis == axis) {
         let colour = COLOURS[curve.colour];
-        let dots: Vec<(f64, f64)> =
-            curve.points.iter().map(|(v, of)| (x.at(*v), y.at(of[measure]))).collect();
+        let place = |d: &Dot| (x.at(d.x), y.at(d.of[measure]));
         guide(out, curve, measure, &x, y);
-        let path: Vec<String> = dots.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        let path: Vec<String> =
+            curve.points.iter().map(place).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         let _ = writeln!(
             out,
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
             path.join(" ")
         );
-        for (x, y) in dots {
-            let _ = writeln!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>");
-        }
+        curve.points.iter().for_each(|d| dot(out, place(d), colour, d.hollow[measure]));
     }
+}
+
+fn dot(out: &mut String, (x, y): (f64, f64), colour: &str, hollow: bool) {
+    let fill = if hollow {
+        format!("fill=\"white\" stroke=\"{colour}\" stroke-width=\"1.5\"")
+    } else {
+        format!("fill=\"{colour}\"")
+    };
+    let _ = writeln!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" {fill}/>");
 }
 
 /// From a curve's last point down, as if everything were in proportion; as far as the panel goes.
 fn guide(out: &mut String, curve: &Curve, measure: usize, x: &Scale, y: &Scale) {
-    let Some((last, of)) = curve.points.last() else { return };
+    let Some(Dot { x: last, of, .. }) = curve.points.last() else { return };
     let power = curve.axis.power();
     let least = x.low.max(last * (y.low / of[measure]).powf(1. / power));
     let height = of[measure] * (least / last).powf(power);
@@ -181,7 +199,8 @@ mod tests {
 
     #[test]
     fn every_dot_lies_in_its_panel() {
-        let points = |n: &[f64]| n.iter().map(|&x| (x, [0.1 * x, 0.2 + x])).collect();
+        let points =
+            |n: &[f64]| n.iter().map(|&x| Dot { x, of: [0.1 * x, 0.2 + x], hollow: [false; 2] }).collect();
         let curves = [
             Curve { colour: 0, axis: Axis::Batch, points: points(&[1., 32.]) },
             Curve { colour: 2, axis: Axis::Words, points: points(&[40.]) },
@@ -191,7 +210,8 @@ mod tests {
             let (_, rest) = line.split_once(&format!("{name}=\"")).expect(name);
             rest.split('"').next().and_then(|n| n.parse().ok()).expect(name)
         };
-        let dots: Vec<&str> = svg.lines().filter(|l| l.starts_with("<circle")).skip(COLOURS.len()).collect();
+        let dots: Vec<&str> =
+            svg.lines().filter(|l| l.starts_with("<circle")).skip(COLOURS.len() + 1).collect();
         assert_eq!(dots.len(), 6);
         for dot in dots {
             let (x, y) = (number(dot, "cx"), number(dot, "cy"));
