@@ -6,7 +6,7 @@
 //! | doubled, 3x3 | minimal filtering | a quarter of the multiplications, exactly |
 //! | 3x3 stride 1, 64 pixels or more | minimal filtering, F(4x4, 3x3) | a quarter of the multiplications |
 //! | the same with fewer than 8 channels on one side, for the weight's gradient up to 32 | direct | transforms would cost more than they save |
-//! | 4x4 stride 2, 16 pixels or more | direct, by phases | no patches to write and read |
+//! | 4x4 stride 2, 64 pixels or more, up to 2,048 kernels | direct, by phases | no patches to write and read |
 //! | all others | patches and matrix products | any stride and kernel; small maps share a product |
 use super::Padding;
 use super::direct;
@@ -29,10 +29,10 @@ enum Method {
 const CHANNELS: usize = 8;
 /// Channels on one side up to which a weight's gradient does better without.
 const FEW: usize = 32;
-/// Output pixels from which they do.
+/// Output pixels from which they do, and strided convolutions go without patches.
 const PIXELS: usize = 64;
-/// Output pixels from which strided convolutions go without patches.
-const STRIDED: usize = 16;
+/// Kernels of a strided convolution up to which it goes without patches: more of them do better by matrix products.
+const STRIDED: usize = 2048;
 
 fn method(g: &Geometry) -> Method {
     let p = g.padding;
@@ -49,7 +49,7 @@ fn method(g: &Geometry) -> Method {
                 Method::Direct
             }
         }
-        (4, 4, 2) if g.oh * g.ow >= STRIDED => Method::Direct,
+        (4, 4, 2) if g.oh * g.ow >= PIXELS && g.c * g.o <= STRIDED => Method::Direct,
         _ => Method::Patches,
     }
 }
