@@ -1,7 +1,7 @@
 """The PyTorch side of `cargo xtask bench --peer`: python benches/peer ROW THREADS DIR.
 
 DIR holds settings.json and inputs.safetensors, which the Rust side writes; what is to be compared goes to
-peer.safetensors. Then `ready BYTES` on standard output, and for each line `run` of standard input one iteration and its
+peer.safetensors. Then `ready BYTES` on standard output, and for each line `run N` of standard input N iterations and their
 seconds; at `quit`, the largest resident memory since `ready`.
 """
 import json
@@ -30,16 +30,17 @@ def main() -> None:
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     print("ready", resident("VmRSS"), flush=True)
     for line in sys.stdin:
-        match line.strip():
-            case "run":
+        match line.split():
+            case ["run", times]:
                 start = time.perf_counter()
-                row.run()
+                for _ in range(int(times)):
+                    row.run()
                 print(time.perf_counter() - start, flush=True)
-            case "quit":
+            case ["quit"]:
                 print(resident("VmHWM"), flush=True)
                 return
             case other:
-                sys.exit(f"expected run or quit, got {other!r}")
+                sys.exit(f"expected run N or quit, got {other!r}")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ impl Setting {
         draw()?; // warms the disk's cache
         let (mut ours, runs) = (Vec::new(), self.runs.unwrap_or(RUNS));
         for i in 0..runs {
-            let (whole, picture) = (draw()?, inference.run()?);
+            let (whole, picture) = (draw()?, inference.run(1)?);
             eprintln!(
                 "{SAMPLE_START}: {} of {runs}: {whole:.3} s, {picture:.3} s of it for the picture",
                 i + 1

@@ -1,8 +1,8 @@
 //! Our side of `cargo xtask bench --peer`, and the judge of whether both sides compute the same.
 //!
 //! `drgan-peer ROW THREADS DIR` writes settings.json, inputs.safetensors and its own outputs, ours.safetensors, into DIR;
-//! says `ready BYTES`; then for each line `run` of standard input does one iteration and says its seconds; at `quit`, the
-//! largest resident memory since `ready`. benches/peer does the same in PyTorch.
+//! says `ready BYTES`; then for each line `run N` of standard input does N iterations and says their seconds; at `quit`,
+//! the largest resident memory since `ready`. benches/peer does the same in PyTorch.
 //!
 //! `drgan-peer compare ROW DIR` holds ours.safetensors against peer.safetensors; `drgan-peer sample-run DIR` writes a run
 //! folder for `drgan sample`.
@@ -71,17 +71,18 @@ fn serve(name: &str, threads: &str, dir: &Path) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "ready {}", resident("VmRSS")?)?;
     for line in std::io::stdin().lock().lines() {
-        match line?.as_str() {
-            "run" => {
+        match line?.split(' ').collect::<Vec<_>>().as_slice() {
+            ["run", times] => {
+                let times: usize = times.parse().with_context(|| format!("run {times}"))?;
                 let start = Instant::now();
-                row.run()?;
+                (0..times).try_for_each(|_| row.run())?;
                 writeln!(out, "{}", start.elapsed().as_secs_f64())?;
             }
-            "quit" => {
+            ["quit"] => {
                 writeln!(out, "{}", resident("VmHWM")?)?;
                 break;
             }
-            other => bail!("expected run or quit, got `{other}`"),
+            other => bail!("expected run N or quit, got {other:?}"),
         }
     }
     Ok(())
