@@ -21,7 +21,8 @@ pub fn depthwise_conv2d(
     spec: Conv2dSpec,
 ) -> Result<Tensor> {
     let constant = !weight.track_op() && !bias.track_op();
-    if ![x, weight, bias].into_iter().all(is_fast) || !constant || !is_found_by_result(act) {
+    let fast = [x, weight, bias].into_iter().all(is_fast) && x.elem_count() > 0;
+    if !fast || !constant || !is_found_by_result(act) {
         return reference(x, weight, bias, act, spec);
     }
     let ((b, c, h, w), (.., kh, kw)) = (x.dims4()?, weight.dims4()?);
