@@ -78,7 +78,7 @@ pub struct TrainConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
-            steps: 1400,
+            steps: 2400,
             final_lr: 1.0,
             average: 0.999,
             checkpoint_every: 500,
