@@ -1,7 +1,8 @@
 //! Building and becoming other programs.
 //!
-//! Training, tests, benches share one build of candle only if cargo sees the same features each time: always
-//! `--workspace --release`, and always with a target that brings in the development dependencies.
+//! Training, tests and benchmarks share one build of candle only if cargo chooses the same features for shared dependencies
+//! each time. It chooses them for the packages that are selected, and counts development dependencies only if a test, an
+//! example or a benchmark is asked for: therefore always `--workspace --release`, and always with such a target.
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -27,21 +28,32 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
-/// Builds the workspace's binaries and says where `name` lies.
+/// An example of drgan-losses, asked for with every binary: it needs nothing that the program does not need too, and with an
+/// example cargo counts development dependencies, as it does for tests. Without it candle would be built once for the
+/// program and once more for the tests.
+const EXAMPLE: &str = "align";
+
+/// Builds the binary `name`, and of the workspace only what it needs; returns its path. cargo shows its progress.
 pub(crate) fn build(name: &str) -> Result<PathBuf> {
-    // The named test is ours, small, and here for one reason: without a test, cargo leaves development dependencies
-    // out of its choice of features, and builds candle for `drgan` and once more for the tests.
-    let targets = ["--bins", "--test", "command_line"];
+    if !target().join("release").join(name).exists() {
+        eprintln!(
+            "building {name} and what it needs: about 5 minutes the first time on two cores, seconds after a change"
+        );
+    }
     let mut build = cargo();
-    build
-        .args(["build", "--workspace", "--release", "--message-format=json-render-diagnostics"])
-        .args(targets);
+    build.args(["build", "--workspace", "--release", "--bin", name, "--example", EXAMPLE]);
+    build.arg("--message-format=json-render-diagnostics");
     let built = build.stderr(Stdio::inherit()).output().context("could not start cargo")?;
     if !built.status.success() {
         bail!("the build failed: see the compiler's messages above")
     }
     let messages = String::from_utf8_lossy(&built.stdout);
     executable(&messages, name).with_context(|| format!("the build made no binary named `{name}`"))
+}
+
+/// Where cargo puts what it builds.
+fn target() -> PathBuf {
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target")))
 }
 
 /// The path of the binary `name` in cargo's JSON messages.
@@ -95,5 +107,11 @@ mod tests {
         );
         assert_eq!(executable(messages, "drgan"), Some(PathBuf::from("/t/drgan")));
         assert_eq!(executable(messages, "other"), None);
+    }
+
+    #[test]
+    fn the_example_that_is_built_along_is_there() {
+        let path = root().join("crates/drgan-losses/examples").join(EXAMPLE).with_extension("rs");
+        assert!(path.is_file(), "{} is gone: name another small example", path.display());
     }
 }

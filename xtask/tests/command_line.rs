@@ -1,4 +1,4 @@
-//! The command line as a user meets it. Small on purpose: `cargo xtask train` builds this file too (see src/run.rs).
+//! The command line as a user meets it.
 use std::process::Command;
 
 #[test]

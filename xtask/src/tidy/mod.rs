@@ -1,4 +1,5 @@
 //! `cargo xtask tidy`: the invariants of docs/architecture.md that a program can check.
+mod circles;
 mod docs;
 mod manifests;
 mod source;
@@ -106,6 +107,7 @@ fn check(root: &Path) -> Result<Vec<Violation>> {
     let mut found = manifests::check(&tree);
     found.extend(sources::check(&tree));
     found.extend(docs::check(&tree));
+    found.extend(circles::check(&tree));
     found.sort();
     Ok(found)
 }
