@@ -243,3 +243,58 @@ impl<'a> Evaluator<'a> {
 fn distinct(n: usize) -> Vec<usize> {
     (0..n).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+    use std::path::Path;
+
+    /// The 27 real pictures of the attribute scores and every fortieth other one of the embedded set, as a folder.
+    fn small_set(folder: &Path) -> Result<Dataset, TrainError> {
+        let all = Dataset::embedded()?;
+        let mut chosen: Vec<usize> =
+            obedience::captions().filter_map(|(.., caption)| all.find_caption(&caption)).collect();
+        assert_eq!(chosen.len(), 27);
+        chosen.extend((0..all.records().len()).step_by(40));
+        for index in chosen {
+            let (record, picture) = (&all.records()[index], all.load_image(index, 64)?);
+            let image = image::RgbImage::from_raw(64, 64, picture.rgb).expect("64 by 64 pixels");
+            let file = folder.join(&record.key);
+            image.save(file.with_extension("png")).expect("a picture can be written");
+            std::fs::write(file.with_extension("txt"), record.captions.join("\n")).expect("captions too");
+        }
+        Ok(Dataset::open(folder)?)
+    }
+
+    fn numbers(f: &Figures) -> Vec<f64> {
+        let shares = [f.hue, f.lab, f.shape, f.noise_diversity].into_iter().flatten();
+        shares.chain([f.pair_distance, f.kid, f.r_precision]).collect()
+    }
+
+    #[test]
+    fn an_evaluation_is_finite_repeatable_and_right_about_real_pictures() -> Result<(), TrainError> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = small_set(folder.path())?;
+        let set = ["evaluate.samples=12", "evaluate.seeds=1"].map(str::to_owned);
+        let cfg = RunConfig::resolve("tiny", &Overrides { file: None, set: &set })?;
+        let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&data)?)?;
+        let generator = OwnedGenerator::untrained(&RunConfig { seed: 1, ..cfg.clone() })?;
+        let measure = || Evaluator::new(&cfg, &encoders, &data)?.evaluate(&generator, 7, Some(2.5));
+        let first = measure()?;
+        let real = first.real.as_ref().expect("pictures are held out");
+        assert_eq!((real.hue, real.lab, real.shape), (Some(1.), Some(1.), Some(1.)));
+        for (source, figures, measures) in
+            [("trained", &first.trained, 7), ("untrained", &first.untrained, 7), ("real", real, 6)]
+        {
+            let numbers = numbers(figures);
+            assert_eq!(numbers.len(), measures, "{source}: {figures:?}");
+            assert!(numbers.iter().all(|v| v.is_finite()), "{source}: {figures:?}");
+        }
+        assert_ne!(first.trained, first.untrained, "generators of two seeds");
+        let written = serde_json::to_string(&first).expect("JSON");
+        assert_eq!(serde_json::from_str::<Evaluation>(&written).expect("JSON"), first);
+        assert_eq!(measure()?, first, "the second evaluation gave other figures");
+        Ok(())
+    }
+}

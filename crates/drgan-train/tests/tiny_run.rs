@@ -68,6 +68,28 @@ fn samples_come_from_a_run_and_unknown_words_are_named() {
 }
 
 #[test]
+fn a_run_is_evaluated_twice_the_same_and_the_table_shows_what_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    success(&mut train_tiny(&run, &["--steps", "1"]));
+    let evaluate = || {
+        let (stdout, _) = success(drgan().args(["evaluate", "--run"]).arg(&run));
+        (stdout, bytes(&run.join("evaluation.json")))
+    };
+    let (table, written) = evaluate();
+    let found: serde_json::Value = serde_json::from_slice(&written).unwrap();
+    for source in ["trained", "untrained", "real"] {
+        for measure in ["kid", "pair_distance", "r_precision"] {
+            let value = found[source][measure].as_f64().unwrap();
+            assert!(value.is_finite(), "{source} {measure}: {value}");
+            let shown = if value >= 10. { format!("{value:.0}") } else { format!("{value:.3}") };
+            assert!(table.contains(&shown), "{source} {measure} {shown} is missing in:\n{table}");
+        }
+    }
+    assert!(evaluate() == (table, written), "the second evaluation gave something else");
+}
+
+#[test]
 fn a_run_is_never_overwritten_and_a_changed_configuration_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
