@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// Where the embedded data set lies.
-const EMOJI: &str = "crates/drgan-train/assets/fluent-emoji.tar";
+const EMOJI: &str = "crates/drgan-data/assets/fluent-emoji.tar";
 
 /// Data sets.
 #[derive(Args)]

@@ -3,7 +3,7 @@
 //! `cargo run --release --example embedded [FILE.png]`
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
 use candle_core::Device;
-use drgan_train::data::{Dataset, Split};
+use drgan_data::{Dataset, Split};
 use drgan_train::grid::{self, Cell, Row};
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
 //! Which words a record is described with.
-use crate::data::Record;
+use drgan_data::Record;
 use rand::Rng;
 
 /// All the words of a record's captions, in order, each once: label first, then what tags and phrases add.

@@ -9,7 +9,6 @@ use crate::cli::{
     DataCommand, EvaluateArgs, ImportArgs, InspectArgs, PretrainArgs, RunArgs, SampleArgs, Threads, TrainArgs,
 };
 use crate::config::{GivenEncoders, Overrides, RunConfig, SplitRule};
-use crate::data::{Dataset, Loader, Split};
 use crate::encoders::Encoders;
 use crate::estimate::estimate;
 use crate::evaluate::Evaluator;
@@ -23,6 +22,7 @@ use crate::train::{Outcome, Session};
 use crate::{foreign, import as importer, report, sample_grid};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
+use drgan_data::{Dataset, Loader, Split};
 use drgan_tensor::weights;
 use drgan_text::TextEncoderConfig;
 use std::path::Path;
@@ -283,12 +283,12 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
 pub fn data(command: &DataCommand) -> Result<()> {
     match command {
         DataCommand::Emoji(args) => {
-            let report = crate::data::emoji::pack(&args.fluent, &args.emojibase, &args.out)?;
+            let report = drgan_data::emoji::pack(&args.fluent, &args.emojibase, &args.out)?;
             println!("{report}");
         }
         DataCommand::Verify(args) => {
             let bar = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            let found = crate::data::verify(&args.path, |done, all| {
+            let found = drgan_data::verify(&args.path, |done, all| {
                 if bar && (done % 64 == 0 || done == all) {
                     eprint!("\rreading pictures: {done} of {all}{}", if done == all { "\n" } else { "" });
                 }

@@ -1,7 +1,7 @@
 //! Everything that decides a run, as plain data: default <- preset <- file <- `--set` <- flags.
 use crate::adam::AdamConfig;
-use crate::data::LoaderConfig;
 use crate::error::TrainError;
+use drgan_data::LoaderConfig;
 use drgan_dnm::DiscriminatorConfig;
 use drgan_losses::damsm::Gammas;
 use drgan_sdm::GeneratorConfig;

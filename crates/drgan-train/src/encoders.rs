@@ -1,12 +1,12 @@
 //! The DAMSM's two encoders as one unit: what turns captions and pictures into features everywhere else.
 use crate::checkpoint::Checkpoint;
 use crate::config::{GivenEncoders, RunConfig};
-use crate::data::Dataset;
 use crate::error::TrainError;
 use crate::run_dir::RunDir;
 use crate::state;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
+use drgan_data::Dataset;
 use drgan_tensor::weights::{self, Tensors};
 use drgan_tensor::{
     Ctx, FromConfig, ImageEncoder, ImageFeatures, Kind, Mode, ParamStore, TextEncoder, TextFeatures,

@@ -1,5 +1,5 @@
 //! What can go wrong in a run, in words for its user.
-use crate::data::DataError;
+use drgan_data::DataError;
 use std::path::{Path, PathBuf};
 
 /// Errors of the training crate; every message says what to do.

@@ -2,7 +2,6 @@
 //! the real pictures' figures.
 use crate::captions;
 use crate::config::RunConfig;
-use crate::data::{Dataset, Split};
 use crate::encoders::Encoders;
 use crate::error::TrainError;
 use crate::networks::OwnedGenerator;
@@ -10,6 +9,7 @@ use crate::pretrain::load_images;
 use crate::sampler::Sampler;
 use crate::train::CANDIDATES;
 use candle_core::{Device, Tensor};
+use drgan_data::{Dataset, Split};
 use drgan_metrics::obedience::{self, Obedience, ObedienceScores};
 use drgan_metrics::{kernel_distance, pair_distance, r_precision};
 use drgan_tensor::ops::Precision;

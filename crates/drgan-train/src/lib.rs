@@ -5,7 +5,6 @@ pub mod checkpoint;
 pub mod cli;
 pub mod commands;
 pub mod config;
-pub mod data;
 pub mod ema;
 pub mod encoders;
 pub mod error;

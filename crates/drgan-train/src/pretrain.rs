@@ -5,11 +5,11 @@
 use crate::adam::Adam;
 use crate::captions;
 use crate::config::RunConfig;
-use crate::data::{Cut, Dataset, LoaderConfig, Split};
 use crate::encoders::Encoders;
 use crate::error::TrainError;
 use crate::step::{refuse_non_finite, scalar};
 use candle_core::{Device, Tensor};
+use drgan_data::{Crop, Dataset, LoaderConfig, Split};
 use drgan_losses::damsm;
 use drgan_metrics::RPrecision;
 use drgan_tensor::{Ctx, Mode, TextEncoder, fnv1a};
@@ -160,12 +160,12 @@ pub(crate) fn cuts(loader: &LoaderConfig) -> bool {
 
 impl Pretrainer {
     /// How a picture is seen this time: as the GAN's loader would cut it, without its small shifts.
-    fn cut(&self, rng: &mut impl Rng) -> Cut {
+    fn cut(&self, rng: &mut impl Rng) -> Crop {
         let l = &self.loader;
         if cuts(l) {
-            return Cut::draw(rng, l.loaded_side(), l.finest(), 0, l.flip);
+            return Crop::draw(rng, l.loaded_side(), l.finest(), 0, l.flip);
         }
-        Cut { left: 0, top: 0, flip: l.flip && rng.random_bool(0.5) }
+        Crop { left: 0, top: 0, flip: l.flip && rng.random_bool(0.5) }
     }
 
     /// Features of rows, each cut in its way, and the places in `rows` whose pictures decode, if any does; adds the names of
@@ -174,11 +174,12 @@ impl Pretrainer {
         &self,
         encoders: &Encoders,
         data: &Dataset,
-        rows: &[(usize, Cut)],
+        rows: &[(usize, Crop)],
         skipped: &mut BTreeSet<String>,
     ) -> Result<Option<(BackboneFeatures, Vec<usize>)>, TrainError> {
         if let Some(kept) = &self.features {
-            let at = |(row, cut): &(usize, Cut)| (row + if cut.flip { self.records.len() } else { 0 }) as u32;
+            let at =
+                |(row, cut): &(usize, Crop)| (row + if cut.flip { self.records.len() } else { 0 }) as u32;
             let index = Tensor::new(rows.iter().map(at).collect::<Vec<_>>(), &Device::Cpu)?;
             let pick = |t: &Tensor| t.index_select(&index, 0);
             let features = BackboneFeatures { map: pick(&kept.map)?, pooled: pick(&kept.pooled)? };
@@ -187,7 +188,7 @@ impl Pretrainer {
         let wanted: Vec<usize> = rows.iter().map(|(row, _)| self.records[*row]).collect();
         let loaded = data.load_part(&wanted, self.loader.loaded_side())?;
         let (mut pictures, mut there) = (Vec::new(), Vec::new());
-        let mut decoded = loaded.indices.iter().zip(&loaded.pictures).peekable();
+        let mut decoded = loaded.indices.iter().zip(&loaded.images).peekable();
         for (place, (record, (_, cut))) in wanted.iter().zip(rows).enumerate() {
             if let Some((_, picture)) = decoded.next_if(|(index, _)| *index == record) {
                 pictures.push(cut.tensor(picture, self.loader.finest())?);
@@ -278,11 +279,11 @@ pub(crate) fn load_images(
     let loaded = data.load_part(records, loader.loaded_side())?;
     kept.extend(&loaded.indices);
     skipped.extend_from_slice(&loaded.skipped);
-    if loaded.pictures.is_empty() {
+    if loaded.images.is_empty() {
         return Ok(None);
     }
-    let cut = Cut::central(loader.loaded_side(), loader.finest());
+    let cut = Crop::central(loader.loaded_side(), loader.finest());
     let pictures: Vec<_> =
-        loaded.pictures.iter().map(|p| cut.tensor(p, loader.finest())).collect::<candle_core::Result<_>>()?;
+        loaded.images.iter().map(|p| cut.tensor(p, loader.finest())).collect::<candle_core::Result<_>>()?;
     Ok(Some(Tensor::stack(&pictures, 0)?))
 }

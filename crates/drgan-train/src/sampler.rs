@@ -173,7 +173,7 @@ impl TrainedRun {
 mod tests {
     use super::*;
     use crate::config::Overrides;
-    use crate::data::Dataset;
+    use drgan_data::Dataset;
     use drgan_tensor::testing::{Tol, assert_close};
 
     #[test]

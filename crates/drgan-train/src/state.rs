@@ -144,7 +144,7 @@ pub fn restore_gan(
 mod tests {
     use super::*;
     use crate::config::Overrides;
-    use crate::data::{Dataset, Split};
+    use drgan_data::{Dataset, Split};
 
     #[test]
     fn two_damsm_epochs_are_one_a_checkpoint_and_another() -> Result<(), TrainError> {

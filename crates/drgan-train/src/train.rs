@@ -2,7 +2,6 @@
 use crate::checkpoint;
 use crate::checkpoint::Checkpoint;
 use crate::config::RunConfig;
-use crate::data::{Batch, Dataset, Loader, Split};
 use crate::encoders::Encoders;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, Evaluator};
@@ -16,6 +15,7 @@ use crate::sample_grid::{self, Options};
 use crate::sampler::Sampler;
 use crate::state::{self, Phase};
 use crate::step::{self, Judge, StepBatch};
+use drgan_data::{Batch, Dataset, Loader, Split};
 use drgan_tensor::fnv1a;
 use drgan_tensor::ops::Precision;
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 //! What a data set is, what is missing or broken in it, and what to do next.
-use super::{DataError, Dataset, Split, published};
+use crate::formats::published;
+use crate::{DataError, Dataset, Split};
 use drgan_text::Vocabulary;
 use rayon::prelude::*;
 use std::fmt;
@@ -52,7 +53,7 @@ pub fn verify(path: &Path, progress: impl Fn(usize, usize) + Sync) -> Result<Ver
     }
     let (mut preset, mut published) = ("emoji-64", false);
     if path.is_dir() {
-        match super::published::index(path) {
+        match published::index(path) {
             Ok(Some(set)) => {
                 (preset, published) = (set.preset, true);
                 published_facts(&set, &mut found);

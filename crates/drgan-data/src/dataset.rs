@@ -1,4 +1,5 @@
-use super::{DataError, Picture, archive, folder, picture, published};
+use crate::formats::{folder, published, webdataset};
+use crate::{DataError, Image};
 use candle_core::{Device, Tensor};
 use drgan_tensor::fnv1a;
 use drgan_text::Vocabulary;
@@ -8,26 +9,29 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 /// The embedded set, made by `cargo xtask data emoji`; see assets/README.md.
-static EMBEDDED: &[u8] = include_bytes!("../../assets/fluent-emoji.tar");
+#[cfg(feature = "embedded")]
+static EMBEDDED: Option<&[u8]> = Some(include_bytes!("../assets/fluent-emoji.tar"));
+#[cfg(not(feature = "embedded"))]
+static EMBEDDED: Option<&[u8]> = None;
 
 /// Where a picture's bytes are.
 #[derive(Clone, Debug)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Tar { offset: u64, size: u64 },
     File(PathBuf),
 }
 
 /// A record as a reader finds it.
-pub(super) struct Found {
-    pub(super) key: String,
-    pub(super) name: String,
-    pub(super) place: Place,
-    pub(super) captions: Vec<String>,
-    pub(super) description: folder::Description,
+pub(crate) struct Found {
+    pub(crate) key: String,
+    pub(crate) name: String,
+    pub(crate) place: Place,
+    pub(crate) captions: Vec<String>,
+    pub(crate) description: folder::Description,
     /// The part the set itself puts it in.
-    pub(super) part: Option<Split>,
+    pub(crate) part: Option<Split>,
     /// The box that matters, x, y, width, height in pixels.
-    pub(super) bird: Option<[f64; 4]>,
+    pub(crate) bird: Option<[f64; 4]>,
 }
 
 /// A picture's captions and what else is known of it without decoding.
@@ -100,7 +104,7 @@ enum Source {
     Folder,
 }
 
-/// An index of pictures with captions, sorted by key. Pictures are read and decoded when asked for.
+/// An index of pictures with captions, sorted by key. Images are read and decoded when asked for.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     path: String,
@@ -112,27 +116,27 @@ pub struct Dataset {
     notes: Vec<String>,
 }
 
-/// Pictures of [`Dataset::load_all`], those that decode.
+/// Images of [`Dataset::load_all`], those that decode.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// Index of each picture's record, ascending in the order asked for.
     pub indices: Vec<usize>,
     /// As many, all of one side.
-    pub pictures: Vec<Picture>,
+    pub images: Vec<Image>,
     /// Names of those that did not decode.
     pub skipped: Vec<String>,
 }
 
 impl Loaded {
-    /// Pictures `range` as `(n, 3, side, side)` in `[-1, 1]`.
+    /// Images `range` as `(n, 3, side, side)` in `[-1, 1]`.
     ///
     /// # Errors
     /// A range out of bounds, and whatever candle reports.
     pub fn tensor(&self, range: std::ops::Range<usize>, device: &Device) -> Result<Tensor, DataError> {
-        let all = self.pictures.get(range.clone()).ok_or_else(|| {
+        let all = self.images.get(range.clone()).ok_or_else(|| {
             candle_core::Error::Msg(format!(
                 "Loaded::tensor: range {range:?} of {} pictures",
-                self.pictures.len()
+                self.images.len()
             ))
         })?;
         let tensors = all.iter().map(|p| p.to_tensor(device)).collect::<Result<Vec<_>, _>>()?;
@@ -161,17 +165,18 @@ impl Dataset {
             return Err(DataError::NotATar { path: shown, reason: "a pipe or device".to_owned() });
         }
         let file = std::fs::File::open(path).map_err(DataError::io(path))?;
-        let found = archive::index(std::io::BufReader::new(file), meta.len(), &shown)?;
+        let found = webdataset::index(std::io::BufReader::new(file), meta.len(), &shown)?;
         Self::from_found(shown, Source::Tar(path.to_owned()), found)
     }
 
     /// The data set inside the program: Fluent emoji, see docs/data.md.
     ///
     /// # Errors
-    /// As [`Dataset::open`]; none unless the program was built from a damaged tar.
+    /// [`DataError::NotEmbedded`] without the feature `embedded`.
     pub fn embedded() -> Result<Self, DataError> {
+        let bytes = EMBEDDED.ok_or(DataError::NotEmbedded)?;
         let shown = "embedded data set".to_owned();
-        let found = archive::index(Cursor::new(EMBEDDED), EMBEDDED.len() as u64, &shown)?;
+        let found = webdataset::index(Cursor::new(bytes), bytes.len() as u64, &shown)?;
         Self::from_found(shown, Source::Embedded, found)
     }
 
@@ -189,7 +194,7 @@ impl Dataset {
         Ok(data)
     }
 
-    /// Pictures that a published set lists and the folder lacks are left out, and counted in the notes.
+    /// Images that a published set lists and the folder lacks are left out, and counted in the notes.
     fn from_published(path: &Path, set: published::Published) -> Result<Self, DataError> {
         let mut notes = vec![format!("{}: {} records, {} captions", set.layout, set.listed, set.captions)];
         for (what, keys) in [("picture", &set.without_picture), ("caption", &set.without_captions)] {
@@ -256,7 +261,7 @@ impl Dataset {
     }
 
     /// The name of a record's picture, for messages.
-    pub(super) fn name(&self, index: usize) -> &str {
+    pub(crate) fn name(&self, index: usize) -> &str {
         &self.places[index].name
     }
 
@@ -264,7 +269,7 @@ impl Dataset {
     ///
     /// # Errors
     /// No such record, `side` 0, a file that cannot be read, a picture that does not decode.
-    pub fn load_image(&self, index: usize, side: usize) -> Result<Picture, DataError> {
+    pub fn load_image(&self, index: usize, side: usize) -> Result<Image, DataError> {
         let bad = |entry: &str, reason: String| DataError::Image {
             path: self.path.clone(),
             entry: entry.to_owned(),
@@ -283,17 +288,17 @@ impl Dataset {
             (_, Place::File(path)) => std::fs::read(path).map_err(DataError::io(path))?,
             (Source::Tar(path), Place::Tar { offset, size }) => {
                 let file = std::fs::File::open(path).map_err(DataError::io(path))?;
-                archive::read(file, *offset, *size).map_err(DataError::io(path))?
+                webdataset::read(file, *offset, *size).map_err(DataError::io(path))?
             }
             (_, Place::Tar { offset, size }) => {
-                let reader = Cursor::new(EMBEDDED);
-                archive::read(reader, *offset, *size).map_err(DataError::io(Path::new(&self.path)))?
+                let reader = Cursor::new(EMBEDDED.unwrap_or_default());
+                webdataset::read(reader, *offset, *size).map_err(DataError::io(Path::new(&self.path)))?
             }
         };
-        picture::load(&bytes, side, *bird).map_err(|reason| bad(name, reason))
+        crate::image::load(&bytes, side, *bird).map_err(|reason| bad(name, reason))
     }
 
-    /// Pictures of `indices` at `side` without augmentation, decoded in parallel, in the order given. Those that do
+    /// Images of `indices` at `side` without augmentation, decoded in parallel, in the order given. Those that do
     /// not decode are left out and named.
     ///
     /// # Errors
@@ -310,12 +315,12 @@ impl Dataset {
     /// As [`Dataset::load_image`] but for pictures that do not decode.
     pub fn load_part(&self, indices: &[usize], side: usize) -> Result<Loaded, DataError> {
         let all: Vec<_> = indices.par_iter().map(|i| self.load_image(*i, side)).collect();
-        let mut loaded = Loaded { indices: Vec::new(), pictures: Vec::new(), skipped: Vec::new() };
+        let mut loaded = Loaded { indices: Vec::new(), images: Vec::new(), skipped: Vec::new() };
         for (index, result) in indices.iter().zip(all) {
             match result {
                 Ok(picture) => {
                     loaded.indices.push(*index);
-                    loaded.pictures.push(picture);
+                    loaded.images.push(picture);
                 }
                 Err(DataError::Image { entry, .. }) => loaded.skipped.push(entry),
                 Err(e) => return Err(e),

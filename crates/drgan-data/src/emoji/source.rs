@@ -1,5 +1,5 @@
 //! Files of an npm package, packed or extracted.
-use crate::data::DataError;
+use crate::DataError;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;

@@ -1,17 +1,17 @@
 //! The default data set: Microsoft's Fluent emoji with captions made of emojibase's labels and tags. See docs/data.md.
 mod captions;
-mod colour;
+mod color;
 mod source;
 
-use super::{DataError, picture};
+use crate::DataError;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub use colour::COLOURS;
+pub use color::COLORS;
 
-/// The shapes that exist in each of [`COLOURS`].
+/// The shapes that exist in each of [`COLORS`].
 pub const SHAPES: [&str; 3] = ["circle", "square", "heart"];
 
 /// Most bytes the packed set may have: it travels inside the program.
@@ -82,7 +82,7 @@ struct Packed<'a> {
 
 /// The nine colours times three shapes, as `a COLOUR SHAPE`: the captions of the colour and shape measures.
 pub fn probe_captions() -> Vec<String> {
-    let all = COLOURS.iter().flat_map(|(c, _)| SHAPES.iter().map(move |s| (c, s)));
+    let all = COLORS.iter().flat_map(|(c, _)| SHAPES.iter().map(move |s| (c, s)));
     all.map(|(c, s)| format!("{} {c} {s}", if *c == "orange" { "an" } else { "a" })).collect()
 }
 
@@ -134,12 +134,12 @@ pub fn pack(fluent: &Path, emojibase: &Path, out: &Path) -> Result<PackReport, D
     let described: Vec<Packed<'_>> = chosen
         .into_par_iter()
         .map(|(key, (entry, subgroup, bytes))| {
-            let rgba = picture::decode(bytes)
+            let rgba = crate::image::decode(bytes)
                 .map_err(|e| bad(fluent, format!("{key}.webp does not decode: {e}")))?;
             let plain = captions::plain(&entry.label);
             // A hair colour is not the picture's.
-            let named = colour::named(&plain).filter(|_| !plain.ends_with("hair"));
-            let colour = named.or_else(|| colour::dominant(&rgba));
+            let named = color::named(&plain).filter(|_| !plain.ends_with("hair"));
+            let colour = named.or_else(|| color::dominant(&rgba));
             let facts = captions::Facts {
                 key: &key,
                 label: &entry.label,

@@ -1,17 +1,17 @@
 //! Folders of pictures, and what the formats share: captions and descriptions.
-use super::DataError;
-use super::archive::PICTURES;
-use super::dataset::{Found, Place};
+use super::webdataset::PICTURES;
+use crate::DataError;
+use crate::dataset::{Found, Place};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// The fields of `KEY.json` this program reads; others are left to their readers.
 #[derive(Default, Deserialize)]
-pub(super) struct Description {
-    pub(super) class_id: Option<u32>,
-    pub(super) label: Option<String>,
+pub(crate) struct Description {
+    pub(crate) class_id: Option<u32>,
+    pub(crate) label: Option<String>,
     #[serde(default)]
-    pub(super) names_colour: bool,
+    pub(crate) names_colour: bool,
 }
 
 /// A line of HF imagefolder's `metadata.jsonl`.
@@ -31,7 +31,7 @@ enum Text {
 }
 
 /// One caption a line; blank lines do not count.
-pub(super) fn captions(path: &str, entry: &str, bytes: Vec<u8>) -> Result<Vec<String>, DataError> {
+pub(crate) fn captions(path: &str, entry: &str, bytes: Vec<u8>) -> Result<Vec<String>, DataError> {
     let bad = |reason: &str| DataError::Caption {
         path: path.to_owned(),
         entry: entry.to_owned(),
@@ -41,12 +41,12 @@ pub(super) fn captions(path: &str, entry: &str, bytes: Vec<u8>) -> Result<Vec<St
     clean(text.trim_start_matches('\u{feff}').lines()).ok_or_else(|| bad("empty"))
 }
 
-pub(super) fn clean<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
+pub(crate) fn clean<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
     let all: Vec<String> = lines.map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
     (!all.is_empty()).then_some(all)
 }
 
-pub(super) fn description(path: &str, entry: &str, bytes: &[u8]) -> Result<Description, DataError> {
+pub(crate) fn description(path: &str, entry: &str, bytes: &[u8]) -> Result<Description, DataError> {
     serde_json::from_slice(bytes).map_err(|e| DataError::Metadata {
         path: path.to_owned(),
         entry: entry.to_owned(),
@@ -57,7 +57,7 @@ pub(super) fn description(path: &str, entry: &str, bytes: &[u8]) -> Result<Descr
 }
 
 /// Reads the index of a folder: `metadata.jsonl`, else a `.txt` beside each picture, in sub-folders too.
-pub(super) fn index(root: &Path) -> Result<Vec<Found>, DataError> {
+pub(crate) fn index(root: &Path) -> Result<Vec<Found>, DataError> {
     let metadata = root.join("metadata.jsonl");
     if metadata.is_file() {
         return from_metadata(root, &metadata);

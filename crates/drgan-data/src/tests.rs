@@ -1,4 +1,4 @@
-use super::*;
+use crate::{Batch, DataError, Dataset, Image, Loader, LoaderConfig, Split};
 use drgan_tensor::testing::{Tol, assert_close};
 use std::path::Path;
 use std::sync::Arc;
@@ -147,15 +147,15 @@ fn transparent_is_white_and_the_square_is_central() {
     });
     let mut bytes = std::io::Cursor::new(Vec::new());
     wide.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-    let picture = picture::load(bytes.get_ref(), 2, None).unwrap();
+    let picture = crate::image::load(bytes.get_ref(), 2, None).unwrap();
     assert_eq!(picture.rgb, [255; 12]);
     let half = image::RgbaImage::from_pixel(2, 2, image::Rgba([0, 100, 255, 128]));
-    assert_eq!(picture::on_white(&half).get_pixel(0, 0).0, [127, 177, 255]);
+    assert_eq!(crate::image::on_white(&half).get_pixel(0, 0).0, [127, 177, 255]);
 }
 
 #[test]
 fn pictures_become_planes_in_unit_range() {
-    let picture = Picture { side: 1, rgb: vec![0, 255, 51] };
+    let picture = Image { side: 1, rgb: vec![0, 255, 51] };
     let t = picture.to_tensor(&candle_core::Device::Cpu).unwrap();
     assert_eq!(t.dims(), [3, 1, 1]);
     let v = t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
@@ -169,7 +169,7 @@ fn undecodable_pictures_are_skipped_up_to_one_in_a_hundred() {
     let data = Arc::new(open_tar(&tar_of(&all)).unwrap());
     let everything: Vec<usize> = (0..100).collect();
     let loaded = data.load_all(&everything, 4).unwrap();
-    assert_eq!((loaded.pictures.len(), &loaded.skipped[..]), (99, &["k010.png".to_owned()][..]));
+    assert_eq!((loaded.images.len(), &loaded.skipped[..]), (99, &["k010.png".to_owned()][..]));
     assert_eq!(loaded.tensor(0..3, &candle_core::Device::Cpu).unwrap().dims(), [3, 3, 4, 4]);
     assert!(loaded.tensor(98..100, &candle_core::Device::Cpu).is_err());
     let config = LoaderConfig { workers: 2, colour_repeat: 1, ..config() };

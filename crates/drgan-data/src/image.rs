@@ -1,18 +1,18 @@
-//! Pictures as bytes: decoding, compositing on white, resizing.
+//! Images as bytes: decoding, compositing on white, resizing.
 use candle_core::{Device, Tensor};
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::{self as fir, pixels::U8x3};
 
 /// A square RGB picture, rows from the top, `(side, side, 3)` bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
+pub struct Image {
     /// Side length in pixels.
     pub side: usize,
     /// `side * side * 3` bytes.
     pub rgb: Vec<u8>,
 }
 
-impl Picture {
+impl Image {
     /// The picture as `(3, side, side)` f32 in `[-1, 1]`: `v / 127.5 - 1`.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ fn around(rgb: &image::RgbImage, [x, y, w, h]: [f64; 4]) -> image::RgbImage {
 
 /// Decodes, composites on white, takes what is around `bird`, if there is one, then the central square, and resizes it
 /// with an antialiasing triangle filter.
-pub(crate) fn load(bytes: &[u8], side: usize, bird: Option<[f64; 4]>) -> Result<Picture, String> {
+pub(crate) fn load(bytes: &[u8], side: usize, bird: Option<[f64; 4]>) -> Result<Image, String> {
     let mut rgb = on_white(&decode(bytes).map_err(|e| e.to_string())?);
     if let Some(bird) = bird {
         rgb = around(&rgb, bird);
@@ -72,7 +72,7 @@ pub(crate) fn load(bytes: &[u8], side: usize, bird: Option<[f64; 4]>) -> Result<
     let (w, h) = rgb.dimensions();
     let size = u32::try_from(side).map_err(|e| e.to_string())?;
     if (w, h) == (size, size) {
-        return Ok(Picture { side, rgb: rgb.into_raw() });
+        return Ok(Image { side, rgb: rgb.into_raw() });
     }
     // Typed images: the untyped call would compile every pixel type and filter into this crate, which takes minutes.
     let raw = rgb.into_raw();
@@ -83,7 +83,7 @@ pub(crate) fn load(bytes: &[u8], side: usize, bird: Option<[f64; 4]>) -> Result<
         .resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Bilinear))
         .fit_into_destination(Some((0.5, 0.5)));
     fir::Resizer::new().resize_typed(&from, &mut to, Some(&options)).map_err(|e| e.to_string())?;
-    Ok(Picture { side, rgb: resized })
+    Ok(Image { side, rgb: resized })
 }
 
 #[cfg(test)]

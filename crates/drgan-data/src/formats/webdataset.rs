@@ -1,11 +1,12 @@
 //! WebDataset tars: the index of entries, captions read, pictures left where they are.
-use super::dataset::{Found, Place};
-use super::{DataError, folder};
+use super::folder;
+use crate::DataError;
+use crate::dataset::{Found, Place};
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 
 /// Extensions that hold a picture.
-pub(super) const PICTURES: [&str; 4] = ["webp", "png", "jpg", "jpeg"];
+pub(crate) const PICTURES: [&str; 4] = ["webp", "png", "jpg", "jpeg"];
 
 /// What WebDataset keeps under one key.
 #[derive(Default)]
@@ -16,7 +17,7 @@ struct Sample {
 }
 
 /// Reads the index of a tar of `length` bytes; `path` is for messages.
-pub(super) fn index<R: Read + Seek>(reader: R, length: u64, path: &str) -> Result<Vec<Found>, DataError> {
+pub(crate) fn index<R: Read + Seek>(reader: R, length: u64, path: &str) -> Result<Vec<Found>, DataError> {
     let not_a_tar = |e: std::io::Error| DataError::NotATar { path: path.to_owned(), reason: e.to_string() };
     let mut archive = tar::Archive::new(reader);
     let mut samples: BTreeMap<String, Sample> = BTreeMap::new();
@@ -80,7 +81,7 @@ pub(super) fn index<R: Read + Seek>(reader: R, length: u64, path: &str) -> Resul
 }
 
 /// The bytes of an entry.
-pub(super) fn read<R: Read + Seek>(mut reader: R, offset: u64, size: u64) -> std::io::Result<Vec<u8>> {
+pub(crate) fn read<R: Read + Seek>(mut reader: R, offset: u64, size: u64) -> std::io::Result<Vec<u8>> {
     reader.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::new();
     reader.take(size).read_to_end(&mut bytes)?;

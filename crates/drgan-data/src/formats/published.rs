@@ -1,6 +1,7 @@
 //! The sets of the paper as they are published: CUB-200-2011 and MS COCO, in AttnGAN's layout or their own.
-use super::dataset::{Found, Place};
-use super::{DataError, Split, folder};
+use super::folder;
+use crate::dataset::{Found, Place};
+use crate::{DataError, Split};
 use drgan_tensor::pickle::Plain;
 use drgan_text::Vocabulary;
 use serde::Deserialize;
@@ -8,31 +9,31 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// What a folder of a published set holds.
-pub(super) struct Published {
+pub(crate) struct Published {
     /// Which set, in which layout.
-    pub(super) layout: &'static str,
+    pub(crate) layout: &'static str,
     /// The preset made for it.
-    pub(super) preset: &'static str,
+    pub(crate) preset: &'static str,
     /// Records with captions and a picture, sorted by key.
-    pub(super) found: Vec<Found>,
+    pub(crate) found: Vec<Found>,
     /// Records listed, with captions or without, with a picture or without.
-    pub(super) listed: usize,
+    pub(crate) listed: usize,
     /// Captions of all that is listed.
-    pub(super) captions: usize,
+    pub(crate) captions: usize,
     /// Listed records of each given part: training, held out.
-    pub(super) parts: [usize; 2],
+    pub(crate) parts: [usize; 2],
     /// Keys of records whose picture is not there.
-    pub(super) without_picture: Vec<String>,
+    pub(crate) without_picture: Vec<String>,
     /// Keys of records whose captions are not there.
-    pub(super) without_captions: Vec<String>,
+    pub(crate) without_captions: Vec<String>,
     /// Captions without a word of ASCII letters or digits: they are left out.
-    pub(super) wordless: usize,
+    pub(crate) wordless: usize,
     /// Of `captions.pickle`, or of all captions listed.
-    pub(super) vocabulary: Vocabulary,
+    pub(crate) vocabulary: Vocabulary,
     /// Where the vocabulary is from.
-    pub(super) vocabulary_from: String,
+    pub(crate) vocabulary_from: String,
     /// What else is odd about the lists.
-    pub(super) remarks: Vec<String>,
+    pub(crate) remarks: Vec<String>,
 }
 
 /// A record as a layout lists it.
@@ -50,7 +51,7 @@ struct Entry {
 ///
 /// # Errors
 /// A list, caption or pickle of a recognised set that cannot be read; each names its file.
-pub(super) fn index(root: &Path) -> Result<Option<Published>, DataError> {
+pub(crate) fn index(root: &Path) -> Result<Option<Published>, DataError> {
     if let Some(birds) = Birds::in_folder(root)? {
         return birds.read(root).map(Some);
     }

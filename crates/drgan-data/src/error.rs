@@ -10,6 +10,11 @@ pub enum DataError {
         /// The path as given.
         path: PathBuf,
     },
+    /// The embedded set was asked for, and this build has none.
+    #[error(
+        "this build has no embedded data set: build with the feature `embedded`, or give a data set's path"
+    )]
+    NotEmbedded,
     /// Reading or writing failed.
     #[error("{}: {source}", path.display())]
     Io {
@@ -115,7 +120,7 @@ pub enum DataError {
     /// A loader setting out of range.
     #[error("config `loader.{field}`: {reason}")]
     Config {
-        /// The field of [`super::LoaderConfig`].
+        /// The field of [`crate::LoaderConfig`].
         field: &'static str,
         /// What is accepted.
         reason: String,

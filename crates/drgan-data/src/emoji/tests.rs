@@ -1,5 +1,5 @@
 use super::*;
-use crate::data::{Dataset, Split};
+use crate::{Dataset, Split};
 use std::path::PathBuf;
 
 fn webp(rgb: [u8; 3]) -> Vec<u8> {
@@ -122,7 +122,7 @@ fn the_embedded_set_is_whole() {
 fn every_embedded_picture_decodes() {
     let data = Dataset::embedded().unwrap();
     let loaded = data.load_all(&data.split(Split::All), 64).unwrap();
-    assert_eq!((loaded.pictures.len(), &loaded.skipped[..]), (1586, &[][..]));
+    assert_eq!((loaded.images.len(), &loaded.skipped[..]), (1586, &[][..]));
 }
 
 #[test]
@@ -138,8 +138,8 @@ fn anchors_are_the_circles_means() {
         let Some(i) = circles.iter().position(|c| name == format!("{c}.webp")) else { continue };
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
-        let rgba = picture::decode(&bytes).unwrap();
-        assert_eq!((COLOURS[i].0, colour::mean_foreground(&rgba)), COLOURS[i]);
+        let rgba = crate::image::decode(&bytes).unwrap();
+        assert_eq!((COLORS[i].0, color::mean_foreground(&rgba)), COLORS[i]);
         seen += 1;
     }
     assert_eq!(seen, 9);
@@ -148,21 +148,21 @@ fn anchors_are_the_circles_means() {
 #[test]
 fn colours_of_plain_pictures() {
     let of = |rgb: [u8; 3], alpha| {
-        colour::dominant(&image::RgbaImage::from_pixel(2, 2, image::Rgba([rgb[0], rgb[1], rgb[2], alpha])))
+        color::dominant(&image::RgbaImage::from_pixel(2, 2, image::Rgba([rgb[0], rgb[1], rgb[2], alpha])))
     };
-    for (name, rgb) in COLOURS {
+    for (name, rgb) in COLORS {
         assert_eq!(of(rgb, 255), Some(name));
     }
     assert_eq!(of([255, 255, 255], 255), Some("white"));
     assert_eq!(of([250, 150, 175], 255), None, "pink has no word");
     assert_eq!(of([200, 0, 0], 0), None, "nothing there");
-    let white = colour::lab([255, 255, 255]);
+    let white = color::lab([255, 255, 255]);
     assert!((white[0] - 100.).abs() < 1e-3 && white[1].abs() < 1e-2 && white[2].abs() < 1e-2, "{white:?}");
-    let red = colour::lab([255, 0, 0]);
+    let red = color::lab([255, 0, 0]);
     assert!(
         (red[0] - 53.24).abs() < 0.02 && (red[1] - 80.09).abs() < 0.02 && (red[2] - 67.20).abs() < 0.02,
         "{red:?}"
     );
-    assert_eq!(colour::named("a light blue heart"), Some("blue"));
-    assert_eq!(colour::named("bored greenhouse"), None);
+    assert_eq!(color::named("a light blue heart"), Some("blue"));
+    assert_eq!(color::named("bored greenhouse"), None);
 }

@@ -1,20 +1,23 @@
 //! From a cached picture to the pictures of every stage.
-use super::Picture;
-use super::picture::unit;
+use crate::Image;
+use crate::image::unit;
 use candle_core::{Device, Tensor};
 use rand::Rng;
 
 /// Where the finest picture is cut from the loaded one. May reach over the edge: the border is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cut {
-    pub(crate) left: isize,
-    pub(crate) top: isize,
-    pub(crate) flip: bool,
+pub struct Crop {
+    /// Left edge in pixels of the loaded image.
+    pub left: isize,
+    /// Top edge in pixels of the loaded image.
+    pub top: isize,
+    /// Whether the crop is mirrored, left to right.
+    pub flip: bool,
 }
 
-impl Cut {
+impl Crop {
     /// Uniform over crops of `finest` from `loaded`, moved by at most `shift` beyond them; flipped half of the time.
-    pub(crate) fn draw(rng: &mut impl Rng, loaded: usize, finest: usize, shift: usize, flip: bool) -> Self {
+    pub fn draw(rng: &mut impl Rng, loaded: usize, finest: usize, shift: usize, flip: bool) -> Self {
         // Every draw is made whatever the settings, so that turning one off leaves the others as they were.
         let mut draw = || {
             let moved = rng.random_range(0..=loaded - finest + 2 * shift);
@@ -25,7 +28,7 @@ impl Cut {
     }
 
     /// The middle of the loaded picture.
-    pub(crate) fn central(loaded: usize, finest: usize) -> Self {
+    pub fn central(loaded: usize, finest: usize) -> Self {
         let edge = 0isize.saturating_add_unsigned((loaded - finest) / 2);
         Self { left: edge, top: edge, flip: false }
     }
@@ -34,14 +37,14 @@ impl Cut {
     ///
     /// # Errors
     /// Whatever candle reports.
-    pub(crate) fn tensor(self, picture: &Picture, finest: usize) -> candle_core::Result<Tensor> {
+    pub fn tensor(self, picture: &Image, finest: usize) -> candle_core::Result<Tensor> {
         let mut out = vec![0.; 3 * finest * finest];
         self.apply(picture, finest, &mut out);
         Tensor::from_vec(out, (3, finest, finest), &Device::Cpu)
     }
 
     /// Writes the cut to `out`, `(3, finest, finest)` in `[-1, 1]`.
-    pub(super) fn apply(self, picture: &Picture, finest: usize, out: &mut [f32]) {
+    pub(crate) fn apply(self, picture: &Image, finest: usize, out: &mut [f32]) {
         let last = picture.side - 1;
         let at = |offset: isize, i: usize| offset.saturating_add_unsigned(i).max(0).unsigned_abs().min(last);
         for y in 0..finest {
@@ -58,7 +61,7 @@ impl Cut {
 }
 
 /// Area mean of planes `(n, side, side)` by a whole-number factor: `(n, side / factor, side / factor)`.
-pub(super) fn area_mean(planes: &[f32], side: usize, factor: usize) -> Vec<f32> {
+pub(crate) fn area_mean(planes: &[f32], side: usize, factor: usize) -> Vec<f32> {
     let small = side / factor;
     let mut out = vec![0.; planes.len() / (factor * factor)];
     for (plane, to) in planes.chunks_exact(side * side).zip(out.chunks_exact_mut(small * small)) {
@@ -79,12 +82,12 @@ mod tests {
     use rand::SeedableRng;
 
     /// A picture whose red is its column and whose green is its row.
-    fn ramp(side: usize) -> Picture {
+    fn ramp(side: usize) -> Image {
         let rgb = (0..side * side).flat_map(|i| [(i % side) as u8, (i / side) as u8, 7]).collect();
-        Picture { side, rgb }
+        Image { side, rgb }
     }
 
-    fn cut(cut: Cut, picture: &Picture, finest: usize) -> Vec<u8> {
+    fn cut(cut: Crop, picture: &Image, finest: usize) -> Vec<u8> {
         let mut out = vec![0.; 3 * finest * finest];
         cut.apply(picture, finest, &mut out);
         out.iter().map(|v| ((v + 1.) * 127.5).round() as u8).collect()
@@ -93,35 +96,35 @@ mod tests {
     #[test]
     fn shift_repeats_the_border_and_flip_mirrors() {
         let p = ramp(3);
-        let shifted = cut(Cut { left: 1, top: -1, flip: false }, &p, 3);
+        let shifted = cut(Crop { left: 1, top: -1, flip: false }, &p, 3);
         assert_eq!(shifted[..9], [1, 2, 2, 1, 2, 2, 1, 2, 2]);
         assert_eq!(shifted[9..18], [0, 0, 0, 0, 0, 0, 1, 1, 1]);
         assert_eq!(shifted[18..], [7; 9]);
-        let flipped = cut(Cut { left: 0, top: 0, flip: true }, &p, 3);
+        let flipped = cut(Crop { left: 0, top: 0, flip: true }, &p, 3);
         assert_eq!(flipped[..9], [2, 1, 0, 2, 1, 0, 2, 1, 0]);
     }
 
     #[test]
     fn crops_stay_inside_without_shift_and_reach_every_place() {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
-        let cuts: Vec<Cut> = (0..400).map(|_| Cut::draw(&mut rng, 7, 4, 0, true)).collect();
+        let crops: Vec<Crop> = (0..400).map(|_| Crop::draw(&mut rng, 7, 4, 0, true)).collect();
         for want in 0..=3 {
-            assert!(cuts.iter().any(|c| c.left == want) && cuts.iter().any(|c| c.top == want), "{want}");
+            assert!(crops.iter().any(|c| c.left == want) && crops.iter().any(|c| c.top == want), "{want}");
         }
-        assert!(cuts.iter().all(|c| (0..=3).contains(&c.left) && (0..=3).contains(&c.top)));
-        let flips = cuts.iter().filter(|c| c.flip).count();
+        assert!(crops.iter().all(|c| (0..=3).contains(&c.left) && (0..=3).contains(&c.top)));
+        let flips = crops.iter().filter(|c| c.flip).count();
         assert!((150..250).contains(&flips), "{flips} of 400");
-        let shifts: Vec<Cut> = (0..400).map(|_| Cut::draw(&mut rng, 4, 4, 2, false)).collect();
+        let shifts: Vec<Crop> = (0..400).map(|_| Crop::draw(&mut rng, 4, 4, 2, false)).collect();
         assert!(shifts.iter().all(|c| c.left.abs() <= 2 && !c.flip));
         assert!(shifts.iter().any(|c| c.left == -2) && shifts.iter().any(|c| c.top == 2));
     }
 
     #[test]
     fn the_middle_is_cut_without_a_draw() {
-        let middle = Cut::central(7, 4).tensor(&ramp(7), 4).unwrap();
+        let middle = Crop::central(7, 4).tensor(&ramp(7), 4).unwrap();
         let first: Vec<f32> = middle.flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!((middle.dims(), first[..4].to_vec()), (&[3, 4, 4][..], [1, 2, 3, 4].map(unit).to_vec()));
-        assert_eq!(Cut::central(4, 4), Cut { left: 0, top: 0, flip: false });
+        assert_eq!(Crop::central(4, 4), Crop { left: 0, top: 0, flip: false });
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Labels and tags to captions.
-use super::colour;
+use super::color;
 use drgan_tensor::fnv1a;
 
 /// Most captions a picture has.
@@ -147,7 +147,7 @@ fn is_person(subgroup: &str) -> bool {
 /// Puts the colour word before what the caption speaks of, for the share of captions that a hash chooses.
 fn coloured(caption: &str, facts: &Facts<'_>, is_list: bool) -> String {
     let chosen = fnv1a(format!("{}/{caption}", facts.key).as_bytes()) % 100 < COLOURED;
-    let allowed = chosen && !is_person(facts.subgroup) && colour::named(caption).is_none();
+    let allowed = chosen && !is_person(facts.subgroup) && color::named(caption).is_none();
     let Some(colour) = facts.colour.filter(|_| allowed) else {
         return caption.to_owned();
     };
@@ -197,7 +197,7 @@ fn usable(tag: &str, label: &str) -> bool {
     let said =
         label.split(|c: char| !c.is_alphanumeric()).any(|w| w == tag || w.strip_suffix('s') == Some(tag));
     // A tag that names a colour speaks of the thing in general ('apple': green, red), not of this picture.
-    letters && tag.len() > 2 && !said && !SLANG.contains(&tag) && colour::named(tag).is_none()
+    letters && tag.len() > 2 && !said && !SLANG.contains(&tag) && color::named(tag).is_none()
 }
 
 fn article(word: &str) -> &'static str {

@@ -1,7 +1,12 @@
-use super::augment::{Cut, area_mean};
-use super::order::Order;
-use super::{DataError, Dataset, Picture, Split};
+//! Batches of images and captions, made by threads ahead of their use.
+mod crop;
+mod order;
+
+use crate::{DataError, Dataset, Image, Split};
 use candle_core::{Device, Tensor};
+pub use crop::Crop;
+use crop::area_mean;
+use order::Order;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -16,12 +21,12 @@ const AHEAD: usize = 2;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoaderConfig {
-    /// Pictures a batch, at least 1 and at most as many as the split has.
+    /// Images a batch, at least 1 and at most as many as the split has.
     pub batch: usize,
     /// Side of each stage's picture, coarse to fine; each divides the last. Not a setting: the generator has it.
     #[serde(skip)]
     pub sides: Vec<usize>,
-    /// Pictures are resized to this side first; 0 for the finest. Above the finest: a random crop.
+    /// Images are resized to this side first; 0 for the finest. Above the finest: a random crop.
     pub load_side: usize,
     /// Random shift in pixels, each way, the border repeated.
     pub shift: usize,
@@ -97,7 +102,7 @@ impl LoaderConfig {
     }
 }
 
-/// Pictures with captions, ready for a step.
+/// Images with captions, ready for a step.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// A stage each, coarse to fine: `(B, 3, side, side)` f32 in `[-1, 1]` on the host. The coarser are area means of
@@ -122,7 +127,7 @@ struct Shared {
     order: Order,
     records: usize,
     /// A record of the data set each; empty where the split does not fit the budget.
-    cache: Vec<OnceLock<Picture>>,
+    cache: Vec<OnceLock<Image>>,
     skipped: Mutex<BTreeSet<usize>>,
 }
 
@@ -280,7 +285,7 @@ impl Shared {
             let (index, picture) = self.picture(permutation, start + i, loaded)?;
             let record = &self.data.records()[index];
             captions.push(record.captions[rng.random_range(0..record.captions.len())].clone());
-            Cut::draw(&mut rng, loaded, finest, *shift, *flip).apply(&picture, finest, out);
+            Crop::draw(&mut rng, loaded, finest, *shift, *flip).apply(&picture, finest, out);
             records.push(record);
         }
         let image = |side: &usize| match finest / side {
@@ -305,7 +310,7 @@ impl Shared {
         order: &[usize],
         position: usize,
         side: usize,
-    ) -> Result<(usize, std::borrow::Cow<'_, Picture>), DataError> {
+    ) -> Result<(usize, std::borrow::Cow<'_, Image>), DataError> {
         use std::borrow::Cow::{Borrowed, Owned};
         for index in order.iter().cycle().skip(position).take(order.len()).copied() {
             if let Some(picture) = self.cache.get(index).and_then(OnceLock::get) {

@@ -2,7 +2,7 @@
 
 /// The nine colour words, with the anchors that a picture's pixels are compared with: the mean sRGB foreground of the
 /// Fluent circle of that colour (a test measures them again).
-pub const COLOURS: [(&str, [u8; 3]); 9] = [
+pub const COLORS: [(&str, [u8; 3]); 9] = [
     ("red", [212, 66, 95]),
     ("orange", [249, 125, 76]),
     ("yellow", [228, 181, 82]),
@@ -51,7 +51,7 @@ pub(super) fn lab(rgb: [u8; 3]) -> [f64; 3] {
 /// Mean sRGB of the pixels that are at least half opaque, composited on white.
 #[cfg(test)]
 pub(super) fn mean_foreground(picture: &image::RgbaImage) -> [u8; 3] {
-    let rgb = crate::data::picture::on_white(picture);
+    let rgb = crate::image::on_white(picture);
     let (mut sum, mut n) = ([0u64; 3], 0u64);
     for (p, _) in rgb.pixels().zip(picture.pixels()).filter(|(_, p)| p[3] >= 128) {
         n += 1;
@@ -64,10 +64,10 @@ pub(super) fn mean_foreground(picture: &image::RgbaImage) -> [u8; 3] {
 /// so that a red and white picture is red or white and not pink. None for an empty picture, and where most pixels are
 /// pink or grey.
 pub(super) fn dominant(picture: &image::RgbaImage) -> Option<&'static str> {
-    let own = COLOURS.iter().map(|(name, rgb)| (Some(*name), lab(*rgb)));
+    let own = COLORS.iter().map(|(name, rgb)| (Some(*name), lab(*rgb)));
     let anchors: Vec<_> = own.chain(FURTHER.iter().map(|(name, rgb)| (*name, lab(*rgb)))).collect();
     let mut votes: std::collections::BTreeMap<Option<&'static str>, usize> = Default::default();
-    let rgb = crate::data::picture::on_white(picture);
+    let rgb = crate::image::on_white(picture);
     for (p, _) in rgb.pixels().zip(picture.pixels()).filter(|(_, p)| p[3] >= 128) {
         let here = lab(p.0);
         let distance = |a: &[f64; 3]| (0..3).map(|i| (a[i] - here[i]).powi(2)).sum::<f64>();

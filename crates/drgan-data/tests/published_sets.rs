@@ -1,6 +1,6 @@
 //! CUB and COCO in their layouts: small trees made here, and the real captions where they are.
 #![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
-use drgan_train::data::{Dataset, Split, verify};
+use drgan_data::{Dataset, Split, verify};
 use std::path::Path;
 use std::process::Command;
 
@@ -280,5 +280,5 @@ fn the_real_cub_has_its_published_counts() {
     let mut data = Dataset::open(dir.path()).unwrap();
     data.split_by_key();
     let loaded = data.load_all(&(0..7).collect::<Vec<_>>(), 32).unwrap();
-    assert_eq!((loaded.pictures.len(), loaded.skipped.len()), (7, 0));
+    assert_eq!((loaded.images.len(), loaded.skipped.len()), (7, 0));
 }
