@@ -145,7 +145,7 @@ impl Networks {
 mod tests {
     use super::*;
     use crate::config::Overrides;
-    use candle_core::{Tensor, Var};
+    use candle_core::Var;
     use drgan_tensor::Kind;
 
     fn tiny() -> RunConfig {
@@ -192,9 +192,7 @@ mod tests {
         assert_ne!(first(&a.discriminators[1])?, first(&a.discriminators[2])?);
         let again = OwnedGenerator::untrained(&tiny())?;
         assert_eq!(first(&a.generator)?, first(&again.store)?);
-        assert!(
-            Tensor::new(first(&a.average.store)?, &Device::Cpu)?.sum_all()?.to_scalar::<f32>()?.is_finite()
-        );
+        assert_eq!(first(&a.average.store)?, first(&a.generator)?, "the average starts as a copy");
         Ok(())
     }
 }

@@ -105,7 +105,7 @@ fn on_pool(
 
     let (verdicts, matching) = judged(&made, adversaries, judge, batch, lr_scale)?;
     let mut scalars = Vec::new();
-    let mut total = Tensor::zeros((), z.dtype(), z.device())?;
+    let mut total = Tensor::zeros((), made.condition.mu.dtype(), z.device())?;
     for (stage, verdict) in verdicts.into_iter().enumerate() {
         let mut gradient = verdict.gradient;
         if stage == finest {
@@ -222,7 +222,7 @@ pub fn probe(hero: &Protagonist, adversaries: &[Adversary], batch: &StepBatch) -
     let z = ctx.randn((batch.text.sentence.dim(0)?, hero.nz), batch.text.sentence.device())?;
     let made = hero.generator.generate(&z, &batch.text, &mut ctx)?;
     let mut sums = Vec::new();
-    let mut total = Tensor::zeros((), z.dtype(), z.device())?;
+    let mut total = Tensor::zeros((), made.condition.mu.dtype(), z.device())?;
     for (stage, adversary) in made.stages.iter().zip(adversaries) {
         let said = adversary.frozen.discriminate(&stage.image, &batch.text.sentence, &mut ctx)?;
         let side = adversary.live.side();
@@ -356,3 +356,6 @@ pub(crate) fn refuse_non_finite(scalars: &[Scalar]) -> Result<(), TrainError> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! [`step`] compared with one backward pass through the whole graph, on networks of a handful of parameters, in f64.
+mod networks;
+
+use super::*;
+use crate::adam::AdamConfig;
+use candle_core::{DType, Device};
+use drgan_tensor::{Kind, ParamStore};
+use networks::{Batch, TinyDiscriminator, TinyEncoder, TinyGenerator};
+
+/// With no first-moment decay, `m` after one step is the gradient; with this `eps`, an update follows it smoothly.
+const OPT: AdamConfig = AdamConfig { lr: 0.1, betas: (0., 0.999), eps: 1. };
+
+/// All weights different from each other and from 0.
+fn weights() -> LossConfig {
+    LossConfig {
+        lambda: 1.7,
+        sdl_image: 0.6,
+        sdl_context: 0.9,
+        rirm: 1.3,
+        dnm: 0.8,
+        dal: 1.1,
+        condition_kl: 0.7,
+    }
+}
+
+/// Networks that start alike each time.
+struct Model {
+    generator: ParamStore,
+    real_image: ParamStore,
+    discriminators: Vec<ParamStore>,
+    hero: Protagonist,
+    adversaries: Vec<Adversary>,
+    encoder: TinyEncoder,
+}
+
+impl Model {
+    fn new(stages: usize) -> Result<Self, TrainError> {
+        let (generator, real_image) = (ParamStore::seeded(1), ParamStore::seeded(2));
+        let build = |store: &ParamStore| store.builder(DType::F64, &Device::Cpu);
+        let hero = Protagonist {
+            generator: Box::new(TinyGenerator::new(stages, build(&generator))?),
+            nz: networks::NZ,
+            real_image: networks::real_image_path(stages, build(&real_image))?,
+            opt: Adam::new(&generator, OPT)?,
+            real_image_opt: Adam::new(&real_image, OPT)?,
+            ctx: Ctx::with_stream(Mode::Train, 5, 1),
+        };
+        let (mut adversaries, mut discriminators) = (Vec::new(), Vec::new());
+        for stage in 0..stages {
+            let (store, side) = (ParamStore::seeded(10 + stage as u64), networks::side(stage));
+            let live = TinyDiscriminator::new(side, build(&store))?;
+            let frozen = TinyDiscriminator::new(side, store.frozen(DType::F64, &Device::Cpu))?;
+            adversaries.push(Adversary {
+                live: Box::new(live),
+                frozen: Box::new(frozen),
+                opt: Adam::new(&store, OPT)?,
+                ctx: Ctx::with_stream(Mode::Train, 5, 16 + stage as u64),
+            });
+            discriminators.push(store);
+        }
+        Ok(Self { generator, real_image, discriminators, hero, adversaries, encoder: TinyEncoder::new()? })
+    }
+
+    /// Every network's store with its optimizer.
+    fn learners(&self) -> Vec<(String, &ParamStore, &Adam)> {
+        let mut all = vec![
+            ("generator".to_owned(), &self.generator, &self.hero.opt),
+            ("real image path".to_owned(), &self.real_image, &self.hero.real_image_opt),
+        ];
+        for (stage, (store, adversary)) in self.discriminators.iter().zip(&self.adversaries).enumerate() {
+            all.push((format!("discriminator {stage}"), store, &adversary.opt));
+        }
+        all
+    }
+}
+
+/// A gradient, by network and parameter.
+type Gradients = std::collections::BTreeMap<(String, String), Vec<f64>>;
+
+/// The gradients that [`step`] applied, read from the optimizers' first moments.
+fn by_step(stages: usize, groups: &[i64], loss: &LossConfig) -> Result<Gradients, TrainError> {
+    let mut model = Model::new(stages)?;
+    let batch = networks::batch(stages, groups)?;
+    let batch = StepBatch { images: batch.images, text: batch.text, groups: batch.groups };
+    let judge = Judge { encoder: &model.encoder, gammas: networks::gammas(), loss };
+    step(&mut model.hero, &mut model.adversaries, &judge, &batch, 1.)?;
+    let mut all = Gradients::new();
+    for (network, store, opt) in model.learners() {
+        let state = opt.state()?;
+        for (name, _) in store.vars(Kind::Param) {
+            let gradient = state[&format!("m.{name}")].flatten_all()?.to_vec1()?;
+            all.insert((network.clone(), name), gradient);
+        }
+    }
+    Ok(all)
+}
+
+/// Whether the oracle's discriminators learn before they judge, as the step's do.
+#[derive(Clone, Copy, PartialEq)]
+enum Judges {
+    Improved,
+    AsTheyWere,
+}
+
+/// The same gradients by plain differentiation: of each discriminator's objective, and then of the generator's whole
+/// objective in one graph that reaches through the discriminators and the image encoder.
+fn by_whole_graph(
+    stages: usize,
+    groups: &[i64],
+    l: &LossConfig,
+    judges: Judges,
+) -> Result<Gradients, TrainError> {
+    let mut model = Model::new(stages)?;
+    let Batch { images, text, groups } = networks::batch(stages, groups)?;
+    let b = groups.len();
+    let sentence = &text.sentence;
+    let z = model.hero.ctx.randn((b, networks::NZ), &Device::Cpu)?;
+    let made = model.hero.generator.generate(&z, &text, &mut model.hero.ctx)?;
+    let mut all = Gradients::new();
+    let mut keep = |network: &str, store: &ParamStore, found: &GradStore| -> Result<(), TrainError> {
+        for (name, var) in store.vars(Kind::Param) {
+            let gradient = match found.get(&var) {
+                Some(g) => g.flatten_all()?.to_vec1()?,
+                None => vec![0.; var.elem_count()],
+            };
+            all.insert((network.to_owned(), name), gradient);
+        }
+        Ok(())
+    };
+
+    for (stage, d) in model.adversaries.iter_mut().enumerate() {
+        let (real, fake) = (&images[stage], made.stages[stage].image.detach());
+        let on_real = d.live.discriminate(real, sentence, &mut d.ctx)?;
+        let on_fake = d.live.discriminate(&fake, sentence, &mut d.ctx)?;
+        let mut wrong = Vec::new();
+        for i in 0..b {
+            let next = (i + 1) % b;
+            if groups[i] != groups[next] {
+                let (v, s) = (on_real.features.narrow(0, i, 1)?, sentence.narrow(0, next, 1)?);
+                wrong.push(d.live.match_sentence(&v, &s, &mut d.ctx)?);
+            }
+        }
+        let wrong = if wrong.is_empty() { None } else { Some(Tensor::cat(&wrong, 0)?) };
+        let adversarial = adversarial::discriminator_loss(
+            &on_real.unconditional,
+            &on_real.conditional,
+            &on_fake.unconditional,
+            &on_fake.conditional,
+            wrong.as_ref(),
+        )?;
+        let small = |x: &Tensor| ops::resize_area(x, networks::RECONSTRUCTED, networks::RECONSTRUCTED);
+        let dnm = dnm(
+            &on_fake.reconstruction,
+            &small(&fake)?,
+            &on_fake.latent,
+            &on_real.reconstruction,
+            &small(real)?,
+            &on_real.latent,
+        )?;
+        let gradients = (adversarial + (dnm * l.dnm)?)?.backward()?;
+        keep(&format!("discriminator {stage}"), &model.discriminators[stage], &gradients)?;
+        if judges == Judges::Improved {
+            d.opt.step(&gradients, 1.)?;
+        }
+    }
+
+    let mut objective = (kl(&made.condition)? * l.condition_kl)?;
+    for (stage, d) in model.adversaries.iter_mut().enumerate() {
+        let said = d.live.discriminate(&made.stages[stage].image, sentence, &mut d.ctx)?;
+        let real = ops::resize_area(&images[stage], networks::RECONSTRUCTED, networks::RECONSTRUCTED)?;
+        objective = (objective + adversarial::generator_loss(&said.unconditional, &said.conditional)?)?;
+        objective = (objective + (dal(&said.reconstruction, &real)? * l.dal)?)?;
+        let Some(split) = &made.stages[stage].disentangled else { continue };
+        let (generator, real) = (&model.hero.generator, &images[stage - 1]);
+        let h_star = model.hero.real_image.encode(stage, real, &model.hero.ctx)?;
+        let rirm = reconstruction(&generator.decode(stage - 1, &h_star, &model.hero.ctx)?, real)?;
+        objective = (objective + (rirm * l.rirm)?)?;
+        for (parts, weight) in [(&split.image, l.sdl_image), (&split.context, l.sdl_context)] {
+            let sdl = sdl::semantic_disentangling(&parts.key, &parts.non_key()?, &h_star.detach())?;
+            objective = (objective + (sdl * weight)?)?;
+        }
+    }
+    let finest = &made.stages[stages - 1].image;
+    let damsm = damsm::loss(&model.encoder.encode_image(finest)?, &text, Some(&groups), networks::gammas())?;
+    let gradients = (objective + (damsm * l.lambda)?)?.backward()?;
+    keep("generator", &model.generator, &gradients)?;
+    keep("real image path", &model.real_image, &gradients)?;
+    Ok(all)
+}
+
+/// The largest difference of any parameter's gradient, relative to that gradient's largest value.
+fn worst(a: &Gradients, b: &Gradients) -> (f64, String) {
+    assert!(a.keys().eq(b.keys()), "the same parameters");
+    let largest = |x: &[f64]| x.iter().fold(0f64, |m, v| m.max(v.abs()));
+    let mut worst = (0., "nothing".to_owned());
+    for ((name, a), b) in a.iter().zip(b.values()) {
+        let difference: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+        // Gradients that cancel to nothing are sums of terms of about 1.
+        let relative = largest(&difference) / largest(b).max(1e-4);
+        assert!(relative.is_finite(), "{name:?}");
+        if relative > worst.0 {
+            worst = (relative, format!("{} {}", name.0, name.1));
+        }
+    }
+    worst
+}
+
+fn compare(stages: usize, groups: &[i64], loss: &LossConfig) -> Result<(), TrainError> {
+    let (difference, at) =
+        worst(&by_step(stages, groups, loss)?, &by_whole_graph(stages, groups, loss, Judges::Improved)?);
+    assert!(difference < 1e-9, "{stages} stages, {groups:?}, {loss:?}: {at} differs by {difference:e}");
+    Ok(())
+}
+
+/// Every pair may be a wrong one, some, and none.
+const GROUPS: [[i64; 3]; 3] = [[1, 2, 3], [4, 4, 9], [7, 7, 7]];
+
+#[test]
+fn a_step_makes_the_gradients_of_the_whole_objective() -> Result<(), TrainError> {
+    for stages in 1..=3 {
+        for groups in GROUPS {
+            compare(stages, &groups, &weights())?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_weight_of_zero_takes_its_objective_and_nothing_else_away() -> Result<(), TrainError> {
+    let zero: [fn(&mut LossConfig) -> &mut f64; 7] = [
+        |l| &mut l.lambda,
+        |l| &mut l.sdl_image,
+        |l| &mut l.sdl_context,
+        |l| &mut l.rirm,
+        |l| &mut l.dnm,
+        |l| &mut l.dal,
+        |l| &mut l.condition_kl,
+    ];
+    let whole = by_whole_graph(2, &GROUPS[0], &weights(), Judges::Improved)?;
+    for weight in zero {
+        let mut loss = weights();
+        *weight(&mut loss) = 0.;
+        compare(2, &GROUPS[0], &loss)?;
+        let without = by_step(2, &GROUPS[0], &loss)?;
+        assert!(worst(&without, &whole).0 > 1e-4, "{loss:?}: the objective has no gradient to take away");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_comparison_sees_every_parameter_and_who_judges() -> Result<(), TrainError> {
+    let found = by_step(3, &GROUPS[0], &weights())?;
+    for (name, gradient) in &found {
+        assert!(gradient.iter().any(|g| g.abs() > 1e-9), "{name:?} has no gradient");
+    }
+    let early = by_whole_graph(3, &GROUPS[0], &weights(), Judges::AsTheyWere)?;
+    assert!(worst(&found, &early).0 > 1e-4, "discriminators learn before they judge");
+    let pairs = by_whole_graph(3, &GROUPS[2], &weights(), Judges::Improved)?;
+    assert!(worst(&found, &pairs).0 > 1e-4, "wrong pairs matter");
+    Ok(())
+}
