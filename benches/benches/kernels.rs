@@ -27,7 +27,7 @@ fn convolutions(c: &mut Criterion, preset: &Preset) {
         let w = weight(&[2 * wide, wide, 3, 3])?; // a residual block's first
         preset.both(c, "kernels/conv2d_3x3", &[wide, side, side], |x| ops::conv2d(x, &w, None, spec(1, 1)));
         let norm = (weight(&[2 * wide, 1])?.squeeze(1)?, weight(&[2 * wide, 1])?.squeeze(1)?);
-        let behind = ConvNormSpec { conv: spec(1, 1), up: false, eps: 1e-5, act: Activation::Glu };
+        let behind = ConvNormSpec::new(spec(1, 1), Activation::Glu);
         preset.both(c, "kernels/conv2d_batch_norm_glu", &[wide, side, side], |x| {
             ops::conv2d_batch_norm(x, &w, (&norm.0, &norm.1), behind).map(|n| n.y)
         });
@@ -60,7 +60,8 @@ fn packed(c: &mut Criterion, preset: &Preset) {
         for (suffix, precision) in [("", Precision::F32), ("_bf16", Precision::Bf16)] {
             for (name, out, up) in [("packed_conv2d_3x3", 2 * wide, false), ("packed_up_conv2d", wide, true)]
             {
-                let spec = PackedSpec { conv: Conv2dSpec::new(1, 1), up, act, precision };
+                let spec =
+                    PackedSpec::new(Conv2dSpec::new(1, 1), act).with_upsample(up).with_precision(precision);
                 let layer = PackedConv::new(&constant(&[out, wide, 3, 3])?, None, None, spec)?;
                 preset.forward(c, &format!("kernels/{name}{suffix}"), &[wide, side, side], |x| {
                     layer.forward(x, None)
@@ -82,7 +83,7 @@ fn backbone(c: &mut Criterion, preset: &Preset) {
                     ops::resize_bilinear(x, 299, 299, true)
                 });
                 let (w, row) = (constant(&[192, 192, 1, 7])?, Padding::symmetric(0, 3));
-                let spec = Conv2dSpec { padding: row, ..Conv2dSpec::new(1, 0) };
+                let spec = Conv2dSpec::default().with_padding(row);
                 preset.both(c, "kernels/conv2d_1x7", &[192, 17, 17], |x| ops::conv2d(x, &w, None, spec));
                 preset.both(c, "kernels/max_pool2d_3x3", &[64, 147, 147], |x| ops::max_pool2d(x, 3, 2));
                 preset.both(c, "kernels/avg_pool2d_3x3", &[288, 35, 35], |x| ops::avg_pool2d(x, 3, 1, 1));

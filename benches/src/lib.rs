@@ -10,17 +10,17 @@ pub use whole::{Picture, SALT, Step, captions, fill, image_encoder, resident};
 
 use candle_core::{Device, Result, Tensor, Var};
 use criterion::Criterion;
-use drgan_tensor::ops::{Recycle, keep_candle_on_one_thread};
+use drgan_tensor::ops::{CachingAllocator, limit_candle_threads};
 use mimalloc::MiMalloc;
 
 /// As the `drgan` binary.
 #[global_allocator]
-static ALLOCATOR: Recycle<MiMalloc> = Recycle::new(MiMalloc);
+static ALLOCATOR: CachingAllocator<MiMalloc> = CachingAllocator::new(MiMalloc);
 
 /// Runs every benchmark at every preset's sizes, in the program's own surroundings: its allocator, candle on one thread, on a
 /// thread of the pool, which need not be woken for every operation.
 pub fn run(benchmarks: &[fn(&mut Criterion, &Preset)]) {
-    keep_candle_on_one_thread();
+    limit_candle_threads();
     rayon::scope(|_| {
         let mut c = Criterion::default().configure_from_args();
         for preset in Preset::all() {

@@ -6,7 +6,7 @@
 //! bytes `built`, resident before the first pass, and `peak`, the largest since.
 use anyhow::{Context, Result, bail};
 use drgan_benches::{Picture, Step, resident};
-use drgan_tensor::ops::{Precision, keep_candle_on_one_thread};
+use drgan_tensor::ops::{Precision, limit_candle_threads};
 use drgan_train::config::{Overrides, RunConfig};
 use serde_json::{Value, json};
 use std::hint::black_box;
@@ -77,7 +77,7 @@ fn timed(runs: usize, mut run: impl FnMut() -> Result<()>) -> Result<Value> {
 }
 
 fn main() -> Result<()> {
-    keep_candle_on_one_thread();
+    limit_candle_threads();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [what, preset, settings @ ..] = args.as_slice() else { bail!("expected WHAT PRESET [KEY=VALUE...]") };
     let point = Point::parse(preset, settings)?;

@@ -28,7 +28,7 @@ fn compare(
 }
 
 fn main() -> Result<()> {
-    drgan_kernels::keep_candle_on_one_thread();
+    drgan_kernels::limit_candle_threads();
     let x = Tensor::randn(0f32, 1., (4, 32, 32, 32), &Device::Cpu)?;
     let weight = Var::randn(0f32, 0.05, (64, 32, 3, 3), &Device::Cpu)?;
     let spec = Conv2dSpec::new(1, 1);

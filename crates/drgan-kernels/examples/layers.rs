@@ -8,11 +8,11 @@ use std::time::Instant;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How many, channels in and out (before a gated linear unit), side of the input, kernel; `up` for doubling.
+/// How many, channels in and out (before a gated linear unit), side of the input, kernel; `upsample` for doubling.
 type Layer = (usize, usize, usize, usize, usize, bool, Activation, bool);
 
 fn main() -> Result<()> {
-    drgan_kernels::keep_candle_on_one_thread();
+    drgan_kernels::limit_candle_threads();
     let (glu, plain, relu) = (Activation::Glu, Activation::Identity, Activation::Relu);
     let stage = |side: usize| -> Vec<Layer> {
         vec![
@@ -38,22 +38,22 @@ fn main() -> Result<()> {
         println!("no bf16 on this machine: f32 in its place");
     }
     let mut total = (0., 0.);
-    for (times, c, o, side, k, up, act, add) in layers {
+    for (times, c, o, side, k, upsample, act, add) in layers {
         let x = Tensor::randn(0f32, 1., (batch, c, side, side), &Device::Cpu)?;
         let weight = Tensor::randn(0f32, 0.05, (o, c, k, k), &Device::Cpu)?;
-        let out = if up { 2 * side } else { side };
-        let plus =
+        let out = if upsample { 2 * side } else { side };
+        let residual =
             Tensor::zeros((batch, act.channels_out(o), out, out), candle_core::DType::F32, &Device::Cpu)?;
         let spec = Conv2dSpec::new(1, k / 2);
-        let plus = add.then_some(&plus);
+        let residual = add.then_some(&residual);
         let mut least = [0.; 2];
         for (precision, least) in [Precision::F32, Precision::Bf16].into_iter().zip(&mut least) {
-            let spec = PackedSpec { conv: spec, up, act, precision };
+            let spec = PackedSpec::new(spec, act).with_upsample(upsample).with_precision(precision);
             let layer = PackedConv::new(&weight, None, None, spec)?;
             let mut seconds = Vec::with_capacity(runs);
             for _ in 0..runs {
                 let start = Instant::now();
-                black_box(layer.forward(&x, plus)?);
+                black_box(layer.forward(&x, residual)?);
                 seconds.push(start.elapsed().as_secs_f64());
             }
             *least = seconds.into_iter().fold(f64::INFINITY, f64::min) * 1e3;
@@ -61,8 +61,8 @@ fn main() -> Result<()> {
         let flops = 2. * (batch * c * o * k * k * out * out) as f64 / 1e6;
         let name = format!(
             "{c:>4} -> {o:>4} at {side:>3}, {k}x{k}{}, {act:?}{}",
-            if up { ", up" } else { "" },
-            if add { ", plus" } else { "" }
+            if upsample { ", upsample" } else { "" },
+            if add { ", residual" } else { "" }
         );
         let [f32s, bf16] = least;
         println!(

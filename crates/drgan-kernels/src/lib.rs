@@ -18,57 +18,48 @@
     unsafe_code,
     reason = "invariant 8: unsafe lives in this crate only; each block states what it relies on"
 )]
-mod activation;
-mod attention;
-mod conv2d;
-mod conv_norm;
 mod cpu;
-mod depthwise;
-mod gate;
-mod linear;
-mod moments;
-mod norm_act;
-pub mod optimize;
-mod planes;
-mod pool;
-mod recycle;
-mod resize;
-mod rows;
-mod simd;
-mod spectral;
-mod threads;
-mod up_conv2d;
+mod ops;
+mod runtime;
 
-pub use activation::{Activation, activate};
-pub use attention::word_attention;
-pub use conv_norm::{ConvNormSpec, conv2d_batch_norm};
-pub use conv2d::{Conv2dSpec, PackedConv, PackedSpec, Padding, Precision, conv2d, conv2d_act, joint_conv2d};
-pub use depthwise::depthwise_conv2d;
-pub use gate::gate;
-pub use linear::linear;
-pub use moments::moments;
-pub use norm_act::{Normalized, batch_norm, scale_shift};
-pub use pool::{avg_pool2d, max_pool2d};
-pub use recycle::Recycle;
-pub use resize::{resize_area, resize_bilinear};
-pub use spectral::{power_iteration, spectral_norm};
-pub use threads::keep_candle_on_one_thread;
-pub use up_conv2d::{up_conv2d, upsample_nearest2x};
+pub use ops::activation::{Activation, activate};
+pub use ops::attention::word_attention;
+pub use ops::batch_norm::{Normalized, batch_norm, scale_shift};
+pub use ops::conv2d::{Conv2dSpec, PackedConv, PackedSpec, Padding, Precision, conv2d, conv2d_act};
+pub use ops::conv2d_joint::joint_conv2d;
+pub use ops::conv2d_norm::{ConvNormSpec, conv2d_batch_norm};
+pub use ops::depthwise::depthwise_conv2d;
+pub use ops::gate::gate;
+pub use ops::linear::linear;
+pub use ops::moments::moments;
+pub use ops::pool::{avg_pool2d, max_pool2d};
+pub use ops::resize::{resize_area, resize_bilinear};
+pub use ops::spectral_norm::{power_iteration, spectral_norm};
+pub use ops::upsample::{up_conv2d, upsample_nearest2x};
+pub use runtime::{CachingAllocator, limit_candle_threads};
 
-/// The plain-tensor forms: the oracles of the fast paths' tests, and what runs on other types and devices.
+/// What an optimizer does to every parameter after a step.
+pub mod optimize {
+    pub use crate::ops::adam::{AdamStep, adam, average, sum_of_squares};
+}
+
+/// The reference implementations: the oracles of the fast paths' tests, and what runs on other types and devices.
 pub mod reference {
-    pub use crate::activation::reference as activate;
-    pub use crate::attention::reference as word_attention;
-    pub use crate::conv2d::{reference as conv2d, reference_joint as joint_conv2d};
-    pub use crate::depthwise::reference as depthwise_conv2d;
-    pub use crate::gate::reference as gate;
-    pub use crate::linear::reference as linear;
-    pub use crate::moments::reference as moments;
-    pub use crate::norm_act::{reference_batch_norm as batch_norm, reference_scale_shift as scale_shift};
-    pub use crate::pool::{reference_avg as avg_pool2d, reference_max as max_pool2d};
-    pub use crate::resize::{reference_area as resize_area, reference_bilinear as resize_bilinear};
-    pub use crate::spectral::{reference as spectral_norm, reference_iteration as power_iteration};
-    pub use crate::up_conv2d::reference as up_conv2d;
+    pub use crate::ops::activation::reference as activate;
+    pub use crate::ops::attention::reference as word_attention;
+    pub use crate::ops::batch_norm::{
+        reference_batch_norm as batch_norm, reference_scale_shift as scale_shift,
+    };
+    pub use crate::ops::conv2d::reference::conv2d;
+    pub use crate::ops::conv2d_joint::reference_joint as joint_conv2d;
+    pub use crate::ops::depthwise::reference as depthwise_conv2d;
+    pub use crate::ops::gate::reference as gate;
+    pub use crate::ops::linear::reference as linear;
+    pub use crate::ops::moments::reference as moments;
+    pub use crate::ops::pool::{reference_avg as avg_pool2d, reference_max as max_pool2d};
+    pub use crate::ops::resize::{reference_area as resize_area, reference_bilinear as resize_bilinear};
+    pub use crate::ops::spectral_norm::{reference as spectral_norm, reference_iteration as power_iteration};
+    pub use crate::ops::upsample::reference as up_conv2d;
 }
 
 /// The README's example, compiled and run with the documentation's.

@@ -18,7 +18,7 @@ const FEW: f64 = 1e-4;
 type Case = (usize, usize, usize, (usize, usize), (usize, usize), usize, [usize; 4]);
 
 fn spec(stride: usize, [top, bottom, left, right]: [usize; 4]) -> Conv2dSpec {
-    Conv2dSpec { stride, padding: Padding { top, bottom, left, right } }
+    Conv2dSpec::new(stride, 0).with_padding(Padding { top, bottom, left, right })
 }
 
 fn check_conv((b, c, o, (h, w), (kh, kw), stride, padding): Case) {
@@ -173,7 +173,8 @@ fn up_conv2d_on_many_shapes() {
 #[test]
 fn a_normalised_convolution_is_its_two_halves() {
     let conv = Conv2dSpec::new(1, 1);
-    for (up, act) in [(false, Activation::Glu), (true, Activation::Glu), (false, Activation::LeakyRelu(0.2))]
+    for (upsample, act) in
+        [(false, Activation::Glu), (true, Activation::Glu), (false, Activation::LeakyRelu(0.2))]
     {
         for (b, c, o, h, w) in [(2, 5, 8, 4, 4), (3, 3, 2, 1, 1), (1, 9, 4, 9, 17), (2, 8, 16, 12, 8)] {
             if b == 1 && h * w == 1 {
@@ -181,14 +182,14 @@ fn a_normalised_convolution_is_its_two_halves() {
             }
             let inputs =
                 [random(&[b, c, h, w], 1), random(&[o, c, 3, 3], 2), random(&[o], 3), random(&[o], 4)];
-            let spec = ConvNormSpec { conv, up, eps: 1e-3, act };
+            let spec = ConvNormSpec::new(conv, act).with_upsample(upsample).with_eps(1e-3);
             assert_same(
                 &format!("({b}, {c}, {h}, {w}) -> {o}, {spec:?}"),
                 &inputs,
                 FEW,
                 |t| Ok(conv2d_batch_norm(&t[0], &t[1], (&t[2], &t[3]), spec)?.y),
                 |t| {
-                    let y = if up {
+                    let y = if upsample {
                         reference::up_conv2d(&t[0], &t[1])?
                     } else {
                         reference::conv2d(&t[0], &t[1], None, conv)?
@@ -199,7 +200,7 @@ fn a_normalised_convolution_is_its_two_halves() {
         }
     }
     let (x, w, v) = (random(&[2, 3, 4, 4], 1), random(&[4, 3, 3, 3], 2), random(&[4], 3));
-    let spec = ConvNormSpec { conv, up: false, eps: 1e-5, act: Activation::Identity };
+    let spec = ConvNormSpec::new(conv, Activation::Identity);
     let n = conv2d_batch_norm(&x, &w, (&v, &v), spec).unwrap();
     let y = conv2d(&x, &w, None, conv).unwrap();
     let want = reference::batch_norm(&y, &v, &v, 1e-5, Activation::Identity, None).unwrap();

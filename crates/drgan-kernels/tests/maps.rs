@@ -94,7 +94,7 @@ fn a_map_added_behind_the_normalisation() {
         out[1] = act.channels_out(c);
         let inputs = [random(shape, 1), random(&[c], 2), random(&[c], 3), random(&out, 4)];
         assert_same(
-            &format!("batch_norm {shape:?} {act:?} plus a map"),
+            &format!("batch_norm {shape:?} {act:?} residual a map"),
             &inputs,
             5e-5,
             |t| Ok(batch_norm(&t[0], &t[1], &t[2], 1e-5, act, Some(&t[3]))?.y),
@@ -103,7 +103,7 @@ fn a_map_added_behind_the_normalisation() {
     }
     let (x, v) = (random(&[2, 4, 3, 3], 1), random(&[4], 2));
     let error = batch_norm(&x, &v, &v, 1e-5, Activation::Glu, Some(&x)).unwrap_err().to_string();
-    assert!(error.contains("plus: expected [2, 2, 3, 3]"), "{error}");
+    assert!(error.contains("residual: expected [2, 2, 3, 3]"), "{error}");
 }
 
 #[test]

@@ -16,26 +16,26 @@ fn most(t: &Tensor) -> Result<f32> {
 
 type Case = (usize, usize, usize, usize, usize);
 
-fn check((b, c, o, h, w): Case, kernel: usize, stride: usize, up: bool, act: Activation) -> Result<()> {
+fn check((b, c, o, h, w): Case, kernel: usize, stride: usize, upsample: bool, act: Activation) -> Result<()> {
     let o = 2 * o; // gates come in pairs
     let conv = Conv2dSpec::new(stride, kernel / 2);
     let x = values(&[b, c, h, w], 0.1)?;
     let weight = values(&[o, c, kernel, kernel], 0.2)?;
     let (scale, shift) = (values(&[o], 0.3)?, values(&[o], 0.4)?);
     let convolve = |x: &Tensor, w: &Tensor| {
-        if up { reference::up_conv2d(x, w) } else { reference::conv2d(x, w, None, conv) }
+        if upsample { reference::up_conv2d(x, w) } else { reference::conv2d(x, w, None, conv) }
     };
     let sums = reference::scale_shift(&convolve(&x, &weight)?, &scale, &shift, Activation::Identity)?;
     let y = reference::activate(&sums, act)?;
-    let plus = values(y.dims(), 0.5)?;
+    let residual = values(y.dims(), 0.5)?;
     // Rounding goes by the terms' magnitudes; behind a gate a channel's errors meet the other's value.
     let magnitude = most(&convolve(&x.abs()?, &weight.abs()?)?)? * (1. + most(&sums)? / 4.);
     for (precision, rounding) in [(Precision::F32, 1e-5), (Precision::Bf16, 1. / 256.)] {
         let allowed = 1e-6 + rounding * magnitude;
-        let spec = PackedSpec { conv, up, act, precision };
+        let spec = PackedSpec::new(conv, act).with_upsample(upsample).with_precision(precision);
         let packed = PackedConv::new(&weight, Some(&scale), Some(&shift), spec)?;
-        for (plus, want) in [(None, y.clone()), (Some(&plus), (&y + &plus)?)] {
-            let got = packed.forward(&x, plus)?;
+        for (residual, want) in [(None, y.clone()), (Some(&residual), (&y + &residual)?)] {
+            let got = packed.forward(&x, residual)?;
             assert_eq!(got.dims(), want.dims());
             let off = most(&(got - want)?)?;
             assert!(off <= allowed, "{precision:?}: off by {off}, allowed {allowed}");
@@ -50,7 +50,7 @@ proptest! {
     #[test]
     fn any_layer_is_its_parts(
         case in (1usize..3, 1usize..20, 1usize..20, 1usize..14, 1usize..20),
-        (kernel, stride, up) in prop_oneof![
+        (kernel, stride, upsample) in prop_oneof![
             Just((3, 1, false)), Just((3, 1, true)), Just((1, 1, false)), Just((3, 2, false)), Just((5, 1, false))
         ],
         act in prop_oneof![
@@ -58,18 +58,13 @@ proptest! {
             Just(Activation::Relu6), Just(Activation::LeakyRelu(0.2))
         ],
     ) {
-        check(case, kernel, stride, up, act).expect("a packed layer");
+        check(case, kernel, stride, upsample, act).expect("a packed layer");
     }
 }
 
 #[test]
 fn mistakes_are_named() -> Result<()> {
-    let spec = PackedSpec {
-        conv: Conv2dSpec::new(1, 1),
-        up: false,
-        act: Activation::Glu,
-        precision: Precision::F32,
-    };
+    let spec = PackedSpec::new(Conv2dSpec::new(1, 1), Activation::Glu);
     let weight = |o: usize, k: usize| values(&[o, 2, k, k], 0.);
     let says = |made: Result<PackedConv>, words: &str| {
         let error = made.expect_err("a mistake").to_string();
@@ -78,12 +73,12 @@ fn mistakes_are_named() -> Result<()> {
     says(PackedConv::new(&weight(3, 3)?, None, None, spec), "even number of channels, got 3");
     says(PackedConv::new(&weight(4, 3)?, Some(&values(&[3], 0.)?), None, spec), "scale: expected 4");
     says(PackedConv::new(&weight(4, 3)?.to_dtype(DType::F64)?, None, None, spec), "weight: expected 72 f32");
-    says(PackedConv::new(&weight(4, 5)?, None, None, PackedSpec { up: true, ..spec }), "got 5x5");
+    says(PackedConv::new(&weight(4, 5)?, None, None, spec.with_upsample(true)), "got 5x5");
     let packed = PackedConv::new(&weight(4, 3)?, None, None, spec)?;
     let error = packed.forward(&values(&[1, 3, 4, 4], 0.)?, None).expect_err("channels").to_string();
     assert!(error.contains("x: expected (B, 2, H, W)"), "{error}");
-    let (x, plus) = (values(&[1, 2, 4, 4], 0.)?, values(&[1, 4, 4, 4], 0.)?);
-    let error = packed.forward(&x, Some(&plus)).expect_err("plus").to_string();
-    assert!(error.contains("plus: expected (1, 2, 4, 4)"), "{error}");
+    let (x, residual) = (values(&[1, 2, 4, 4], 0.)?, values(&[1, 4, 4, 4], 0.)?);
+    let error = packed.forward(&x, Some(&residual)).expect_err("residual").to_string();
+    assert!(error.contains("residual: expected (1, 2, 4, 4)"), "{error}");
     Ok(())
 }

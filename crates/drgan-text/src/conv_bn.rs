@@ -46,7 +46,7 @@ impl ConvBn {
     }
 
     pub(crate) fn forward(&self, x: &Tensor, stride: usize, padding: Padding) -> Result<Tensor> {
-        let spec = Conv2dSpec { stride, padding };
+        let spec = Conv2dSpec::new(stride, 0).with_padding(padding);
         Ok(if self.depthwise {
             ops::depthwise_conv2d(x, &self.weight, &self.bias, self.act, spec)?
         } else {
@@ -70,7 +70,7 @@ mod tests {
         let x = ctx.randn((2, 4, 5, 7), &Device::Cpu)?;
         let (act, pad) = (Activation::Relu6, Padding::symmetric(1, 1));
         let bn = BatchNorm::with_eps(4, EPS, vb.pp("bn"))?;
-        let spec = Conv2dSpec { stride: 2, padding: pad };
+        let spec = Conv2dSpec::new(2, 0).with_padding(pad);
         let plain = ops::conv2d(&x, &vb.pp("c").get((4, 4, 3, 3), "weight")?, None, spec)?;
         let folded = ConvBn::new((4, 4, 3, 3), act, &vb.pp("c"), &vb.pp("bn"))?.forward(&x, 2, pad)?;
         assert_close("conv", &folded, &bn.forward(&plain, act, &ctx)?, Tol::LAYER)?;

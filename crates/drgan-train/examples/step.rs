@@ -3,7 +3,7 @@
 //! `cargo run --workspace --release --example step [PRESET] [BATCH] [STEPS]`, by default `birds 4 3`.
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
 use candle_core::{DType, Device, Tensor};
-use drgan_tensor::ops::Recycle;
+use drgan_tensor::ops::CachingAllocator;
 use drgan_tensor::testing::Fill;
 use drgan_tensor::{ParamStore, TextFeatures};
 use drgan_text::{BackboneKind, DamsmImageEncoder, ImageEncoderConfig};
@@ -14,7 +14,7 @@ use mimalloc::MiMalloc;
 use std::time::Instant;
 
 #[global_allocator]
-static ALLOCATOR: Recycle<MiMalloc> = Recycle::new(MiMalloc);
+static ALLOCATOR: CachingAllocator<MiMalloc> = CachingAllocator::new(MiMalloc);
 
 fn values(shape: &[usize]) -> candle_core::Result<Tensor> {
     let n: usize = shape.iter().product();
@@ -29,7 +29,7 @@ fn peak_mib() -> Option<f64> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    drgan_tensor::ops::keep_candle_on_one_thread();
+    drgan_tensor::ops::limit_candle_threads();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let arg = |i: usize, default: &str| args.get(i).map_or_else(|| default.to_owned(), Clone::clone);
     let (preset, b, steps): (_, usize, usize) = (arg(0, "birds"), arg(1, "4").parse()?, arg(2, "3").parse()?);

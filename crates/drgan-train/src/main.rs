@@ -1,7 +1,7 @@
 //! The `drgan` binary: parses the command line, wires events to the terminal, prints what a command found.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
 use clap::Parser;
-use drgan_tensor::ops::Recycle;
+use drgan_tensor::ops::CachingAllocator;
 use drgan_train::cli::{Cli, Command};
 use drgan_train::commands;
 use mimalloc::MiMalloc;
@@ -9,10 +9,10 @@ use mimalloc::MiMalloc;
 /// Training allocates and frees maps of many MiB all the time; other allocators give each back to the system and have it
 /// cleared again.
 #[global_allocator]
-static ALLOCATOR: Recycle<MiMalloc> = Recycle::new(MiMalloc);
+static ALLOCATOR: CachingAllocator<MiMalloc> = CachingAllocator::new(MiMalloc);
 
 fn main() -> std::process::ExitCode {
-    drgan_tensor::ops::keep_candle_on_one_thread();
+    drgan_tensor::ops::limit_candle_threads();
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Train(args) => commands::train(args),

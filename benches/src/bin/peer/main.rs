@@ -89,7 +89,7 @@ fn serve(name: &str, threads: &str, dir: &Path) -> Result<()> {
 }
 
 fn main() -> Result<()> {
-    drgan_tensor::ops::keep_candle_on_one_thread();
+    drgan_tensor::ops::limit_candle_threads();
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["compare", row, dir] => agreement::compare(row, Path::new(dir)),

@@ -95,7 +95,7 @@ impl BatchNorm {
         act: Activation,
         ctx: &Ctx,
     ) -> Result<Tensor> {
-        let spec = ConvNormSpec { conv: conv.spec(), up, eps: self.eps, act };
+        let spec = ConvNormSpec::new(conv.spec(), act).with_upsample(up).with_eps(self.eps);
         let norm = (&self.weight, &self.bias);
         self.remembering(ops::conv2d_batch_norm(x, conv.weight(), norm, spec)?, ctx)
     }

@@ -47,7 +47,8 @@ impl ConvLayer {
                 (Some(scale), Some(shift))
             }
         };
-        let spec = PackedSpec { conv: self.conv.spec(), up: self.up, act: self.act, precision };
+        let spec =
+            PackedSpec::new(self.conv.spec(), self.act).with_upsample(self.up).with_precision(precision);
         let packed = PackedConv::new(self.conv.weight(), scale.as_ref(), shift.as_ref(), spec)?;
         Ok(Self { packed: Some(Arc::new(packed)), ..self.clone() })
     }

@@ -1,0 +1,282 @@
+//! Registers of f32 as the machine has them, and the choice between them at run time.
+//!
+//! A [`Kernel`] is written once over [`Simd`] and compiled for AVX-512, AVX2 and the baseline of the target; [`dispatch`]
+//! runs it on an [`Isa`]. Everything in between is `#[inline(always)]`, so that intrinsics end up inside a function that has
+//! their instructions enabled.
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+mod taps;
+
+pub(crate) use taps::{Dots, Tap, TapLoop};
+
+/// Which instructions a kernel is run with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isa {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+impl Isa {
+    /// The best that this machine has.
+    pub(crate) fn best() -> Self {
+        Self::all()[0]
+    }
+
+    /// All that this machine has, the best first.
+    pub(crate) fn all() -> Vec<Self> {
+        let mut all = Vec::with_capacity(3);
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("fma")
+            {
+                all.push(Self::Avx512);
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                all.push(Self::Avx2);
+            }
+        }
+        all.push(Self::Portable);
+        all
+    }
+}
+
+impl Isa {
+    /// Rows of a product's tile.
+    pub(crate) fn rows(self) -> usize {
+        dispatch(self, TileSize).0
+    }
+
+    /// Columns of a product's tile.
+    pub(crate) fn cols(self) -> usize {
+        dispatch(self, TileSize).1
+    }
+}
+
+struct TileSize;
+
+impl Kernel for TileSize {
+    type Output = (usize, usize);
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) -> (usize, usize) {
+        (S::ROWS, S::COLS)
+    }
+}
+
+/// Something to compute with whichever registers there are.
+pub(crate) trait Kernel {
+    type Output;
+
+    /// Implementations are `#[inline(always)]`, and so is what they call over `S`.
+    ///
+    /// # Safety
+    /// The machine has the instructions of `S`.
+    unsafe fn run<S: Simd>(self) -> Self::Output;
+}
+
+/// Runs `kernel` on `isa`, which must come from [`Isa::best`] or [`Isa::all`].
+pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
+    match isa {
+        // SAFETY (both): `Isa` values of these names are only made where the machine has the instructions.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512::run(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2::run(kernel) },
+        // SAFETY: needs nothing.
+        Isa::Portable => unsafe { kernel.run::<portable::Portable>() },
+    }
+}
+
+/// One kind of register and what it can do.
+///
+/// # Safety
+/// Of every function: the machine has the instructions; pointers are valid for what is said to be read or written
+/// (`LANES` values unless stated).
+pub(crate) trait Simd: Copy {
+    /// Values a register.
+    const LANES: usize;
+    /// Rows of a product's tile.
+    const ROWS: usize;
+    /// Columns of a product's tile.
+    const COLS: usize;
+    /// Rows of [`Simd::taps`].
+    const TAP_ROWS: usize;
+    /// Positions of [`Simd::taps`].
+    const TAP_COLS: usize;
+    /// Rows of [`Simd::dot4`].
+    const DOT4_ROWS: usize;
+    /// Rows of [`Simd::dot9`].
+    const DOT9_ROWS: usize;
+    type V: Copy;
+
+    unsafe fn zero() -> Self::V;
+    unsafe fn splat(x: f32) -> Self::V;
+    unsafe fn load(p: *const f32) -> Self::V;
+    unsafe fn store(p: *mut f32, v: Self::V);
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    /// `a b + c`.
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Every second of `2 LANES` values, from the first and from the second on.
+    unsafe fn split2(p: *const f32) -> [Self::V; 2];
+    /// Every fourth of `4 LANES` values, from the first, second, third and fourth on.
+    unsafe fn split4(p: *const f32) -> [Self::V; 4];
+    /// The reverse of [`Simd::split2`].
+    unsafe fn join2(v: [Self::V; 2], p: *mut f32);
+    /// The reverse of [`Simd::split4`].
+    unsafe fn join4(v: [Self::V; 4], p: *mut f32);
+    /// The sum of all lanes.
+    unsafe fn sum(v: Self::V) -> f32;
+    /// `LANES` rows of `LANES` values, `from_row` apart, to as many columns.
+    unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize);
+
+    /// Computes a [`Tile`] of `ROWS` rows and `COLS` columns.
+    unsafe fn tile(tile: Tile);
+    /// Computes [`TapLoop`] of up to `TAP_ROWS` rows and `TAP_COLS` positions.
+    unsafe fn taps(taps: TapLoop<'_>);
+    /// Computes [`Dots`] of up to `DOT4_ROWS` rows and 4 taps.
+    unsafe fn dot4(products: Dots<'_>);
+    /// Computes [`Dots`] of up to `DOT9_ROWS` rows and 9 taps.
+    unsafe fn dot9(products: Dots<'_>);
+}
+
+/// `c[i][j] = sum_k a[k][i] b[k][j]`, or `+=` with `accumulate`: the part of a matrix product that stays in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile {
+    pub(crate) k: usize,
+    pub(crate) a: *const f32,
+    /// From one `k` to the next.
+    pub(crate) a_step: usize,
+    pub(crate) b: *const f32,
+    pub(crate) b_step: usize,
+    pub(crate) c: *mut f32,
+    /// From one row to the next.
+    pub(crate) c_row: usize,
+    pub(crate) accumulate: bool,
+}
+
+impl Tile {
+    /// For `M` rows and `N` registers of columns.
+    ///
+    /// # Safety
+    /// As [`Simd`]: `k` steps of `M` and `N LANES` values are at `a` and `b`, `M` rows of `N LANES` at `c`.
+    #[inline(always)]
+    unsafe fn compute<S: Simd, const M: usize, const N: usize>(self) {
+        let Self { k, mut a, a_step, mut b, b_step, c, c_row, accumulate } = self;
+        // SAFETY: the caller's promise, for every pointer below.
+        unsafe {
+            let mut sums = [[S::zero(); N]; M];
+            for _ in 0..k {
+                let mut columns = [S::zero(); N];
+                for (j, column) in columns.iter_mut().enumerate() {
+                    *column = S::load(b.add(j * S::LANES));
+                }
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    let row = S::splat(*a.add(i));
+                    for (sum, column) in sums.iter_mut().zip(columns) {
+                        *sum = S::fma(row, column, *sum);
+                    }
+                }
+                a = a.add(a_step);
+                b = b.add(b_step);
+            }
+            for (i, sums) in sums.iter().enumerate() {
+                for (j, sum) in sums.iter().enumerate() {
+                    let at = c.add(i * c_row + j * S::LANES);
+                    S::store(at, if accumulate { S::add(S::load(at), *sum) } else { *sum });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Shuffles;
+
+    impl Kernel for Shuffles {
+        type Output = ();
+
+        #[inline(always)]
+        unsafe fn run<S: Simd>(self) {
+            let n = S::LANES;
+            let x: Vec<f32> = (0..n * n).map(|i| i as f32).collect();
+            let mut y = vec![0f32; n * n];
+            let mut row = vec![0f32; n];
+            // SAFETY: LANES is at least 4, so that every read and write lies within LANES^2 values.
+            unsafe {
+                let four = S::split4(x.as_ptr());
+                for (k, v) in four.into_iter().enumerate() {
+                    S::store(row.as_mut_ptr(), v);
+                    assert!(row.iter().enumerate().all(|(t, v)| *v == (4 * t + k) as f32), "split4: {row:?}");
+                }
+                S::join4(four, y.as_mut_ptr());
+                assert_eq!(x[..4 * n], y[..4 * n], "join4");
+                let two = S::split2(x.as_ptr());
+                for (k, v) in two.into_iter().enumerate() {
+                    S::store(row.as_mut_ptr(), v);
+                    assert!(row.iter().enumerate().all(|(t, v)| *v == (2 * t + k) as f32), "split2: {row:?}");
+                }
+                y.fill(0.);
+                S::join2(two, y.as_mut_ptr());
+                assert_eq!(x[..2 * n], y[..2 * n], "join2");
+                S::transpose(x.as_ptr(), n, y.as_mut_ptr(), n);
+            }
+            for (i, v) in y.iter().enumerate() {
+                assert_eq!(*v, x[i % n * n + i / n], "transpose");
+            }
+        }
+    }
+
+    struct Tiles;
+
+    impl Kernel for Tiles {
+        type Output = ();
+
+        #[inline(always)]
+        unsafe fn run<S: Simd>(self) {
+            let (k, m, n) = (7, S::ROWS, S::COLS);
+            let a: Vec<f32> = (0..k * m).map(|i| (i % 5) as f32 - 2.).collect();
+            let b: Vec<f32> = (0..k * n).map(|i| (i % 7) as f32 - 3.).collect();
+            let mut c = vec![1f32; m * n];
+            // SAFETY: a, b and c have the sizes of the tile.
+            unsafe {
+                S::tile(Tile {
+                    k,
+                    a: a.as_ptr(),
+                    a_step: m,
+                    b: b.as_ptr(),
+                    b_step: n,
+                    c: c.as_mut_ptr(),
+                    c_row: n,
+                    accumulate: true,
+                });
+            }
+            for (at, c) in c.iter().enumerate() {
+                let (i, j) = (at / n, at % n);
+                let want = 1. + (0..k).map(|k| a[k * m + i] * b[k * n + j]).sum::<f32>();
+                assert_eq!(*c, want, "row {i}, column {j}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_register_shuffles_and_multiplies_as_the_plain_one() {
+        for isa in Isa::all() {
+            dispatch(isa, Shuffles);
+            dispatch(isa, Tiles);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Which way a convolution goes, by its shape.
+//!
+//! | shape | way | why (docs/benchmarks.md, ways of a convolution) |
+//! | --- | --- | --- |
+//! | kernel as large as the map | one matrix product | nothing is shared between outputs |
+//! | doubled, 3x3 | minimal filtering | a quarter of the multiplications, exactly |
+//! | 3x3 stride 1, 64 pixels or more | minimal filtering, F(4x4, 3x3) | a quarter of the multiplications |
+//! | the same with fewer than 8 channels on one side, for the weight's gradient up to 32 | direct | transforms would cost more than they save |
+//! | 4x4 stride 2, 64 pixels or more, up to 2,048 kernels | direct, by phases | no patches to write and read |
+//! | all others | patches and matrix products | any stride and kernel; small maps share a product |
+use super::direct;
+use super::im2col;
+use super::winograd;
+use crate::cpu::simd::Isa;
+use crate::ops::conv2d::cpu::epilogue::Epilogue;
+use crate::ops::conv2d::shape::{ConvShape, Padding};
+use crate::ops::linear;
+use candle_core::{Device, Result, Tensor};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ConvAlgorithm {
+    FullyConnected,
+    Winograd,
+    Direct,
+    Im2col,
+}
+
+/// Channels on either side from which transforms pay.
+const CHANNELS: usize = 8;
+/// Channels on one side up to which a weight's gradient does better without.
+const FEW: usize = 32;
+/// Output pixels from which they do, and strided convolutions go without patches.
+const PIXELS: usize = 64;
+/// Kernels of a strided convolution up to which it goes without patches: more of them do better by matrix products.
+const STRIDED: usize = 2048;
+
+fn algorithm(g: &ConvShape) -> ConvAlgorithm {
+    let p = g.padding;
+    if (g.kh, g.kw) == (g.h, g.w) && p == Padding::default() && !g.upsample {
+        return ConvAlgorithm::FullyConnected;
+    }
+    let reach = p.widest();
+    match (g.kh, g.kw, g.stride) {
+        (3, 3, 1) if g.upsample => ConvAlgorithm::Winograd,
+        (3, 3, 1) if reach <= 2 && g.oh * g.ow >= PIXELS => {
+            if g.c.min(g.o) >= CHANNELS {
+                ConvAlgorithm::Winograd
+            } else {
+                ConvAlgorithm::Direct
+            }
+        }
+        (4, 4, 2) if g.oh * g.ow >= PIXELS && g.c * g.o <= STRIDED => ConvAlgorithm::Direct,
+        _ => ConvAlgorithm::Im2col,
+    }
+}
+
+/// Whether a convolution goes by minimal filtering.
+pub(crate) fn is_winograd(g: &ConvShape) -> bool {
+    algorithm(g) == ConvAlgorithm::Winograd
+}
+
+/// `conv(x, weight)` and what follows.
+pub(crate) fn forward(g: &ConvShape, x: &[f32], weight: &[f32], epilogue: &Epilogue<'_>) -> Vec<f32> {
+    let isa = Isa::best();
+    match algorithm(g) {
+        ConvAlgorithm::FullyConnected => epilogue.finish_maps(g, linear::forward(x, weight, whole(g))),
+        ConvAlgorithm::Winograd => {
+            let gated = epilogue.act == crate::ops::activation::Activation::Glu;
+            let kernels = winograd::transform(isa, g, weight, None, gated);
+            winograd::forward(isa, g, x, &kernels, epilogue)
+        }
+        ConvAlgorithm::Direct => direct::forward(isa, g, 1, x, weight, epilogue),
+        ConvAlgorithm::Im2col => im2col::forward(g, x, weight, epilogue),
+    }
+}
+
+/// Gradient of the input as it lies in memory.
+pub(crate) fn input_gradient(g: &ConvShape, dy: &[f32], weight: &[f32]) -> Vec<f32> {
+    match algorithm(g) {
+        ConvAlgorithm::FullyConnected => linear::input_gradient(dy, weight, whole(g)),
+        ConvAlgorithm::Winograd => winograd::input_gradient(Isa::best(), g, dy, weight),
+        ConvAlgorithm::Direct => direct::input_gradient(Isa::best(), g, 1, dy, weight),
+        ConvAlgorithm::Im2col => {
+            if let Some(dx) = im2col::pointwise_gradient(g, dy, weight) {
+                return dx;
+            }
+            match g.flipped(weight) {
+                Some((back, flipped)) => forward(&back, dy, &flipped, &Epilogue::bias(None)),
+                None => im2col::scatter_gradient(g, dy, weight),
+            }
+        }
+    }
+}
+
+/// Gradient of the weight.
+pub(crate) fn weight_gradient(g: &ConvShape, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    match algorithm(g) {
+        ConvAlgorithm::FullyConnected => linear::weight_gradient(x, dy, whole(g)),
+        ConvAlgorithm::Winograd if g.upsample || g.c.min(g.o) > FEW => {
+            winograd::weight_gradient(Isa::best(), g, x, dy)
+        }
+        ConvAlgorithm::Winograd => direct::weight_gradient(Isa::best(), g, x, dy),
+        ConvAlgorithm::Direct if direct::has_weight_gradient(g) => {
+            direct::weight_gradient(Isa::best(), g, x, dy)
+        }
+        ConvAlgorithm::Direct | ConvAlgorithm::Im2col => im2col::weight_gradient(g, x, dy),
+    }
+}
+
+/// Batch, inputs and outputs of the linear map that a convolution of one output pixel is.
+fn whole(g: &ConvShape) -> (usize, usize, usize) {
+    (g.b, g.c * g.h * g.w, g.o)
+}
+
+/// Gradients of the input and of the weight, each only if somebody asks for it.
+pub(crate) fn gradients(
+    g: &ConvShape,
+    (x, x_values): (&Tensor, &[f32]),
+    (weight, w_values): (&Tensor, &[f32]),
+    dy: &[f32],
+) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    let tensor = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
+    let dx = x.track_op().then(|| tensor(input_gradient(g, dy, w_values), x)).transpose()?;
+    let dw = weight.track_op().then(|| tensor(weight_gradient(g, x_values, dy), weight)).transpose()?;
+    Ok((dx, dw))
+}
