@@ -88,7 +88,7 @@ fn backbone(c: &mut Criterion, preset: &Preset) {
                 preset.both(c, "kernels/max_pool2d_3x3", &[64, 147, 147], |x| ops::max_pool2d(x, 3, 2));
                 preset.both(c, "kernels/avg_pool2d_3x3", &[288, 35, 35], |x| ops::avg_pool2d(x, 3, 1, 1));
             }
-            BackboneKind::EfficientNetLite0 => {
+            _ => {
                 let (w, b, side) = (
                     constant(&[32, 1, 3, 3])?,
                     constant(&[32, 1])?.squeeze(1)?,

@@ -11,7 +11,7 @@ use drgan_text::BackboneKind;
 fn regions(preset: &Preset) -> usize {
     match preset.cfg.image_encoder.backbone {
         BackboneKind::InceptionV3 => 17,
-        BackboneKind::EfficientNetLite0 => preset.cfg.image_encoder.side / 16,
+        _ => preset.cfg.image_encoder.side / 16,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The measures, on as many pictures as an evaluation of the preset looks at.
 use criterion::Criterion;
 use drgan_benches::{Preset, constant, image_encoder, time};
-use drgan_metrics::{frechet_distance, inception_score, kernel_distance, pair_distance, r_precision};
+use drgan_metrics::{diversity, fid, inception_score, kid, r_precision};
 use std::fmt::Debug;
 use std::hint::black_box;
 
@@ -23,9 +23,9 @@ fn measures(c: &mut Criterion, preset: &Preset) {
     let mut measure = |name: &str, f: &dyn Fn()| {
         time(c, [&format!("metrics/{name}"), "forward", &size], n, f);
     };
-    measure("kernel_distance", &|| done(kernel_distance(&a, &b)));
-    measure("pair_distance", &|| done(pair_distance(&a, &groups)));
-    measure("frechet_distance", &|| done(frechet_distance(&a, &b)));
+    measure("kid", &|| done(kid(&a, &b)));
+    measure("diversity", &|| done(diversity(&a, &groups)));
+    measure("fid", &|| done(fid(&a, &b)));
     measure("inception_score", &|| done(inception_score(&logits, SPLITS)));
     measure("r_precision", &|| done(r_precision(&code, &sentences, &texts, CANDIDATES, 0)));
 }

@@ -2,7 +2,7 @@
 use candle_core::{DType, Device, Tensor};
 use criterion::Criterion;
 use drgan_benches::{Picture, Preset, values};
-use drgan_sdm::{Disentangle, FirstStage, NextStage, RealImagePath, StageGenerator, WordAttention};
+use drgan_sdm::{Disentangle, FirstStage, RealImagePath, RefineStage, StageGenerator, WordAttention};
 use drgan_tensor::ops::Precision;
 use drgan_tensor::{Ctx, FromConfig, Generator, Mode, ParamStore, Result};
 
@@ -29,8 +29,8 @@ fn parts(c: &mut Criterion, preset: &Preset) {
         let condition = values(&preset.shape(&[cfg.nc]))?;
         preset.both(c, "sdm/stage", &[cfg.nz], |z| stage.forward(&condition, z, &ctx));
 
-        let next = NextStage::new(cfg, vb.pp("next"))?;
-        preset.both(c, "sdm/next_stage", &maps, |h| next.forward(h, &words, &ctx).map(|n| n.features));
+        let refine = RefineStage::new(cfg, vb.pp("next"))?;
+        preset.both(c, "sdm/refine_stage", &maps, |h| refine.forward(h, &words, &ctx).map(|r| r.features));
 
         let path = RealImagePath::from_config(&cfg.real_image(), vb.pp("path"))?;
         preset.both(c, "sdm/real_image", &[3, side, side], |x| path.encode(last, x, &ctx));

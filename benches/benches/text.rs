@@ -3,7 +3,7 @@ use candle_core::{DType, Device, Tensor};
 use criterion::Criterion;
 use drgan_benches::{Preset, image_encoder};
 use drgan_tensor::{Ctx, FromConfig, ImageEncoder, Mode, ParamStore, Result, TextEncoder, TokenBatch};
-use drgan_text::{BackboneKind, BiLstmEncoder};
+use drgan_text::BiLstmEncoder;
 
 const CPU: Device = Device::Cpu;
 
@@ -24,12 +24,9 @@ fn sentences(c: &mut Criterion, preset: &Preset) {
 /// The finest picture to regions and code; the gradient to the picture, as in a step.
 fn images(c: &mut Criterion, preset: &Preset) {
     let encoder = image_encoder(&preset.cfg).expect("an encoder");
-    let name = match preset.cfg.image_encoder.backbone {
-        BackboneKind::InceptionV3 => "text/inception_v3",
-        BackboneKind::EfficientNetLite0 => "text/efficientnet_lite0",
-    };
+    let name = format!("text/{}", preset.cfg.image_encoder.backbone.name().replace('-', "_"));
     let side = preset.cfg.loader().finest();
-    preset.both(c, name, &[3, side, side], |x| -> Result<Tensor> {
+    preset.both(c, &name, &[3, side, side], |x| -> Result<Tensor> {
         let seen = encoder.encode_image(x)?;
         Ok(Tensor::cat(&[seen.regions.flatten_from(1)?, seen.code], 1)?)
     });

@@ -2,11 +2,11 @@
 //! golden files' rule's.
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
-use drgan_sdm::StageGenerator;
+use drgan_sdm::{GeneratorNoise, StageGenerator};
 use drgan_tensor::ops::Precision;
 use drgan_tensor::testing::Fill;
 use drgan_tensor::{Ctx, FromConfig, Mode, ParamStore, TextFeatures};
-use drgan_text::{BackboneKind, DamsmImageEncoder, ImageEncoderConfig};
+use drgan_text::{DamsmImageEncoder, ImageEncoderConfig};
 use drgan_train::config::RunConfig;
 use drgan_train::networks::Networks;
 use drgan_train::step::{self, Judge, Scalar, StepBatch};
@@ -52,13 +52,9 @@ pub fn captions(cfg: &RunConfig, batch: usize, ctx: &mut Ctx) -> Result<TextFeat
 /// A configuration value out of range.
 pub fn image_encoder(cfg: &RunConfig) -> Result<DamsmImageEncoder> {
     let image = &cfg.image_encoder;
-    let shape = ImageEncoderConfig {
-        backbone: image.backbone,
-        side: (image.backbone == BackboneKind::EfficientNetLite0).then_some(image.side),
-        words_dim: cfg.text.words_dim,
-    };
+    let shape = ImageEncoderConfig { backbone: image.backbone, side: image.side };
     let [backbone, projection] = ["backbone.", "projection."].map(|p| Fill::new(SALT, p).builder());
-    Ok(DamsmImageEncoder::from_config(&shape, backbone, projection)?)
+    Ok(DamsmImageEncoder::from_config(&shape, cfg.text.words_dim, backbone, projection)?)
 }
 
 /// Captions' features to their finest pictures, by a generator packed as `drgan sample` packs it.
@@ -98,8 +94,8 @@ impl Picture {
     pub fn draw(&self) -> Result<Tensor> {
         let ctx = Ctx::new(Mode::Eval, 0);
         // On a thread of the pool, as `drgan sample` does.
-        let made =
-            rayon::scope(|_| self.generator.generate_with(&self.z, Some(&self.eps), &self.text, &ctx))?;
+        let noise = GeneratorNoise::new(&self.z).with_condition(&self.eps);
+        let made = rayon::scope(|_| self.generator.generate_with(noise, &self.text, &ctx))?;
         Ok(made.stages.into_iter().next_back().context("a generator has a stage")?.image)
     }
 }

@@ -1,3 +1,4 @@
+//! Golden files: their tensors and metadata, and which of them were compared.
 use crate::report::Row;
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor, Var};
@@ -7,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// One golden file. It remembers which of its tensors were used, so that none is overlooked.
+/// One golden file. It records which of its tensors were used, so that none is overlooked.
 pub struct Golden {
     tensors: BTreeMap<String, Tensor>,
     metadata: BTreeMap<String, String>,
@@ -15,6 +16,8 @@ pub struct Golden {
 }
 
 impl Golden {
+    /// Reads a file.
+    ///
     /// # Errors
     /// Not a whole safetensors file.
     pub fn open(path: &Path) -> Result<Self> {
@@ -64,7 +67,7 @@ impl Golden {
         Ok(mask.narrow(1, 0, t)?)
     }
 
-    /// As a variable, to differentiate by.
+    /// A tensor as a variable, to differentiate by.
     ///
     /// # Errors
     /// It is not there.
@@ -82,12 +85,12 @@ impl Golden {
         Ok(Some(number))
     }
 
-    /// The rule of this file's weights.
+    /// The rule that fills the weights of this file's network.
     pub fn fill(&self, salt: &str, default_prefix: &str) -> Fill {
         Fill::new(salt, self.metadata.get("fill_prefix").map_or(default_prefix, String::as_str))
     }
 
-    /// Rows of those tensors that the file has; at least one must be there.
+    /// One row for each of the given tensors that the file has; at least one must be there.
     ///
     /// # Errors
     /// None is.
@@ -119,7 +122,7 @@ impl Golden {
             .collect()
     }
 
-    /// A failed row for each tensor that no one asked for.
+    /// A failed row for each tensor that was never used.
     pub fn overlooked(&self) -> Vec<Row> {
         let used = self.used.borrow();
         let unused = self.tensors.keys().filter(|name| !used.contains(*name));

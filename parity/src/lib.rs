@@ -1,6 +1,6 @@
-//! Holds this workspace's modules against golden files: inputs and outputs that another framework computed.
+//! Compares this workspace's modules with golden files: inputs and outputs that another framework computed.
 //!
-//! A golden folder holds `golden.json` (the salt of its weights and settings), one `.safetensors` file a case, lists of the
+//! A golden folder holds `golden.json` (the salt of its weights and settings), one `.safetensors` file per case, lists of the
 //! authors' parameter names, and PyTorch checkpoints. Weights are not stored: they follow from each parameter's name
 //! ([`drgan_tensor::testing::Fill`]).
 mod cases;

@@ -1,10 +1,10 @@
-//! `cargo xtask parity DIR`.
+//! The program behind `cargo xtask parity DIR`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is printed here and nowhere else")]
 use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Holds every golden file of a folder against this workspace's modules; exit status 1 if one disagrees.
+/// Compares this workspace's modules with every golden file of a folder; exit status 1 if one disagrees.
 #[derive(Parser)]
 #[command(
     name = "cargo xtask parity",

@@ -1,3 +1,4 @@
+//! The measure of disagreement: the largest relative error of two tensors.
 use anyhow::{Result, bail};
 use candle_core::{DType, Tensor};
 

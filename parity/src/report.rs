@@ -1,3 +1,4 @@
+//! The table of comparisons and what became of each.
 use crate::measure::relative_error;
 use candle_core::Tensor;
 use std::fmt;
@@ -12,9 +13,11 @@ pub enum Verdict {
         /// Largest allowed.
         tolerance: f64,
     },
-    /// There was nothing to compare, because of this.
+    /// All that was looked for is there; nothing was measured.
+    Present,
+    /// Something is wrong, for this reason; nothing was measured.
     Failed(String),
-    /// Left out, because of this.
+    /// The comparison was left out, for this reason.
     Skipped(String),
 }
 
@@ -24,7 +27,7 @@ impl Verdict {
         match self {
             Self::Compared { error, tolerance } => error > tolerance,
             Self::Failed(_) => true,
-            Self::Skipped(_) => false,
+            Self::Present | Self::Skipped(_) => false,
         }
     }
 }
@@ -32,11 +35,11 @@ impl Verdict {
 /// One line of the table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// File.
+    /// Name of the file.
     pub case: String,
-    /// Tensor in it.
+    /// Name of the tensor, or what else of the file was compared.
     pub tensor: String,
-    /// What became of it.
+    /// What became of the comparison.
     pub verdict: Verdict,
 }
 
@@ -48,7 +51,7 @@ impl Row {
         }
     }
 
-    /// The first line of `why`: a stack may follow it.
+    /// A failed row with the first line of `why`, which a stack trace may follow.
     pub(crate) fn failed(tensor: &str, why: String) -> Self {
         Self::new(tensor, Verdict::Failed(why.lines().next().unwrap_or_default().to_owned()))
     }
@@ -69,9 +72,9 @@ impl Row {
 /// The table.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Remarks about the folder as a whole.
+    /// Remarks on the folder as a whole.
     pub notes: Vec<String>,
-    /// A row a tensor.
+    /// One row per tensor.
     pub rows: Vec<Row>,
 }
 
@@ -96,6 +99,7 @@ impl fmt::Display for Report {
                     let verdict = if row.verdict.is_failure() { "FAIL" } else { "ok" };
                     writeln!(f, "{error:9.1e}  {tolerance:9.0e}  {verdict}")?;
                 }
+                Verdict::Present => writeln!(f, "{:>9}  {:>9}  present", "-", "-")?,
                 Verdict::Failed(why) => writeln!(f, "{:>9}  {:>9}  FAIL: {why}", "-", "-")?,
                 Verdict::Skipped(why) => writeln!(f, "{:>9}  {:>9}  skipped: {why}", "-", "-")?,
             }

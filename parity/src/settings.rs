@@ -1,23 +1,24 @@
+//! `golden.json`: the settings that a folder of golden files was made with.
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// `golden.json`: what the files were made with.
+/// Settings of a folder of golden files, its `golden.json`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Settings {
-    /// Salt of the weights.
+    /// Salt of the rule that fills the weights.
     pub salt: String,
-    /// R of the generator, where neither a file's metadata nor a list of its shapes says it.
+    /// Number of residual blocks R of the generator, where neither a file's metadata nor a list of its shapes says it.
     pub residual_blocks: Option<usize>,
-    /// What the released masks' logits are multiplied by; the authors' 1 / B of the case's batch if it is not given.
+    /// Factor on the released masks' logits; if it is not given, the authors' 1 / B with the case's batch size B.
     pub mask_logit_scale: Option<f64>,
-    /// Words of the text encoder's vocabulary.
+    /// Number of words in the text encoder's vocabulary.
     #[serde(default = "vocabulary")]
     pub text_vocabulary: usize,
     #[serde(flatten)]
     rest: BTreeMap<String, serde_json::Value>,
-    /// What the reader did not understand.
+    /// Remarks on settings that are not known.
     #[serde(skip)]
     pub notes: Vec<String>,
 }
@@ -27,8 +28,10 @@ fn vocabulary() -> usize {
 }
 
 impl Settings {
+    /// Reads `golden.json`.
+    ///
     /// # Errors
-    /// No such file, or not its form.
+    /// No such file, or contents of another form.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| {
             format!("{}: a golden folder needs it, e.g. {{\"salt\": \"seed-a\"}}", path.display())

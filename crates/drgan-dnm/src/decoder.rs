@@ -1,19 +1,19 @@
+//! Decoding half of the discriminator's VAE: latent and sentence code to an image.
 use crate::DiscriminatorConfig;
-use crate::encoder::SLOPE;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use drgan_tensor::nn::{Conv2d, Expand, UpBlock};
+use drgan_tensor::nn::{Conv2d, Expand, LEAKY_RELU_SLOPE, UpBlock};
 use drgan_tensor::ops::Activation;
 use drgan_tensor::{Ctx, Form, Result};
 
-/// D^E, the decoding half of the VAE: the sentence's code and the latent to a picture.
+/// D^E, the decoding half of the VAE: sentence code and latent to an image.
 ///
 /// `[c_s, z*] -> Linear -> BN -> GLU -> (ndf S / 4, 4, 4) -> log2(S / 4) up-blocks -> conv1x1 -> tanh`.
 /// Names: `h_net1.fc`, `h_net1.upsample1`, ..., `img_code_s1.0`.
 ///
 /// # Paper
 /// Section III, distribution normalization. The order (text, image) is the released code's; in that form it ends in a
-/// LeakyReLU(0.2), whose range is not a picture's (docs/divergences.md, decoder).
+/// LeakyReLU(0.2), which hardly reaches the negative half of an image's range (docs/divergences.md, decoder).
 #[derive(Clone, Debug)]
 pub struct Decoder {
     expand: Expand,
@@ -23,6 +23,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// A decoder of the configuration's sizes.
+    ///
     /// # Errors
     /// A parameter is missing or of another shape.
     pub fn new(cfg: &DiscriminatorConfig, vb: VarBuilder<'_>) -> Result<Self> {
@@ -39,9 +41,10 @@ impl Decoder {
         })
     }
 
+    /// The image x* of the sentence code `text` (c_s in the paper) and of `latent` (z*).
+    ///
     /// # Shapes
-    /// `text`, c_s, and `latent`, z*, `(B, latent)`; the result, x*, `(B, 3, S, S)`, in the paper's form
-    /// in `[-1, 1]`.
+    /// `text` and `latent` `(B, latent)`; the image `(B, 3, S, S)`, in the paper's form in `[-1, 1]`.
     ///
     /// # Errors
     /// Shapes that do not fit; outside evaluation, a batch of one.
@@ -50,7 +53,7 @@ impl Decoder {
         let x = self.upsample.iter().try_fold(x, |x, up| up.forward(&x, ctx))?; // (B, ndf, S, S)
         match self.form {
             Form::Paper => Ok(self.image.forward(&x)?.tanh()?),
-            Form::Released => self.image.forward_act(&x, Activation::LeakyRelu(SLOPE)),
+            Form::Released => self.image.forward_act(&x, Activation::LeakyRelu(LEAKY_RELU_SLOPE)),
         }
     }
 }

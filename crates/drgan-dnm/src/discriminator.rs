@@ -1,30 +1,34 @@
-use crate::{Conditional, Decoder, DiscriminatorConfig, Encoded, Encoder, LatentNet, Unconditional};
+//! The whole discriminator of one stage: encoder, two heads and a VAE.
+use crate::{
+    ConditionalHead, Decoder, DiscriminatorConfig, EncodedImages, Encoder, LatentEncoder, UnconditionalHead,
+};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::{
     Ctx, Discriminator, DiscriminatorOutput, Error, Form, FromConfig, Gaussian, Result, expect_shape,
 };
 
-/// One stage's discriminator: encoder, two heads, and a VAE.
+/// The discriminator of one generator stage: an encoder, two heads, and a VAE over its features.
 ///
 /// # Paper
 /// Section III, distribution normalization.
 #[derive(Clone, Debug)]
 pub struct StageDiscriminator {
     encoder: Encoder,
-    unconditional: Unconditional,
-    conditional: Conditional,
-    latent: LatentNet,
+    unconditional: UnconditionalHead,
+    conditional: ConditionalHead,
+    latent: LatentEncoder,
     decoder: Decoder,
     cfg: DiscriminatorConfig,
 }
 
-/// Standard normal noise of [`StageDiscriminator::reconstruct`], each `(B, latent)`; none stands for the mean.
+/// Standard normal noise that [`StageDiscriminator::reconstruct`] samples with, each `(B, latent)`. Where one is absent, the
+/// mean of its Gaussian is taken.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LatentNoise<'a> {
-    /// Of the pictures' latent.
+    /// Noise of the latent z* of the images.
     pub image: Option<&'a Tensor>,
-    /// Of the sentence's code.
+    /// Noise of the sentence code c_s.
     pub text: Option<&'a Tensor>,
 }
 
@@ -35,9 +39,9 @@ impl FromConfig for StageDiscriminator {
         cfg.validate()?;
         Ok(Self {
             encoder: Encoder::new(cfg, vb.clone())?,
-            unconditional: Unconditional::new(cfg, vb.pp("UNCOND_DNET"))?,
-            conditional: Conditional::new(cfg, vb.pp("COND_DNET"))?,
-            latent: LatentNet::new(cfg, vb.clone())?,
+            unconditional: UnconditionalHead::new(cfg, vb.pp("UNCOND_DNET"))?,
+            conditional: ConditionalHead::new(cfg, vb.pp("COND_DNET"))?,
+            latent: LatentEncoder::new(cfg, vb.clone())?,
             decoder: Decoder::new(cfg, vb)?,
             cfg: cfg.clone(),
         })
@@ -50,18 +54,18 @@ impl StageDiscriminator {
         &self.cfg
     }
 
-    /// What it sees in pictures.
+    /// Features of images, which both heads and the VAE read.
     ///
     /// # Shapes
-    /// `images` `(B, 3, side, side)`; the features, v, `(B, 8 ndf, 4, 4)`.
+    /// `images` `(B, 3, side, side)`; the features v `(B, 8 ndf, 4, 4)`.
     ///
     /// # Errors
     /// Another shape.
-    pub fn encode(&self, images: &Tensor, ctx: &Ctx) -> Result<Encoded> {
+    pub fn encode(&self, images: &Tensor, ctx: &Ctx) -> Result<EncodedImages> {
         self.encoder.forward(images, ctx)
     }
 
-    /// Unconditional logits of features.
+    /// Unconditional logits of features: positive for real, negative for fake.
     ///
     /// # Shapes
     /// `features` `(B, 8 ndf, 4, 4)`; the result `(B,)`.
@@ -73,22 +77,23 @@ impl StageDiscriminator {
         self.unconditional.forward(features)
     }
 
-    /// The latent and the picture rebuilt from it: `z* = mu + eps exp(logvar / 2)`, `x* = D^E([c_s, z*])`, and the
-    /// sentence's code c_s sampled alike; without their noise `z* = mu` and c_s is its mean.
+    /// The Gaussian of the latent and the image reconstructed from it: `z* = mu + epsilon exp(logvar / 2)`,
+    /// `x* = D^E([c_s, z*])`, with the sentence code c_s sampled in the same way. Without their noise, z* and c_s are the
+    /// means.
     ///
     /// # Shapes
-    /// `sentence` `(B, D)`, both noises `(B, latent)`; the picture `(B, 3, S, S)`.
+    /// `sentence` `(B, D)`, both noises `(B, latent)`; the image `(B, 3, S, S)`.
     ///
     /// # Errors
     /// Another shape; outside evaluation, a batch of one (its batch statistics have no variance).
     pub fn reconstruct(
         &self,
-        seen: &Encoded,
+        encoded: &EncodedImages,
         sentence: &Tensor,
         noise: LatentNoise<'_>,
         ctx: &Ctx,
     ) -> Result<(Gaussian, Tensor)> {
-        let features = &seen.features;
+        let features = &encoded.features;
         self.check_features(features)?;
         let (b, d, n) = (features.dim(0)?, self.cfg.text_dim, self.cfg.latent);
         let documented = format!("(B = {b}, D = {d})");
@@ -96,7 +101,7 @@ impl StageDiscriminator {
         if b == 1 && ctx.mode.batch_statistics() {
             return Err(Error::Shape {
                 what: "Discriminator: features",
-                expected: "(B >= 2, 8 ndf, 4, 4) in training: batch norm needs two values a channel"
+                expected: "(B >= 2, 8 ndf, 4, 4) in training: batch norm needs two values per channel"
                     .to_owned(),
                 got: features.dims().to_vec(),
             });
@@ -108,11 +113,11 @@ impl StageDiscriminator {
             }
             None => Ok(from.mu.clone()),
         };
-        let latent = self.latent.image(seen, ctx)?;
+        let latent = self.latent.image(encoded, ctx)?;
         let z = draw(&latent, noise.image, "Discriminator: noise.image")?;
         let code = draw(&self.latent.text(sentence)?, noise.text, "Discriminator: noise.text")?;
-        let picture = self.decoder.forward(&code, &z, ctx)?;
-        Ok((latent, picture))
+        let image = self.decoder.forward(&code, &z, ctx)?;
+        Ok((latent, image))
     }
 
     fn check_features(&self, features: &Tensor) -> Result<()> {
@@ -127,9 +132,10 @@ impl Discriminator for StageDiscriminator {
         self.cfg.side
     }
 
-    /// Samples z* outside evaluation, with eps from `ctx`, and in the released form c_s too; in evaluation both are means.
+    /// Samples z* outside evaluation, with epsilon from `ctx`, and in the released form c_s too; in evaluation both are their
+    /// means (docs/divergences.md, sentence code).
     fn discriminate(&self, images: &Tensor, sentence: &Tensor, ctx: &mut Ctx) -> Result<DiscriminatorOutput> {
-        let seen = self.encode(images, ctx)?;
+        let encoded = self.encode(images, ctx)?;
         let (b, sampling) = (images.dim(0)?, ctx.mode.batch_statistics());
         let mut eps = |drawn: bool| -> Result<Option<Tensor>> {
             let eps = drawn.then(|| ctx.randn((b, self.cfg.latent), images.device())).transpose()?;
@@ -137,11 +143,11 @@ impl Discriminator for StageDiscriminator {
         };
         let (image, text) = (eps(sampling)?, eps(sampling && self.cfg.form == Form::Released)?);
         let noise = LatentNoise { image: image.as_ref(), text: text.as_ref() };
-        let unconditional = self.judge(&seen.features)?;
-        let conditional = self.match_sentence(&seen.features, sentence, ctx)?;
-        let (latent, reconstruction) = self.reconstruct(&seen, sentence, noise, ctx)?;
+        let unconditional = self.judge(&encoded.features)?;
+        let conditional = self.match_sentence(&encoded.features, sentence, ctx)?;
+        let (latent, reconstruction) = self.reconstruct(&encoded, sentence, noise, ctx)?;
         Ok(DiscriminatorOutput {
-            features: seen.features,
+            features: encoded.features,
             unconditional,
             conditional,
             latent,

@@ -1,14 +1,13 @@
+//! The discriminator's encoder: images to features.
 use crate::DiscriminatorConfig;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use drgan_tensor::nn::SpectralConv2d;
+use drgan_tensor::nn::{LEAKY_RELU_SLOPE, SpectralConv2d};
 use drgan_tensor::ops::Activation;
 use drgan_tensor::{Ctx, Result, expect_shape};
 
-/// Of the leaky rectifiers.
-pub(crate) const SLOPE: f64 = 0.2;
-
-/// E^D: spectrally normalised 4x4 convolutions of stride 2, LeakyReLU(0.2) behind each, down to `(B, 8 ndf, 4, 4)`.
+/// E^D, the encoder: spectrally normalized 4x4 convolutions of stride 2, each followed by a LeakyReLU(0.2), down to features
+/// `(B, 8 ndf, 4, 4)`.
 ///
 /// | side | channels, in `ndf` | names |
 /// | --- | --- | --- |
@@ -18,7 +17,7 @@ pub(crate) const SLOPE: f64 = 0.2;
 /// | 128 | 1, 2, 4, 8, 16, then 3x3 to 8 | and `img_code_s32.0`, `img_code_s32_1.0` |
 /// | 256 | 1, 2, 4, 8, 16, 32, then 3x3 to 16, to 8 | and `img_code_s32.0`, `img_code_s64.0`, `img_code_s64_1.0`, `_2.0` |
 ///
-/// each followed by `.module`, and so on for larger sides. The form of sides from 64 on is the released code's.
+/// `.module` follows each name. Larger sides continue the pattern; from side 64 on it is the released code's.
 #[derive(Clone, Debug)]
 pub struct Encoder {
     strided: Vec<SpectralConv2d>,
@@ -26,16 +25,18 @@ pub struct Encoder {
     side: usize,
 }
 
-/// What a discriminator sees in pictures; both maps are the same up to side 64.
+/// Features of images; both maps are the same up to side 64.
 #[derive(Clone, Debug)]
-pub struct Encoded {
-    /// v, `(B, 8 ndf, 4, 4)`.
+pub struct EncodedImages {
+    /// The features v, `(B, 8 ndf, 4, 4)`.
     pub features: Tensor,
-    /// The map in front of the 3x3 layers, `(B, 8 ndf * side / 64, 4, 4)`: what the released code's latent is made of.
+    /// The feature map before the 3x3 layers, `(B, 8 ndf * side / 64, 4, 4)`: the released form makes its latent of it.
     pub deepest: Tensor,
 }
 
 impl Encoder {
+    /// An encoder of the configuration's sizes.
+    ///
     /// # Errors
     /// A parameter is missing or of another shape.
     pub fn new(cfg: &DiscriminatorConfig, vb: VarBuilder<'_>) -> Result<Self> {
@@ -69,21 +70,23 @@ impl Encoder {
         Ok(Self { strided: layers, narrowing, side: cfg.side })
     }
 
+    /// Features of `images`.
+    ///
     /// # Shapes
     /// `images` `(B, 3, side, side)`.
     ///
     /// # Errors
     /// Another shape.
-    pub fn forward(&self, images: &Tensor, ctx: &Ctx) -> Result<Encoded> {
+    pub fn forward(&self, images: &Tensor, ctx: &Ctx) -> Result<EncodedImages> {
         let side = self.side;
         let want = [None, Some(3), Some(side), Some(side)];
         expect_shape("Discriminator: images", images, &want, &format!("(B, 3, {side}, {side})"))?;
         let through = |layers: &[SpectralConv2d], x: &Tensor| {
             layers.iter().try_fold(x.clone(), |x, layer| -> Result<Tensor> {
-                layer.forward(&x, Activation::LeakyRelu(SLOPE), ctx)
+                layer.forward(&x, Activation::LeakyRelu(LEAKY_RELU_SLOPE), ctx)
             })
         };
         let deepest = through(&self.strided, images)?;
-        Ok(Encoded { features: through(&self.narrowing, &deepest)?, deepest })
+        Ok(EncodedImages { features: through(&self.narrowing, &deepest)?, deepest })
     }
 }

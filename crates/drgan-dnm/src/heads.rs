@@ -1,32 +1,36 @@
+//! The discriminator's heads: features to logits, alone and beside a sentence.
 use crate::DiscriminatorConfig;
-use crate::encoder::SLOPE;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use drgan_tensor::nn::{Conv2d, SpectralConv2d};
+use drgan_tensor::nn::{Conv2d, LEAKY_RELU_SLOPE, SpectralConv2d};
 use drgan_tensor::ops::Activation;
 use drgan_tensor::{Ctx, Result, expect_shape};
 
-/// The last layer of both heads: a 4x4 convolution of the 4x4 map to one number, with a bias. Name: `outlogits.0`.
+/// The last layer of both heads: a 4x4 convolution with a bias, from the 4x4 map to one logit. Name: `outlogits.0`.
 fn logits(channels: usize, vb: VarBuilder<'_>) -> Result<Conv2d> {
     let vb = vb.pp("outlogits.0");
     Conv2d::new((channels, 1), 4, 4, 0, vb.clone())?.and_bias(vb)
 }
 
-/// psi without a sentence: is the picture real? Name: `outlogits.0`.
+/// psi without a sentence: the logit that an image is real. Name: `outlogits.0`.
 #[derive(Clone, Debug)]
-pub struct Unconditional {
+pub struct UnconditionalHead {
     out: Conv2d,
 }
 
-impl Unconditional {
+impl UnconditionalHead {
+    /// A head for features of the configuration's width.
+    ///
     /// # Errors
     /// A parameter is missing or of another shape.
     pub fn new(cfg: &DiscriminatorConfig, vb: VarBuilder<'_>) -> Result<Self> {
         Ok(Self { out: logits(cfg.features(), vb)? })
     }
 
+    /// Logits of `features`, without a sigmoid.
+    ///
     /// # Shapes
-    /// `features`, v, `(B, 8 ndf, 4, 4)`; logits `(B,)`, not squashed.
+    /// `features` `(B, 8 ndf, 4, 4)`; the logits `(B,)`.
     ///
     /// # Errors
     /// Another shape.
@@ -35,20 +39,22 @@ impl Unconditional {
     }
 }
 
-/// psi beside a sentence: is the picture real and of this caption?
+/// psi beside a sentence: the logit that an image is real and shows what the caption says.
 ///
 /// `[v, s at every pixel] -> spectral conv3x3 -> LeakyReLU -> logit`. Names: `jointConv.0.module`, `outlogits.0`.
 ///
 /// # Paper
 /// Section III; the sentence itself is joined (docs/divergences.md, conditional logit).
 #[derive(Clone, Debug)]
-pub struct Conditional {
+pub struct ConditionalHead {
     joint: SpectralConv2d,
     out: Conv2d,
     text_dim: usize,
 }
 
-impl Conditional {
+impl ConditionalHead {
+    /// A head for features and sentences of the configuration's widths.
+    ///
     /// # Errors
     /// A parameter is missing or of another shape.
     pub fn new(cfg: &DiscriminatorConfig, vb: VarBuilder<'_>) -> Result<Self> {
@@ -60,8 +66,10 @@ impl Conditional {
         })
     }
 
+    /// Logits of `features` beside `sentence`, without a sigmoid.
+    ///
     /// # Shapes
-    /// `features`, v, `(B, 8 ndf, 4, 4)`, `sentence` `(B, D)`; logits `(B,)`, not squashed.
+    /// `features` `(B, 8 ndf, 4, 4)`, `sentence` `(B, D)`; the logits `(B,)`.
     ///
     /// # Errors
     /// Another shape.
@@ -73,7 +81,8 @@ impl Conditional {
             &[Some(b), Some(d)],
             &format!("(B = {b}, D = {d})"),
         )?;
-        let joint = self.joint.forward_joint(features, sentence, Activation::LeakyRelu(SLOPE), ctx)?;
+        let joint =
+            self.joint.forward_joint(features, sentence, Activation::LeakyRelu(LEAKY_RELU_SLOPE), ctx)?;
         Ok(self.out.forward(&joint)?.flatten_all()?)
     }
 }

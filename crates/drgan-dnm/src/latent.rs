@@ -1,64 +1,70 @@
-use crate::{DiscriminatorConfig, Encoded};
+//! Encoding half of the discriminator's VAE: features and sentences to Gaussians.
+use crate::{DiscriminatorConfig, EncodedImages};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::{BatchNorm, ConditionNet, Conv2d, ConvLayer};
 use drgan_tensor::ops::Activation;
 use drgan_tensor::{Ctx, Form, Gaussian, Result};
 
-/// The encoding half of the VAE: features to a Gaussian, a sentence to its code.
+/// The encoding half of the VAE: features to the Gaussian of the latent z*, sentences to the Gaussian of the code c_s.
 ///
-/// `pooled v -> phi -> mu, logvar`; the sentence's code from a separate net of the same form. Names: `phi.fc`,
+/// `pooled v -> phi -> mu, logvar`; the sentence code comes from a separate network of the same form. Names: `phi.fc`,
 /// `ca_net.fc`.
 ///
-/// In the released form one net serves both: the pooled deepest map is brought to a sentence's length
+/// In the released form one network serves both: the pooled deepest map is brought to the length of a sentence
 /// (`conv1x1 -> BN -> ReLU`, names `global_reduction.0`, `.1`) and given to `ca_net`.
 ///
 /// # Paper
 /// Section III, distribution normalization (docs/divergences.md, latent).
 #[derive(Clone, Debug)]
-pub struct LatentNet {
-    image: ImageNet,
+pub struct LatentEncoder {
+    image: LatentHead,
     text: ConditionNet,
 }
 
+/// From pooled features to the latent.
 #[derive(Clone, Debug)]
-enum ImageNet {
+enum LatentHead {
+    /// The paper's phi: a network of its own.
     Own(ConditionNet),
+    /// The released code's reduction to the length of a sentence; the sentences' network follows it.
     Shared(ConvLayer),
 }
 
-impl LatentNet {
+impl LatentEncoder {
+    /// Both networks, of the configuration's sizes.
+    ///
     /// # Errors
     /// A parameter is missing or of another shape.
     pub fn new(cfg: &DiscriminatorConfig, vb: VarBuilder<'_>) -> Result<Self> {
         let image = match cfg.form {
-            Form::Paper => ImageNet::Own(ConditionNet::new(cfg.features(), cfg.latent, vb.pp("phi"))?),
+            Form::Paper => LatentHead::Own(ConditionNet::new(cfg.features(), cfg.latent, vb.pp("phi"))?),
             Form::Released => {
                 let vb = vb.pp("global_reduction");
                 let conv =
                     Conv2d::pointwise(cfg.deepest(), cfg.text_dim, vb.pp("0"))?.and_bias(vb.pp("0"))?;
                 let norm = BatchNorm::new(cfg.text_dim, vb.pp("1"))?;
-                ImageNet::Shared(ConvLayer::normalised(conv, norm, Activation::Relu))
+                LatentHead::Shared(ConvLayer::normalised(conv, norm, Activation::Relu))
             }
         };
         Ok(Self { image, text: ConditionNet::new(cfg.text_dim, cfg.latent, vb.pp("ca_net"))? })
     }
 
-    /// The pictures' Gaussian; mean and logarithm of the variance `(B, latent)`.
+    /// The Gaussian of the images' latent; mean and logarithm of the variance `(B, latent)`.
     ///
     /// # Errors
     /// Maps of another shape; in the released form in training, a batch of one.
-    pub fn image(&self, seen: &Encoded, ctx: &Ctx) -> Result<Gaussian> {
+    pub fn image(&self, encoded: &EncodedImages, ctx: &Ctx) -> Result<Gaussian> {
         match &self.image {
-            ImageNet::Own(phi) => phi.forward(&seen.features.mean((2, 3))?),
-            ImageNet::Shared(reduction) => {
-                let pooled = seen.deepest.mean_keepdim((2, 3))?; // (B, C, 1, 1)
+            LatentHead::Own(phi) => phi.forward(&encoded.features.mean((2, 3))?),
+            LatentHead::Shared(reduction) => {
+                let pooled = encoded.deepest.mean_keepdim((2, 3))?; // (B, C, 1, 1)
                 self.text.forward(&reduction.forward(&pooled, ctx)?.flatten_from(1)?)
             }
         }
     }
 
-    /// The sentence's Gaussian.
+    /// The Gaussian of the sentences' code.
     ///
     /// # Shapes
     /// `sentence` `(B, D)`; mean and logarithm of the variance `(B, latent)`.

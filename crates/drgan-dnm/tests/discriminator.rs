@@ -128,7 +128,7 @@ fn a_batch_of_one_is_judged_and_refused_where_statistics_need_two() -> Result<()
     let e = net.discriminate(&images, &sentence, &mut Ctx::new(Mode::Train, 0)).unwrap_err();
     assert_eq!(
         e.to_string(),
-        "Discriminator: features: expected shape (B >= 2, 8 ndf, 4, 4) in training: batch norm needs two values a \
+        "Discriminator: features: expected shape (B >= 2, 8 ndf, 4, 4) in training: batch norm needs two values per \
          channel, got [1, 16, 4, 4]"
     );
     Ok(())

@@ -1,21 +1,22 @@
+//! Inception score: how sure a classifier is of each sample, and how evenly samples cover its classes.
 use candle_core::{DType, Tensor};
 use drgan_tensor::{Error, Result, expect_shape};
 use serde::{Deserialize, Serialize};
 
-/// Mean and population standard deviation over the splits.
+/// Inception score, averaged over splits of the samples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InceptionScore {
-    /// From 1 (every sample alike) to the number of classes.
+    /// Mean over the splits: from 1 (all samples alike) to the number of classes.
     pub mean: f64,
-    /// Over the splits.
+    /// Population standard deviation over the splits.
     pub std: f64,
 }
 
-/// Inception score: `exp(mean_i KL(p_i || mean_j p_j))` of class probabilities, over `splits` contiguous parts, in f64.
-/// Part k of N rows is `k N / splits .. (k + 1) N / splits`.
+/// Inception score: `exp(mean_i KL(p_i || mean_j p_j))` of class probabilities p, for each of `splits` contiguous parts, in
+/// f64. Part k of N rows is `k N / splits .. (k + 1) N / splits`.
 ///
 /// # Shapes
-/// `logits` `(N, classes)`, not yet through a softmax.
+/// `logits` `(N, classes)`, before the softmax.
 ///
 /// # Errors
 /// Another rank, no classes, more splits than rows or none.

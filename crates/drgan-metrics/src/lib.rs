@@ -1,15 +1,16 @@
 #![doc = include_str!("../README.md")]
-mod foreground;
-mod frechet;
-mod inception_score;
-mod kernel_distance;
-pub mod obedience;
-mod pair_distance;
-mod r_precision;
+pub mod attributes;
+pub mod diversity;
+pub mod fid;
+pub mod inception_score;
+pub mod kid;
+pub mod r_precision;
+pub mod statistics;
 
-pub use frechet::frechet_distance;
+pub use attributes::AttributeAccuracy;
+pub use diversity::diversity;
+pub use fid::{fid, frechet_distance};
 pub use inception_score::{InceptionScore, inception_score};
-pub use kernel_distance::kernel_distance;
-pub use obedience::{Obedience, ObedienceScores, Reference};
-pub use pair_distance::pair_distance;
+pub use kid::kid;
 pub use r_precision::{RPrecision, r_precision};
+pub use statistics::Statistics;

@@ -1,19 +1,20 @@
+//! R-precision: how often an image finds its own caption, and a caption its own image.
 use candle_core::{DType, Tensor};
 use drgan_tensor::{Error, Result, expect_shape};
 use rand::{SeedableRng, seq::index};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-/// Top-1 retrieval among one match and random mismatches; chance is `1 / candidates`.
+/// Shares of top-1 retrieval among one match and random mismatches; chance is `1 / candidates`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RPrecision {
     /// Share of images whose own sentence comes first.
     pub image_to_text: f64,
-    /// Share of sentences whose own image comes first: R-precision of the paper's table.
+    /// Share of sentences whose own image comes first: the R-precision of the paper's table.
     pub text_to_image: f64,
-    /// Records asked about, each in both directions: those that have a mismatch at all.
+    /// Number of records that were ranked, each in both directions: those that have a mismatch at all.
     pub queries: usize,
-    /// Most candidates that a query had, its own included; at most what was asked for.
+    /// Largest number of candidates of a query, its own match included; at most the number asked for.
     pub candidates: usize,
 }
 
@@ -34,14 +35,15 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// R-precision (R = 1) of AttnGAN: every image ranks its own sentence, and every sentence its own image, among
-/// `candidates` by cosine similarity. A hit's own partner is strictly above all others: ties count against it.
+/// `candidates` by cosine similarity. It counts as a hit only if the match is strictly above all others: ties count
+/// against it.
 ///
-/// The mismatches are drawn without replacement, the same for both directions and for one `seed`. Records of an
-/// identical text are no mismatches of each other; where there are fewer mismatches than asked for, all are ranked,
-/// and a record without any is not counted.
+/// Mismatches are drawn without replacement from `seed`, the same for both directions. Records of the same text are not
+/// mismatches of each other. Where there are fewer mismatches than asked for, all are ranked; a record without any is not
+/// counted.
 ///
 /// # Shapes
-/// `images` and `sentences` `(N, D)`, any float type, row `i` of both of record `i`; `texts` N captions.
+/// `images` and `sentences` `(N, D)`, any float type; row `i` of both belongs to record `i`, whose caption is `texts[i]`.
 ///
 /// # Errors
 /// N below 2, N or D not alike, `candidates` below 2, or all texts the same.

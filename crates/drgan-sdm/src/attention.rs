@@ -1,3 +1,4 @@
+//! Word attention (WAM): the words that each pixel of a feature map reads.
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::Conv2d;
@@ -10,8 +11,8 @@ use drgan_tensor::{Error, Result, expect_shape};
 /// `Q'_j = sum_t theta_jt w'_t`. Name: `conv_context`.
 ///
 /// # Paper
-/// Section III (the word attention of AttnGAN). Padding words are left out for each caption on its own: the released
-/// code tiles its mask wrongly (docs/divergences.md, attention mask).
+/// Section III; the word attention of AttnGAN. Each caption masks its own padding words; the released code tiles its mask
+/// in the wrong order (docs/divergences.md, attention mask).
 #[derive(Clone, Debug)]
 pub struct WordAttention {
     conv_context: Conv2d,
@@ -20,7 +21,7 @@ pub struct WordAttention {
 }
 
 impl WordAttention {
-    /// Words of `text_dim` channels, maps of `channels`.
+    /// For words of `text_dim` channels and feature maps of `channels`.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.
@@ -32,9 +33,9 @@ impl WordAttention {
         })
     }
 
-    /// The words each pixel attends to, and how much: `(Q', theta)`.
+    /// What each pixel reads of the words, Q', and how much it attends to each, theta, as `(Q', theta)`.
     ///
-    /// A caption of padding only reads nothing: its Q' is 0.
+    /// Where a caption is padding only, Q' is 0.
     ///
     /// # Shapes
     /// `h` `(B, C, H, W)`, `words` `(B, D, T)`, `mask` `(B, T)` u8 with 1 at padding; Q' as `h`, theta `(B, T, H, W)`,

@@ -1,17 +1,19 @@
+//! How the generator's conditioning augmentation starts, beyond the usual initialisation.
 use crate::GeneratorConfig;
 use candle_core::Tensor;
 use drgan_tensor::{Error, Kind, ParamStore, Result};
 
-/// Name of conditioning augmentation's module.
+/// Name of the conditioning augmentation's parameters.
 pub(crate) const NAME: &str = "ca_net";
 
 /// Applies `cfg.condition_init` to a generator's store: call it once, after [`drgan_tensor::init::gan`].
 ///
-/// `ca_net.fc.weight` is scaled; of `ca_net.fc.bias` (rows: mu, logvar, mu's gate, logvar's gate, `nc` each) the
-/// logvar rows are set. The default configuration changes nothing.
+/// `ca_net.fc.weight` is multiplied by [`weight_scale`](crate::ConditionInit::weight_scale). `ca_net.fc.bias` has the rows mu,
+/// logvar, gate of mu and gate of logvar, `nc` each; those of logvar are set to
+/// [`logvar_bias`](crate::ConditionInit::logvar_bias). The default configuration changes nothing.
 ///
 /// # Errors
-/// [`Error::Weights`] when the store holds no generator's `ca_net` of this configuration; a configuration out of range.
+/// [`Error::Weights`] when the store holds no `ca_net` of this configuration; [`Error::Config`] for a value out of range.
 pub fn init_condition(store: &ParamStore, cfg: &GeneratorConfig) -> Result<()> {
     cfg.validate()?;
     let (weight, bias) = (format!("{NAME}.fc.weight"), format!("{NAME}.fc.bias"));

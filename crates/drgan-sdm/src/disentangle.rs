@@ -1,18 +1,19 @@
+//! Semantic disentangling: a feature map split into key and non-key parts by a learnt mask.
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer};
+use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer, LEAKY_RELU_SLOPE};
 use drgan_tensor::ops::{Activation, Precision};
 use drgan_tensor::{Ctx, Division, Form, Result, expect_shape};
 use serde::{Deserialize, Serialize};
 
-/// How a mask is made of a feature map.
+/// How a [`Disentangle`] makes its mask.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskConfig {
-    /// The paper's plain convolutions, or the released ones with batch normalisation.
+    /// The paper's plain convolutions, or the released code's with batch normalisation.
     pub form: Form,
-    /// What logits are multiplied by in front of the sigmoid, positive. The paper has none (1); the released code divides
-    /// by its batch size (1/4 in its evaluation on birds, 1/10 on COCO), an older version of it by 64.
+    /// Factor k on the logits before the sigmoid, positive. The paper has none (1); the released code divides by its batch
+    /// size (1/4 in its evaluation on birds, 1/10 on COCO), an older version of it by 64.
     pub logit_scale: f64,
 }
 
@@ -22,11 +23,11 @@ impl Default for MaskConfig {
     }
 }
 
-/// Divides a feature map into what the caption speaks of (key) and the rest (non-key).
+/// Splits a feature map into what the caption speaks of (key) and the rest (non-key).
 ///
-/// `M = sigmoid(k conv1x1(relu(conv3x3(x))))`, `key = x * M`, `non_key = x - key`; M has as many channels as x, and k is the
-/// configuration's logit scale, 1 in the paper. Both convolutions have a bias, since no normalisation stands behind
-/// them. In the released form each is followed by a batch normalisation instead, and the rectifier is leaky (0.2).
+/// `M = sigmoid(k conv1x1(relu(conv3x3(x))))`, `key = x * M`, `non_key = x - key`; M has as many channels as x, and k is
+/// [`MaskConfig::logit_scale`]. Both convolutions have a bias, since no normalisation follows them. In the released form a
+/// batch normalisation follows each instead, and the activation between them is LeakyReLU(0.2).
 /// Names, the released code's: `0`, `3` (convolutions), `1`, `4` (normalisations, if any).
 ///
 /// # Paper
@@ -39,7 +40,7 @@ pub struct Disentangle {
 }
 
 impl Disentangle {
-    /// For maps of `channels`.
+    /// For feature maps of `channels`.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.
@@ -54,7 +55,7 @@ impl Disentangle {
             Form::Released => {
                 let norm = |name: &str| BatchNorm::new(channels, vb.pp(name));
                 [
-                    ConvLayer::normalised(wide, norm("1")?, Activation::LeakyRelu(crate::SLOPE)),
+                    ConvLayer::normalised(wide, norm("1")?, Activation::LeakyRelu(LEAKY_RELU_SLOPE)),
                     ConvLayer::normalised(narrow, norm("4")?, Activation::Identity),
                 ]
             }
@@ -62,20 +63,22 @@ impl Disentangle {
         Ok(Self { layers, logit_scale: cfg.logit_scale, channels })
     }
 
-    /// See [`ConvLayer::pack`].
+    /// A copy for inference: see [`ConvLayer::pack`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`ConvLayer::pack`].
     pub fn pack(&self, precision: Precision) -> Result<Self> {
         let [wide, narrow] = &self.layers;
         Ok(Self { layers: [wide.pack(precision)?, narrow.pack(precision)?], ..self.clone() })
     }
 
+    /// Both parts of `x`, as a mask that gives them when asked.
+    ///
     /// # Shapes
-    /// `x` `(B, C, H, W)`; all parts of the result the same.
+    /// `x` and every map of the result `(B, C, H, W)`.
     ///
     /// # Errors
-    /// Another number of channels; in the released form in training, fewer than two values a channel.
+    /// Another number of channels; in the released form in training, fewer than two values per channel.
     pub fn split(&self, x: &Tensor, ctx: &Ctx) -> Result<Division> {
         let c = self.channels;
         expect_shape("Disentangle: x", x, &[None, Some(c), None, None], &format!("(B, C = {c}, H, W)"))?;

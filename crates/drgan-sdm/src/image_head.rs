@@ -1,13 +1,14 @@
+//! Image heads: the last layers of a stage, from features to an image.
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer};
 use drgan_tensor::ops::{Activation, Precision};
 use drgan_tensor::{Ctx, Form, Result, expect_shape};
 
-/// Features to a picture: `tanh(conv3x3(h))`, no bias. Name: `img.0`.
+/// Features to an image: `tanh(conv3x3(h))`, no bias. Name: `img.0`.
 ///
-/// In the released form three convolutions, to C / 2, to C / 4 and to 3 channels, each with its tanh, and the first two
-/// batch-normalised. Names: `img.0`, `img.1`, `img.3`, `img.4`, `img.6`.
+/// In the released form there are three convolutions, to C / 2, C / 4 and 3 channels, each with a tanh, and a batch
+/// normalisation after each of the first two. Names: `img.0`, `img.1`, `img.3`, `img.4`, `img.6`.
 ///
 /// # Paper
 /// Section III (docs/divergences.md, image heads).
@@ -18,7 +19,7 @@ pub struct ImageHead {
 }
 
 impl ImageHead {
-    /// For maps of `channels`, in the released form a multiple of 4.
+    /// For feature maps of `channels`, in the released form a multiple of 4.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.
@@ -41,20 +42,22 @@ impl ImageHead {
         Ok(Self { layers: widths.windows(2).enumerate().map(layer).collect::<Result<_>>()?, channels })
     }
 
-    /// See [`ConvLayer::pack`].
+    /// A copy for inference: see [`ConvLayer::pack`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`ConvLayer::pack`].
     pub fn pack(&self, precision: Precision) -> Result<Self> {
         let layers = self.layers.iter().map(|l| l.pack(precision)).collect::<Result<_>>()?;
         Ok(Self { layers, channels: self.channels })
     }
 
+    /// The image of features `h`.
+    ///
     /// # Shapes
     /// `h` `(B, C, H, W)`; the result `(B, 3, H, W)` in `[-1, 1]`.
     ///
     /// # Errors
-    /// Another number of channels; in the released form in training, fewer than two values a channel.
+    /// Another number of channels; in the released form in training, fewer than two values per channel.
     pub fn forward(&self, h: &Tensor, ctx: &Ctx) -> Result<Tensor> {
         let c = self.channels;
         expect_shape("ImageHead: h", h, &[None, Some(c), None, None], &format!("(B, C = {c}, H, W)"))?;

@@ -1,16 +1,17 @@
+//! The real image path: encoders that exist in training only, from real images to features.
 use crate::RealImageConfig;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer, ResidualBlock};
+use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer, LEAKY_RELU_SLOPE, ResidualBlock};
 use drgan_tensor::ops::Activation;
 use drgan_tensor::{Ctx, Error, Form, FromConfig, Result, expect_shape};
 
-/// The real image reconstruction module's (RIRM) encoders: real pictures to H*, which the masks' parts are held
-/// against in training.
+/// Encoders of the real image reconstruction module (RIRM): real images to features H*, with which the losses compare the
+/// generator's key and non-key features in training.
 ///
-/// There is one encoder a stage `i >= 1`; it reads the real picture of stage `i - 1`'s size. The decoder is the
-/// generator's own image head of that stage, `generator.decode(i - 1, h_star)`: the siamese pair. A network and a
-/// parameter store of its own, so that no generator sees a real image; sampling does not need it.
+/// Every stage `i >= 1` has one encoder, which reads real images of the size of stage `i - 1`. Its decoder is the generator's
+/// own image head of that size, `generator.decode(i - 1, h_star)`: together they are the siamese pair of the paper. The
+/// path is a network with a parameter store of its own, so that no generator sees a real image; sampling does not need it.
 ///
 /// # Paper
 /// Section III, real image reconstruction. The paper leaves the depth open; here it is two 3x3 convolutions and a
@@ -25,7 +26,7 @@ pub struct RealImagePath {
 /// `conv3x3 -> BN -> LeakyReLU -> conv3x3 -> BN -> LeakyReLU -> residual block`.
 /// Names: `0`, `1`, `3`, `4` (as the released code's), `6`.
 ///
-/// Released: `conv2x2 (to H + 1) -> BN -> LeakyReLU -> conv2x2 (back to H) -> BN`.
+/// Released form: `conv2x2 (to H + 1) -> BN -> LeakyReLU -> conv2x2 (back to H) -> BN`.
 #[derive(Clone, Debug)]
 struct Encoder {
     layers: [ConvLayer; 2],
@@ -35,7 +36,7 @@ struct Encoder {
 impl Encoder {
     fn new(channels: usize, form: Form, vb: VarBuilder<'_>) -> Result<Self> {
         let half = channels / 2;
-        let leaky = Activation::LeakyRelu(crate::SLOPE);
+        let leaky = Activation::LeakyRelu(LEAKY_RELU_SLOPE);
         let (kernel, padding, last) = match form {
             Form::Paper => (3, [1, 1], leaky),
             Form::Released => (2, [1, 0], Activation::Identity),
@@ -72,13 +73,13 @@ impl FromConfig for RealImagePath {
 }
 
 impl RealImagePath {
-    /// H* of `stage`, from real pictures of the side of the stage before.
+    /// Features H* of `stage` from real images of the size of the stage before.
     ///
     /// # Shapes
     /// `images` `(B, 3, side, side)` in `[-1, 1]`, `side = base 2^(stage - 1)`; the result `(B, ngf, side, side)`.
     ///
     /// # Errors
-    /// Stage 0 (it has no SDM), a stage that does not exist, another shape.
+    /// Stage 0, which disentangles nothing; a stage that does not exist; images of another shape.
     pub fn encode(&self, stage: usize, images: &Tensor, ctx: &Ctx) -> Result<Tensor> {
         let Some(encoder) = stage.checked_sub(1).and_then(|i| self.encoders.get(i)) else {
             let expected = format!("a stage in 1..{}", self.cfg.stages);

@@ -1,3 +1,4 @@
+//! The generator's stages: the first, from noise and condition, and those that refine its features.
 use crate::{Disentangle, GeneratorConfig, WordAttention};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
@@ -5,7 +6,7 @@ use drgan_tensor::nn::{Expand, ResidualBlock, UpBlock};
 use drgan_tensor::ops::Precision;
 use drgan_tensor::{Ctx, Disentangled, Result, TextFeatures};
 
-/// Stage 0: condition and noise to the first feature map.
+/// The first stage (stage 0): condition and noise to the first feature map.
 ///
 /// `[c, z] -> Linear -> BN -> GLU -> (ngf S / 4, 4, 4) -> log2(S / 4) up-blocks`, each halving the channels.
 /// Names: `fc.0`, `fc.1`, `upsample1`, `upsample2`, ....
@@ -16,6 +17,8 @@ pub struct FirstStage {
 }
 
 impl FirstStage {
+    /// A first stage of the configuration's sizes.
+    ///
     /// # Errors
     /// A parameter is missing or of another shape.
     pub fn new(cfg: &GeneratorConfig, vb: VarBuilder<'_>) -> Result<Self> {
@@ -34,8 +37,10 @@ impl FirstStage {
         Ok(Self { upsample, ..self.clone() })
     }
 
+    /// The first feature map H0 of condition `c` and noise `z`.
+    ///
     /// # Shapes
-    /// `c` `(B, nc)`, `z` `(B, nz)`; the result, H0, `(B, ngf, S, S)`.
+    /// `c` `(B, nc)`, `z` `(B, nz)`; H0 `(B, ngf, S, S)`.
     ///
     /// # Errors
     /// Shapes that do not fit; in training, a batch of one.
@@ -45,40 +50,45 @@ impl FirstStage {
     }
 }
 
-/// Stage 1 and on: attention, disentangling, and twice the side.
+/// A stage after the first: word attention, disentangling, and twice the side.
 ///
 /// `Q = residual0(attention(H, W))`; key and non-key parts of H and Q; `H' = up(residual([H+, Q+]))`.
-/// Names: `att`, `residual0` (the context's blocks), `reduct_demension2` (H's mask), `reduct_demension` (Q's mask),
+/// Names: `att`, `residual0` (the blocks that make Q), `reduct_demension2` (mask of H), `reduct_demension` (mask of Q),
 /// `residual`, `upsample`; the spelling is the released code's.
+///
+/// # Paper
+/// Section III (docs/divergences.md, context residual; docs/divergences.md, concatenation).
 #[derive(Clone, Debug)]
-pub struct NextStage {
+pub struct RefineStage {
     attention: WordAttention,
-    context: Vec<ResidualBlock>,
+    context_blocks: Vec<ResidualBlock>,
     image_mask: Disentangle,
     context_mask: Disentangle,
     residual: Vec<ResidualBlock>,
     upsample: UpBlock,
 }
 
-/// What [`NextStage::forward`] gives.
+/// Result of [`RefineStage::forward`].
 #[derive(Clone, Debug)]
-pub struct NextFeatures {
-    /// H', `(B, ngf, 2 H, 2 W)`.
+pub struct RefinedFeatures {
+    /// Features of the next stage and of this stage's image head, H' `(B, ngf, 2 H, 2 W)`.
     pub features: Tensor,
-    /// `(B, T, H, W)`.
+    /// How much each pixel attends to each word, `(B, T, H, W)`, summing to 1 over words.
     pub attention: Tensor,
-    /// Each map `(B, ngf, H, W)`.
+    /// Key and non-key parts of H and of Q, each map `(B, ngf, H, W)`.
     pub disentangled: Disentangled,
 }
 
-impl NextStage {
+impl RefineStage {
+    /// A stage of the configuration's sizes; all stages after the first have the same.
+    ///
     /// # Errors
     /// A parameter is missing or of another shape.
     pub fn new(cfg: &GeneratorConfig, vb: VarBuilder<'_>) -> Result<Self> {
         let c = cfg.ngf;
         Ok(Self {
             attention: WordAttention::new(cfg.text_dim, c, vb.pp("att"))?,
-            context: ResidualBlock::chain(cfg.residual_blocks, c, vb.pp("residual0"))?,
+            context_blocks: ResidualBlock::chain(cfg.residual_blocks, c, vb.pp("residual0"))?,
             image_mask: Disentangle::new(c, cfg.mask(), vb.pp("reduct_demension2"))?,
             context_mask: Disentangle::new(c, cfg.mask(), vb.pp("reduct_demension"))?,
             residual: ResidualBlock::chain(cfg.residual_blocks, 2 * c, vb.pp("residual"))?,
@@ -91,7 +101,7 @@ impl NextStage {
             |blocks: &[ResidualBlock]| blocks.iter().map(|b| b.pack(precision)).collect::<Result<_>>();
         Ok(Self {
             attention: self.attention.clone(),
-            context: blocks(&self.context)?,
+            context_blocks: blocks(&self.context_blocks)?,
             image_mask: self.image_mask.pack(precision)?,
             context_mask: self.context_mask.pack(precision)?,
             residual: blocks(&self.residual)?,
@@ -99,21 +109,21 @@ impl NextStage {
         })
     }
 
-    /// From H of the stage before: H' `(B, ngf, 2 H, 2 W)`, attention `(B, T, H, W)`, both divisions.
+    /// Refines `h`, the features H of the stage before, by the words of `text`.
     ///
     /// # Shapes
-    /// `h` `(B, ngf, H, W)`.
+    /// `h` `(B, ngf, H, W)`, `text.words` `(B, D, T)`.
     ///
     /// # Errors
     /// Shapes that do not fit.
-    pub fn forward(&self, h: &Tensor, text: &TextFeatures, ctx: &Ctx) -> Result<NextFeatures> {
+    pub fn forward(&self, h: &Tensor, text: &TextFeatures, ctx: &Ctx) -> Result<RefinedFeatures> {
         let (context, attention) = self.attention.attend(h, &text.words, &text.mask)?;
-        let context = self.context.iter().try_fold(context, |x, block| block.forward(&x, ctx))?; // Q
+        let context = self.context_blocks.iter().try_fold(context, |x, block| block.forward(&x, ctx))?; // Q
         let image = self.image_mask.split(h, ctx)?;
         let context = self.context_mask.split(&context, ctx)?;
         let joint = Tensor::cat(&[&image.key, &context.key], 1)?; // (B, 2 ngf, H, W)
         let joint = self.residual.iter().try_fold(joint, |x, block| block.forward(&x, ctx))?;
-        Ok(NextFeatures {
+        Ok(RefinedFeatures {
             features: self.upsample.forward(&joint, ctx)?,
             attention,
             disentangled: Disentangled { image, context },

@@ -3,7 +3,9 @@ mod common;
 
 use candle_core::{DType, Tensor, Var};
 use common::{CPU, captions};
-use drgan_sdm::{ConditionInit, GeneratorConfig, RealImagePath, StageGenerator, init_condition};
+use drgan_sdm::{
+    ConditionInit, GeneratorConfig, GeneratorNoise, RealImagePath, StageGenerator, init_condition,
+};
 use drgan_tensor::ops::Precision;
 use drgan_tensor::testing::{Tol, assert_close, assert_grad};
 use drgan_tensor::{Ctx, Form, FromConfig, Generator, Kind, Mode, ParamStore, Result, TextFeatures, init};
@@ -88,18 +90,25 @@ fn a_picture_does_not_depend_on_its_neighbours() -> Result<()> {
     let (z, eps) = (ctx.randn((3, cfg.nz), &CPU)?, ctx.randn((3, cfg.nc), &CPU)?);
     let tol = Tol { rtol: 1e-5, atol: 1e-5 };
     for eps in [Some(&eps), None] {
-        let whole = generator.generate_with(&z, eps, &text, &ctx)?;
+        let whole = generator.generate_with(GeneratorNoise { z: &z, condition: eps }, &text, &ctx)?;
         for rows in [&[0u32][..], &[2], &[2, 0, 1], &[1, 1]] {
             let ix = Tensor::new(rows, &CPU)?;
             let eps = eps.map(|e| e.index_select(&ix, 0)).transpose()?;
-            let part =
-                generator.generate_with(&z.index_select(&ix, 0)?, eps.as_ref(), &pick(&text, rows)?, &ctx)?;
+            let part = generator.generate_with(
+                GeneratorNoise { z: &z.index_select(&ix, 0)?, condition: eps.as_ref() },
+                &pick(&text, rows)?,
+                &ctx,
+            )?;
             for (i, (a, b)) in part.stages.iter().zip(&whole.stages).enumerate() {
                 assert_close(&format!("{rows:?}, stage {i}"), &a.image, &b.image.index_select(&ix, 0)?, tol)?;
             }
         }
     }
-    let spread = generator.generate_with(&z, Some(&eps), &text, &ctx)?.stages.remove(2).image;
+    let spread = generator
+        .generate_with(GeneratorNoise::new(&z).with_condition(&eps), &text, &ctx)?
+        .stages
+        .remove(2)
+        .image;
     let gap = (spread.get(0)? - spread.get(1)?)?.abs()?.max_all()?.to_scalar::<f32>()?;
     assert!(gap > 1e-3, "all captions give one picture");
     Ok(())
@@ -115,7 +124,7 @@ fn evaluation_uses_the_mean_and_training_samples() -> Result<()> {
     let before = ctx.position();
     let a = generator.generate(&z, &text, &mut ctx)?.stages.remove(0).image;
     assert_eq!(ctx.position(), before, "evaluation draws nothing");
-    let mean = generator.generate_with(&z, None, &text, &ctx)?.stages.remove(0).image;
+    let mean = generator.generate_with(GeneratorNoise::new(&z), &text, &ctx)?.stages.remove(0).image;
     assert_close("mean", &a, &mean, Tol::EXACT)?;
     let image = |seed| -> Result<Tensor> {
         Ok(generator.generate(&z, &text, &mut Ctx::new(Mode::Frozen, seed))?.stages.remove(0).image)
@@ -157,7 +166,7 @@ fn a_batch_of_one_samples_and_is_refused_in_training() -> Result<()> {
     let e = generator.generate(&z, &text, &mut Ctx::new(Mode::Train, 0)).unwrap_err().to_string();
     assert_eq!(
         e,
-        "Generator: z: expected shape (B >= 2, nz = 3) in training: batch norm needs two values a channel, got [1, 3]"
+        "Generator: z: expected shape (B >= 2, nz = 3) in training: batch norm needs two values per channel, got [1, 3]"
     );
     Ok(())
 }
@@ -173,7 +182,7 @@ fn every_parameter_learns_and_the_gradient_is_right() -> Result<()> {
     let eps = draw.randn((2, cfg.nc), &CPU)?.to_dtype(DType::F64)?;
     let loss = |z: &Tensor, sentence: &Tensor, words: &Tensor| -> Result<Tensor> {
         let text = TextFeatures { sentence: sentence.clone(), words: words.clone(), ..text.clone() };
-        let out = generator.generate_with(z, Some(&eps), &text, &ctx)?;
+        let out = generator.generate_with(GeneratorNoise::new(z).with_condition(&eps), &text, &ctx)?;
         let pictures =
             out.stages.iter().map(|s| Ok(s.image.powf(3.)?.sum_all()?)).collect::<Result<Vec<_>>>()?;
         let parts = out.stages[1]
@@ -389,18 +398,18 @@ fn a_packed_generator_paints_the_same() -> Result<()> {
         let mut ctx = Ctx::new(Mode::Eval, 7);
         let z = ctx.randn((3, cfg.nz), &CPU)?;
         let text = captions(&[2, 4, 3], 4, cfg.text_dim, DType::F32)?;
-        let plain = generator.generate_with(&z, None, &text, &ctx)?;
+        let plain = generator.generate_with(GeneratorNoise::new(&z), &text, &ctx)?;
         // One 8-bit level is 1 / 127.5: single precision must not even come near it.
         for (precision, atol) in [(Precision::F32, 1e-4), (Precision::Bf16, 0.05)] {
             let packed = generator.pack(precision)?;
-            let drawn = packed.generate_with(&z, None, &text, &ctx)?;
+            let drawn = packed.generate_with(GeneratorNoise::new(&z), &text, &ctx)?;
             for (stage, (got, want)) in drawn.stages.iter().zip(&plain.stages).enumerate() {
                 let what = format!("{form:?}, ngf {ngf}, {precision:?}, stage {stage}");
                 assert_close(&what, &got.image, &want.image, Tol { rtol: 0., atol })?;
             }
         }
         let training = Ctx::new(Mode::Train, 7);
-        let error = generator.pack(Precision::F32)?.generate_with(&z, None, &text, &training);
+        let error = generator.pack(Precision::F32)?.generate_with(GeneratorNoise::new(&z), &text, &training);
         assert!(error.is_err_and(|e| e.to_string().contains("packed for inference")));
     }
     Ok(())

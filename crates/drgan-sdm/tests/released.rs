@@ -3,7 +3,7 @@ mod common;
 
 use candle_core::DType;
 use common::{CPU, captions};
-use drgan_sdm::{GeneratorConfig, RealImagePath, StageGenerator};
+use drgan_sdm::{GeneratorConfig, GeneratorNoise, RealImagePath, StageGenerator};
 use drgan_tensor::testing::{Tol, assert_close};
 use drgan_tensor::{
     Ctx, Form, FromConfig, Generator, Kind, Mode, ParamStore, Result, TextFeatures, blueprint, init,
@@ -60,11 +60,11 @@ fn every_parameter_learns_and_a_picture_does_not_depend_on_its_neighbours() -> R
     }
 
     let ctx = Ctx::new(Mode::Eval, 0);
-    let whole = generator.generate_with(&z, None, &text, &ctx)?;
+    let whole = generator.generate_with(GeneratorNoise::new(&z), &text, &ctx)?;
     let first = |t: &candle_core::Tensor| t.narrow(0, 0, 1);
     let (words, sentence, mask) = (first(&text.words)?, first(&text.sentence)?, first(&text.mask)?);
     let one = TextFeatures { words, sentence, mask, lens: vec![2] };
-    let alone = generator.generate_with(&z.narrow(0, 0, 1)?, None, &one, &ctx)?;
+    let alone = generator.generate_with(GeneratorNoise::new(&z.narrow(0, 0, 1)?), &one, &ctx)?;
     let last = |out: &drgan_tensor::GeneratorOutput| out.stages[1].image.narrow(0, 0, 1);
     assert_close("alone", &last(&alone)?, &last(&whole)?, Tol { rtol: 1e-4, atol: 1e-5 })
 }

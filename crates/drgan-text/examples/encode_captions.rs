@@ -1,7 +1,7 @@
 //! Captions to word and sentence features, with fresh weights.
 use candle_core::{DType, Device};
 use drgan_tensor::{Ctx, FromConfig, Mode, ParamStore, Result, TextEncoder};
-use drgan_text::{BiLstmEncoder, TextEncoderConfig, Tokenizer, Vocabulary};
+use drgan_text::{BiLstmEncoder, TextEncoderConfig, Tokenize, Tokenizer, Vocabulary};
 
 #[expect(clippy::print_stdout, reason = "an example shows what it made")]
 fn main() -> Result<()> {

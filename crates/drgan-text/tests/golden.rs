@@ -90,7 +90,7 @@ fn inception_agrees_with_pytorch() -> Result<()> {
     let g = golden(file("image_encoder.safetensors"))?;
     let vb = Fill::new("seed-a", "image_encoder.").builder();
     let cfg = ImageEncoderConfig { backbone: BackboneKind::InceptionV3, ..Default::default() };
-    let out = DamsmImageEncoder::from_config(&cfg, vb.clone(), vb)?.encode_image(&g["image"])?;
+    let out = DamsmImageEncoder::from_config(&cfg, 256, vb.clone(), vb)?.encode_image(&g["image"])?;
     close_to_max("regions", &out.regions, &g["regions"])?;
     close_to_max("code", &out.code, &g["code"])
 }
@@ -109,8 +109,11 @@ fn efficientnet_agrees_with_its_trained_weights() -> Result<()> {
         return Ok(());
     };
     let g = golden("tests/golden/efficientnet_lite0.safetensors")?;
-    let vb =
-        load_backbone_weights(shared.join("weights/efficientnet_lite0_imagenet.safetensors"), &Device::Cpu)?;
+    let vb = load_backbone_weights(
+        shared.join("weights/efficientnet_lite0_imagenet.safetensors"),
+        DType::F32,
+        &Device::Cpu,
+    )?;
     let images = g["image_u8_hwc"].to_dtype(DType::F32)?.affine(1. / 127.5, -1.)?;
     let images = images.permute((0, 3, 1, 2))?.contiguous()?;
     let out = EfficientNetLite0::new(Some(224), vb.clone())?.features(&images)?;
@@ -125,8 +128,8 @@ fn efficientnet_agrees_with_its_trained_weights() -> Result<()> {
 fn gradients_reach_the_image() -> Result<()> {
     let store = ParamStore::seeded(4);
     let fill = Fill::new("gradient", "").builder().to_dtype(DType::F64);
-    let cfg = ImageEncoderConfig { words_dim: 4, side: Some(16), ..Default::default() };
-    let enc = DamsmImageEncoder::from_config(&cfg, fill, store.builder(DType::F64, &Device::Cpu))?;
+    let cfg = ImageEncoderConfig { side: 16, ..Default::default() };
+    let enc = DamsmImageEncoder::from_config(&cfg, 4, fill, store.builder(DType::F64, &Device::Cpu))?;
     let image = Ctx::new(Mode::Eval, 1).randn((1, 3, 17, 19), &Device::Cpu)?.to_dtype(DType::F64)?.tanh()?;
     let loss = |x: &Tensor| -> Result<Tensor> {
         let out = enc.encode_image(x)?;
@@ -162,13 +165,15 @@ fn half_precision_weights_load_as_single() -> Result<()> {
     let tensors = HashMap::from([("a.weight".to_owned(), w.to_dtype(DType::F16)?), ("n".to_owned(), count)]);
     candle_core::safetensors::save(&tensors, &path)?;
     let bytes = std::fs::read(&path).expect("the file");
-    for vb in
-        [load_backbone_weights(&path, &Device::Cpu)?, backbone_weights_from_bytes(&bytes, &Device::Cpu)?]
-    {
+    for vb in [
+        load_backbone_weights(&path, DType::F32, &Device::Cpu)?,
+        backbone_weights_from_bytes(&bytes, DType::F32, &Device::Cpu)?,
+    ] {
         assert_close("a.weight", &vb.get(2, "a.weight")?, &w, Tol::EXACT)?;
         assert!(!vb.contains_tensor("n"));
     }
-    let missing = load_backbone_weights(dir.path().join("none"), &Device::Cpu).err().expect("no such file");
+    let missing =
+        load_backbone_weights(dir.path().join("none"), DType::F32, &Device::Cpu).err().expect("no such file");
     assert!(missing.to_string().contains("none"), "{missing}");
     Ok(())
 }

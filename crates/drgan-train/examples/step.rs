@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use drgan_tensor::ops::CachingAllocator;
 use drgan_tensor::testing::Fill;
 use drgan_tensor::{ParamStore, TextFeatures};
-use drgan_text::{BackboneKind, DamsmImageEncoder, ImageEncoderConfig};
+use drgan_text::{DamsmImageEncoder, ImageEncoderConfig};
 use drgan_train::config::{Overrides, RunConfig};
 use drgan_train::networks::Networks;
 use drgan_train::step::{self, Judge, StepBatch};
@@ -35,15 +35,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (preset, b, steps): (_, usize, usize) = (arg(0, "birds"), arg(1, "4").parse()?, arg(2, "3").parse()?);
     let cfg = RunConfig::resolve(&preset, &Overrides { file: None, set: &[format!("loader.batch={b}")] })?;
 
-    let image_cfg = ImageEncoderConfig {
-        backbone: cfg.image_encoder.backbone,
-        side: (cfg.image_encoder.backbone == BackboneKind::EfficientNetLite0)
-            .then_some(cfg.image_encoder.side),
-        words_dim: cfg.text.words_dim,
-    };
+    let image_cfg = ImageEncoderConfig { backbone: cfg.image_encoder.backbone, side: cfg.image_encoder.side };
     let projection = ParamStore::seeded(cfg.seed);
     let encoder = DamsmImageEncoder::from_config(
         &image_cfg,
+        cfg.text.words_dim,
         Fill::new("step", "").builder(),
         projection.builder(DType::F32, &Device::Cpu),
     )?;

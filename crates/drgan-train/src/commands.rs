@@ -24,7 +24,7 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use drgan_data::{Dataset, Loader, Split};
 use drgan_tensor::weights;
-use drgan_text::TextEncoderConfig;
+use drgan_text::{TextEncoderConfig, Tokenize};
 use std::path::Path;
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use drgan_tensor::{
     Ctx, FromConfig, ImageEncoder, ImageFeatures, Kind, Mode, ParamStore, TextEncoder, TextFeatures,
 };
 use drgan_text::{
-    BackboneFeatures, BackboneKind, BiLstmEncoder, DamsmImageEncoder, TextEncoderConfig, Tokenizer,
+    BackboneFeatures, BackboneKind, BiLstmEncoder, DamsmImageEncoder, TextEncoderConfig, Tokenize, Tokenizer,
     Vocabulary, backbone_weights_from_bytes, load_backbone_weights,
 };
 use std::path::Path;
@@ -47,11 +47,10 @@ impl Encoders {
         let vb = image_store.builder(DType::F32, &Device::Cpu);
         let image_cfg = drgan_text::ImageEncoderConfig {
             backbone: cfg.image_encoder.backbone,
-            side: (cfg.image_encoder.backbone == BackboneKind::EfficientNetLite0)
-                .then_some(cfg.image_encoder.side),
-            words_dim: cfg.text.words_dim,
+            side: cfg.image_encoder.side,
         };
-        let image = DamsmImageEncoder::from_config(&image_cfg, backbone_weights(cfg)?, vb)?;
+        let image =
+            DamsmImageEncoder::from_config(&image_cfg, cfg.text.words_dim, backbone_weights(cfg)?, vb)?;
         Ok(Self { tokenizer, text, image, text_store, image_store, max_words: cfg.damsm.max_words })
     }
 
@@ -201,7 +200,8 @@ impl Encoders {
     /// A caption without a known word.
     pub fn embed(&self, captions: &[impl AsRef<str>]) -> Result<TextFeatures, TrainError> {
         let mut ctx = Ctx::new(Mode::Eval, 0);
-        let (tokens, _) = self.tokenizer.batch(captions, self.max_words, &Device::Cpu)?;
+        let captions: Vec<&str> = captions.iter().map(AsRef::as_ref).collect();
+        let (tokens, _) = self.tokenizer.batch(&captions, self.max_words, &Device::Cpu)?;
         Ok(self.text.encode_text(&tokens, &mut ctx)?.detach())
     }
 
@@ -268,9 +268,11 @@ fn path_text(path: &Path) -> Result<String, TrainError> {
 fn backbone_weights(cfg: &RunConfig) -> Result<VarBuilder<'static>, TrainError> {
     let file = backbone_file(cfg);
     match cfg.image_encoder.backbone {
-        _ if !file.is_empty() => Ok(load_backbone_weights(file, &Device::Cpu)?),
-        BackboneKind::EfficientNetLite0 => Ok(backbone_weights_from_bytes(EFFICIENTNET, &Device::Cpu)?),
-        BackboneKind::InceptionV3 => Err(TrainError::Config(format!(
+        _ if !file.is_empty() => Ok(load_backbone_weights(file, DType::F32, &Device::Cpu)?),
+        BackboneKind::EfficientNetLite0 => {
+            Ok(backbone_weights_from_bytes(EFFICIENTNET, DType::F32, &Device::Cpu)?)
+        }
+        _ => Err(TrainError::Config(format!(
             "preset {}: image_encoder.weights: Inception-v3 needs its weights; give torchvision's inception_v3 (.pth or \
              .safetensors) with --set image_encoder.weights=FILE, or take the embedded network with --set \
              image_encoder.backbone=efficientnet-lite0 --set image_encoder.side=128",

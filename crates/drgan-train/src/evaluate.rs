@@ -10,8 +10,8 @@ use crate::sampler::Sampler;
 use crate::train::CANDIDATES;
 use candle_core::{Device, Tensor};
 use drgan_data::{Dataset, Split};
-use drgan_metrics::obedience::{self, Obedience, ObedienceScores};
-use drgan_metrics::{kernel_distance, pair_distance, r_precision};
+use drgan_metrics::attributes::{AttributeAccuracy, AttributeScores, Prompt, Reference};
+use drgan_metrics::{diversity, kid, r_precision};
 use drgan_tensor::ops::Precision;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    fn obeys(&mut self, scores: &ObedienceScores) {
+    fn set_attributes(&mut self, scores: &AttributeScores) {
         (self.hue, self.lab, self.shape) = (Some(scores.hue), Some(scores.lab), Some(scores.shape));
     }
 }
@@ -53,13 +53,13 @@ pub struct Evaluation {
     pub step: u64,
     /// Generated pictures behind KID, pair distance and R-precision.
     pub samples: usize,
-    /// Noise seeds a caption behind the obedience measures.
+    /// Noise seeds a caption behind the attribute accuracies.
     pub noise_seeds: usize,
     /// The averaged generator.
     pub trained: Figures,
     /// The same generator before its first step.
     pub untrained: Figures,
-    /// Held-out real pictures in the samples' place; in the obedience measures, the 27 real pictures themselves.
+    /// Held-out real pictures in the samples' place; in the attribute accuracies, the 27 real pictures themselves.
     pub real: Option<Figures>,
     /// KID of the averaged generator at one eighth of the run.
     pub early_kid: Option<f64>,
@@ -74,7 +74,7 @@ pub struct Evaluator<'a> {
     real_features: Tensor,
     /// Mean distance of the real training pictures' features.
     real_pairs: f64,
-    obedience: Option<Obedience>,
+    attributes: Option<AttributeAccuracy>,
     real: Option<Figures>,
 }
 
@@ -106,16 +106,16 @@ impl<'a> Evaluator<'a> {
         let spread = |i: usize| &train[i * train.len() / cfg.evaluate.samples];
         let captions = (0..cfg.evaluate.samples).map(|i| describe(spread(i))).collect();
         let real_features = Tensor::cat(&parts, 0)?;
-        let real_pairs = pair_distance(&real_features, &distinct(train.len()))?;
-        let references = obedience::captions()
-            .map(|(colour, shape, caption)| -> Result<_, TrainError> {
-                let Some(record) = data.find_caption(&caption) else { return Ok(None) };
+        let real_pairs = diversity(&real_features, &distinct(train.len()))?;
+        let references = Prompt::all()
+            .map(|prompt| -> Result<_, TrainError> {
+                let Some(record) = data.find_caption(&prompt.to_string()) else { return Ok(None) };
                 let image = data.load_image(record, loader.finest())?.to_tensor(&Device::Cpu)?;
-                Ok(Some(obedience::Reference { colour, shape, image }))
+                Ok(Some(Reference { prompt, image }))
             })
             .collect::<Result<Option<Vec<_>>, _>>()?;
-        let obedience = references.as_deref().map(Obedience::from_references).transpose()?;
-        let mut all = Self { cfg, encoders, captions, real_features, real_pairs, obedience, real: None };
+        let attributes = references.as_deref().map(AttributeAccuracy::from_references).transpose()?;
+        let mut all = Self { cfg, encoders, captions, real_features, real_pairs, attributes, real: None };
         let mut held_out = Vec::new();
         // No more than samples are drawn, spread alike: all of a large set would not fit into memory.
         let there = data.split(Split::HeldOut);
@@ -127,9 +127,9 @@ impl<'a> Evaluator<'a> {
         if let Some(images) = images.filter(|_| held_out.len() > 1) {
             let texts: Vec<String> = held_out.iter().map(describe).collect();
             let mut real = all.judge(&images, &texts)?;
-            if let (Some(obedience), Some(references)) = (&all.obedience, references) {
-                let samples: Vec<_> = references.into_iter().map(|r| r.image).enumerate().collect();
-                real.obeys(&obedience.score(&samples)?);
+            if let (Some(attributes), Some(references)) = (&all.attributes, references) {
+                let samples: Vec<_> = references.into_iter().map(|r| (r.prompt, r.image)).collect();
+                real.set_attributes(&attributes.score(&samples)?);
             }
             all.real = Some(real);
         }
@@ -141,7 +141,7 @@ impl<'a> Evaluator<'a> {
     /// # Errors
     /// As [`Evaluator::new`].
     pub fn kid(&self, generator: &OwnedGenerator) -> Result<f64, TrainError> {
-        Ok(kernel_distance(&self.features(&self.samples(generator)?)?, &self.real_features)?)
+        Ok(kid(&self.features(&self.samples(generator)?)?, &self.real_features)?)
     }
 
     /// Everything, of the trained generator and of its untrained self.
@@ -170,16 +170,16 @@ impl<'a> Evaluator<'a> {
     fn measure(&self, generator: &OwnedGenerator) -> Result<Figures, TrainError> {
         let mut figures = self.judge(&self.samples(generator)?, &self.captions)?;
         figures.noise_diversity = Some(self.noise_diversity(generator)?);
-        if let Some(obedience) = &self.obedience {
-            let asked: Vec<_> = obedience::captions().collect();
+        if let Some(attributes) = &self.attributes {
+            let asked: Vec<Prompt> = Prompt::all().collect();
             let seeds = self.cfg.evaluate.seeds;
-            let texts: Vec<&str> = asked.iter().flat_map(|(.., c)| vec![c.as_str(); seeds]).collect();
+            let texts: Vec<String> = asked.iter().flat_map(|p| vec![p.to_string(); seeds]).collect();
             let noise: Vec<u64> = (0..texts.len()).map(|i| (i % seeds) as u64).collect();
             let pictures = self.sampler(generator)?.pictures(&texts, &noise, self.cfg.seed)?;
             let samples = (0..texts.len())
-                .map(|i| Ok((i / seeds, pictures.get(i)?)))
+                .map(|i| Ok((asked[i / seeds], pictures.get(i)?)))
                 .collect::<Result<Vec<_>, TrainError>>()?;
-            figures.obeys(&obedience.score(&samples)?);
+            figures.set_attributes(&attributes.score(&samples)?);
         }
         Ok(figures)
     }
@@ -195,8 +195,8 @@ impl<'a> Evaluator<'a> {
         let sentences = self.encoders.embed(texts)?.sentence;
         let r = r_precision(&Tensor::cat(&codes, 0)?, &sentences, texts, CANDIDATES, self.cfg.seed)?;
         Ok(Figures {
-            pair_distance: pair_distance(&features, &distinct(texts.len()))? / self.real_pairs,
-            kid: kernel_distance(&features, &self.real_features)?,
+            pair_distance: diversity(&features, &distinct(texts.len()))? / self.real_pairs,
+            kid: kid(&features, &self.real_features)?,
             r_precision: r.image_to_text,
             candidates: r.candidates,
             ..Figures::default()
@@ -210,10 +210,10 @@ impl<'a> Evaluator<'a> {
         let pictures = self.sampler(generator)?.pictures(&texts, &noise, self.cfg.seed)?;
         let features = self.features(&pictures)?;
         let of_caption: Vec<usize> = (0..texts.len()).map(|i| i / seeds).collect();
-        let between = pair_distance(&features, &of_caption)?;
+        let between = diversity(&features, &of_caption)?;
         let mut within = 0.;
         for c in 0..captions {
-            within += pair_distance(&features.narrow(0, c * seeds, seeds)?, &distinct(seeds))?;
+            within += diversity(&features.narrow(0, c * seeds, seeds)?, &distinct(seeds))?;
         }
         Ok(within / captions as f64 / between.max(f64::MIN_POSITIVE))
     }
@@ -253,8 +253,7 @@ mod tests {
     /// The 27 real pictures of the attribute scores and every fortieth other one of the embedded set, as a folder.
     fn small_set(folder: &Path) -> Result<Dataset, TrainError> {
         let all = Dataset::embedded()?;
-        let mut chosen: Vec<usize> =
-            obedience::captions().filter_map(|(.., caption)| all.find_caption(&caption)).collect();
+        let mut chosen: Vec<usize> = Prompt::all().filter_map(|p| all.find_caption(&p.to_string())).collect();
         assert_eq!(chosen.len(), 27);
         chosen.extend((0..all.records().len()).step_by(40));
         for index in chosen {

@@ -13,7 +13,7 @@ use drgan_data::{Crop, Dataset, LoaderConfig, Split};
 use drgan_losses::damsm;
 use drgan_metrics::RPrecision;
 use drgan_tensor::{Ctx, Mode, TextEncoder, fnv1a};
-use drgan_text::BackboneFeatures;
+use drgan_text::{BackboneFeatures, Tokenize};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use std::collections::BTreeSet;
@@ -132,7 +132,8 @@ impl Pretrainer {
             };
             let texts: Vec<String> = there.iter().map(|i| std::mem::take(&mut texts[*i])).collect();
             let groups: Vec<i64> = there.iter().map(|i| groups[*i]).collect();
-            let (tokens, _) = encoders.tokenizer.batch(&texts, d.max_words, &Device::Cpu)?;
+            let captions: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let (tokens, _) = encoders.tokenizer.batch(&captions, d.max_words, &Device::Cpu)?;
             let text = encoders.text.encode_text(&tokens, &mut ctx)?;
             let image = encoders.image.project(&features)?;
             let loss = damsm::loss(&image, &text, Some(&groups), d.gammas)?;

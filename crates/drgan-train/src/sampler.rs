@@ -95,7 +95,8 @@ impl<'a> Sampler<'a> {
         let (z, eps) = (Tensor::cat(&z, 0)?.to_dtype(dtype)?, Tensor::cat(&eps, 0)?.to_dtype(dtype)?);
         let ctx = Ctx::new(Mode::Eval, seed);
         // On a thread of the pool, which need not be woken for every operation.
-        Ok(rayon::scope(|_| self.generator.generate_with(&z, Some(&eps), &text, &ctx))?)
+        let noise = drgan_sdm::GeneratorNoise::new(&z).with_condition(&eps);
+        Ok(rayon::scope(|_| self.generator.generate_with(noise, &text, &ctx))?)
     }
 
     /// The finest pictures only, `(N, 3, side, side)`, in chunks.

@@ -7,7 +7,7 @@ use drgan_text::{Backbone, EfficientNetLite0, load_backbone_weights};
 fn features_of_the_golden_photographs() -> drgan_tensor::Result<()> {
     let here = env!("CARGO_MANIFEST_DIR");
     let weights = format!("{here}/assets/efficientnet_lite0_imagenet_f16.safetensors");
-    let net = EfficientNetLite0::new(None, load_backbone_weights(weights, &Device::Cpu)?)?;
+    let net = EfficientNetLite0::new(None, load_backbone_weights(weights, DType::F32, &Device::Cpu)?)?;
     let file = golden(format!("{here}/../drgan-text/tests/golden/efficientnet_lite0.safetensors"))?;
     let pixels = file["image_u8_hwc"].to_dtype(DType::F32)?.permute((0, 3, 1, 2))?.contiguous()?;
     let images = ((pixels - 127.5)? / 127.5)?;

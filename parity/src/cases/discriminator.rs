@@ -1,3 +1,4 @@
+//! The released discriminators, in training.
 use super::{Place, outputs};
 use crate::{Golden, Row};
 use anyhow::{Context, Result};

@@ -1,8 +1,11 @@
+//! The released generator, its word attention and its real image path.
 use super::{Place, outputs};
 use crate::{Golden, Row};
 use anyhow::{Context, Result};
 use candle_core::Tensor;
-use drgan_sdm::{GeneratorConfig, ImageHead, RealImageConfig, RealImagePath, StageGenerator, WordAttention};
+use drgan_sdm::{
+    GeneratorConfig, GeneratorNoise, ImageHead, RealImageConfig, RealImagePath, StageGenerator, WordAttention,
+};
 use drgan_tensor::{Ctx, Form, FromConfig, Mode, TextFeatures};
 
 pub(super) fn word_attention(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
@@ -13,7 +16,7 @@ pub(super) fn word_attention(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> 
     outputs(g, &[("context", &context), ("attention", &theta)])
 }
 
-/// The configuration that the list of shapes beside the files tells, if there is one.
+/// The configuration told by the list of shapes beside the golden file, if there is one.
 fn listed(place: &Place<'_>) -> Result<Option<GeneratorConfig>> {
     let path = place.dir.join("generator.shapes.json");
     if !path.is_file() {
@@ -44,7 +47,8 @@ pub(super) fn generator(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     let lens = padding.iter().map(|row| row.iter().filter(|p| **p == 0).count()).collect();
     let text = TextFeatures { words: words.clone(), sentence: sentence.clone(), mask, lens };
     let ctx = Ctx::new(Mode::Eval, 0);
-    let out = StageGenerator::from_config(&cfg, vb)?.generate_with(z, Some(eps), &text, &ctx)?;
+    let noise = GeneratorNoise::new(z).with_condition(eps);
+    let out = StageGenerator::from_config(&cfg, vb)?.generate_with(noise, &text, &ctx)?;
     let mut got: Vec<(String, &Tensor)> =
         vec![("mu".into(), &out.condition.mu), ("logvar".into(), &out.condition.logvar)];
     for (i, stage) in out.stages.iter().enumerate() {
@@ -53,7 +57,7 @@ pub(super) fn generator(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
             got.push((format!("attention{}", cfg.side(i - 1)), attention));
         }
     }
-    // The authors' generator asks for real images; its pictures do not depend on them.
+    // The authors' generator asks for real images; its outputs do not depend on them.
     for i in 0..cfg.stages {
         g.find(&format!("real{}", cfg.side(i)));
     }

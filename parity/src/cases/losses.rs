@@ -1,3 +1,4 @@
+//! The objectives and their gradients.
 use super::{Place, outputs};
 use crate::{Golden, Row};
 use anyhow::Result;

@@ -1,7 +1,8 @@
+//! FID, KID and inception score.
 use super::Place;
 use crate::{Golden, OUTPUT, Row, Verdict};
 use anyhow::{Context, Result};
-use drgan_metrics::{frechet_distance, inception_score, kernel_distance};
+use drgan_metrics::{fid, inception_score, kid};
 use std::collections::BTreeMap;
 
 /// Rows of the first set in `fid_few` where the file does not say `few`: fewer than its columns.
@@ -19,7 +20,7 @@ pub(super) fn metrics(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     };
     let few = setting("few", FEW).min(a.dim(0)?);
     let score = inception_score(g.get("logits")?, setting("splits", 10))?;
-    let fid_ab = frechet_distance(a, b)?;
+    let fid_ab = fid(a, b)?;
     let mut rows = Vec::new();
     for (name, value) in &values {
         let Some(want) = value.as_f64().filter(|_| !["splits", "few"].contains(&name.as_str())) else {
@@ -28,13 +29,13 @@ pub(super) fn metrics(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
         // The distance of a set to itself is 0, up to rounding of what is subtracted: its scale is that of another's.
         let (got, scale) = match name.as_str() {
             "fid_ab" => (fid_ab, want),
-            "fid_aa" => (frechet_distance(a, a)?, fid_ab),
-            "fid_few" => (frechet_distance(&a.narrow(0, 0, few)?, b)?, want),
-            "kid_ab" => (kernel_distance(a, b)?, want),
+            "fid_aa" => (fid(a, a)?, fid_ab),
+            "fid_few" => (fid(&a.narrow(0, 0, few)?, b)?, want),
+            "kid_ab" => (kid(a, b)?, want),
             "is_mean" => (score.mean, want),
             "is_std" => (score.std, want),
             _ => {
-                rows.push(Row::failed(name, "no measure of that name".to_owned()));
+                rows.push(Row::failed(name, "no metric of that name".to_owned()));
                 continue;
             }
         };

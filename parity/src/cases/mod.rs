@@ -1,4 +1,4 @@
-//! What each golden file holds and which module it is held against, by file name.
+//! The cases: which module each golden file is compared with, by file name.
 mod checkpoints;
 mod discriminator;
 mod generator;
@@ -11,7 +11,7 @@ use crate::{Golden, OUTPUT, Row, Settings};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
-/// Where a case finds what.
+/// Where a case finds its files.
 pub(crate) struct Place<'a> {
     pub(crate) dir: &'a Path,
     pub(crate) name: &'a str,
@@ -25,7 +25,7 @@ impl Place<'_> {
         self.dir.join(self.name)
     }
 
-    /// The file of trained weights `name`: beside the golden file or in one of the folders where they are kept.
+    /// The file `name` of trained weights: beside the golden file or in one of the folders where such files are kept.
     fn trained(&self, name: &str) -> Option<PathBuf> {
         let folders = [self.dir.to_owned(), self.weights.join("weights"), self.weights.join("data/fashion")];
         folders.into_iter().map(|folder| folder.join(name)).find(|path| path.is_file())
@@ -34,7 +34,7 @@ impl Place<'_> {
 
 pub(crate) type Case = fn(&Place<'_>) -> Result<Vec<Row>>;
 
-/// Files that belong to others.
+/// Files that belong to other files and are not cases of their own.
 pub(crate) const COMPANIONS: [&str; 2] = ["golden.json", "metrics.json"];
 
 /// The case of a file, if its name is known.
@@ -67,7 +67,7 @@ pub(crate) fn of(name: &str) -> Option<Case> {
     })
 }
 
-/// Runs a case over one file and adds what it overlooked.
+/// Runs a case over one file and adds a failed row for each tensor that it overlooked.
 fn golden(place: &Place<'_>, run: impl Fn(&Place<'_>, &Golden) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
     let file = Golden::open(&place.path())?;
     let mut rows = run(place, &file)?;
@@ -77,7 +77,7 @@ fn golden(place: &Place<'_>, run: impl Fn(&Place<'_>, &Golden) -> Result<Vec<Row
     Ok(rows)
 }
 
-/// Rows of outputs.
+/// Rows that compare outputs.
 fn outputs(file: &Golden, got: &[(&str, &candle_core::Tensor)]) -> Result<Vec<Row>> {
     file.compare(got, OUTPUT)
 }

@@ -1,4 +1,4 @@
-//! Lists of the authors' parameter names and shapes, held against what our modules ask for.
+//! Lists of the authors' parameter names and shapes, compared with what our modules ask for.
 use super::Place;
 use crate::{Row, Verdict};
 use anyhow::{Context, Result, bail};
@@ -8,7 +8,10 @@ use drgan_tensor::{FromConfig, Shapes, blueprint};
 use drgan_text::{BackboneKind, DamsmImageEncoder, ImageEncoderConfig};
 use std::path::Path;
 
-/// Whether `NAME.shapes.json` is a list of a network that we have.
+/// Channels of the features that the authors' image encoder shares with text.
+const DIMS: usize = 256;
+
+/// Whether `NAME.shapes.json` lists the parameters of a network of this workspace.
 pub(super) fn is_known(name: &str) -> bool {
     network(name).is_ok()
 }
@@ -25,7 +28,9 @@ fn network(name: &str) -> Result<Network> {
         "image_encoder" => Network::ImageEncoder,
         _ => {
             let side = name.strip_prefix("discriminator").and_then(|side| side.parse().ok());
-            Network::Discriminator(side.with_context(|| format!("`{name}` is no network of ours"))?)
+            Network::Discriminator(
+                side.with_context(|| format!("`{name}` is not a network of this workspace"))?,
+            )
         }
     })
 }
@@ -61,7 +66,7 @@ pub(super) fn keys_txt(place: &Place<'_>) -> Result<Vec<Row>> {
     compare(&network, &listed)
 }
 
-/// Two rows: that all we ask for is listed with our shape, and that all else in the list is known to be unused.
+/// Two rows: all that the network asks for is listed with its shape, and all else in the list is known to be unused.
 fn compare(network: &Network, listed: &Shapes) -> Result<Vec<Row>> {
     let asked = ours(network, listed)?;
     let absent: Vec<&str> =
@@ -72,7 +77,7 @@ fn compare(network: &Network, listed: &Shapes) -> Result<Vec<Row>> {
         .filter(|n| !asked.contains_key(*n) && !unused(network, n))
         .collect();
     let row = |what: String, wrong: &[&str]| match wrong.first() {
-        None => Row::new(&what, Verdict::Compared { error: 0., tolerance: 0. }),
+        None => Row::new(&what, Verdict::Present),
         Some(first) => Row::failed(&what, format!("{} are not as listed, first `{first}`", wrong.len())),
     };
     let left = listed.len().saturating_sub(asked.len());
@@ -93,12 +98,12 @@ fn ours(network: &Network, listed: &Shapes) -> Result<Shapes> {
         }
         Network::ImageEncoder => {
             let cfg = ImageEncoderConfig { backbone: BackboneKind::InceptionV3, ..Default::default() };
-            blueprint(|vb| DamsmImageEncoder::from_config(&cfg, vb.clone(), vb))?
+            blueprint(|vb| DamsmImageEncoder::from_config(&cfg, DIMS, vb.clone(), vb))?
         }
     })
 }
 
-/// What the authors' constructors make and no picture depends on.
+/// Parameters that the authors' constructors make and no image depends on.
 fn unused(network: &Network, name: &str) -> bool {
     let first = name.split('.').next().unwrap_or_default();
     name.ends_with(".num_batches_tracked")

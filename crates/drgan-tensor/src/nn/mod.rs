@@ -12,3 +12,6 @@ pub use conv::Conv2d;
 pub use conv_layer::ConvLayer;
 pub use linear::{ConditionNet, Expand, Linear};
 pub use spectral_norm::SpectralConv2d;
+
+/// Negative slope of every LeakyReLU of the generator and the discriminators: `max(x, 0.2 x)`.
+pub const LEAKY_RELU_SLOPE: f64 = 0.2;

@@ -1,16 +1,17 @@
+//! The configuration of a generator told from the names and shapes of its weights.
 use crate::GeneratorConfig;
 use drgan_tensor::{Error, Form, Result, Shapes};
 
 impl GeneratorConfig {
-    /// The configuration of a state dict, from its names and shapes. What they do not show, [`mask_logit_scale`] and
-    /// [`condition_init`], is the default's.
+    /// The configuration of a state dict, told from its names and shapes. [`mask_logit_scale`] and [`condition_init`] leave
+    /// no trace in shapes: they are the default's.
     ///
     /// [`mask_logit_scale`]: GeneratorConfig::mask_logit_scale
     /// [`condition_init`]: GeneratorConfig::condition_init
     ///
     /// # Errors
-    /// [`Error::Weights`] with the first name that tells a size and is missing or of a rank it cannot have; sizes out of
-    /// range.
+    /// [`Error::Weights`] with the first name that is needed to tell a size and is missing or of another rank;
+    /// [`Error::Config`] where the sizes are out of range.
     pub fn from_shapes(shapes: &Shapes) -> Result<Self> {
         let missing = |name: &str| Error::Weights { missing: vec![name.to_owned()], unexpected: vec![] };
         let dims = |name: &str, rank: usize| {
@@ -25,7 +26,7 @@ impl GeneratorConfig {
         let blocks =
             (0..).take_while(|i| shapes.contains_key(&format!("h_net2.residual.{i}.block.0.weight")));
         let cfg = Self {
-            // The first layer makes (ngf base / 4, 4, 4) and as much for its gate.
+            // The first layer gives (ngf base / 4, 4, 4) values and as many for its gate.
             base: (first[0] / 8).checked_div(ngf).unwrap_or_default(),
             stages,
             ngf,

@@ -1,32 +1,38 @@
+//! Sizes and choices of the generator and of the real image path, with their checks.
+mod from_shapes;
+
 use crate::MaskConfig;
 use drgan_tensor::{Error, Form, Result};
 use serde::{Deserialize, Serialize};
 
 /// Sizes of a [`StageGenerator`](crate::StageGenerator).
 ///
-/// Stage `i` paints pictures of side `base 2^i`.
+/// Stage `i` gives images of side `base 2^i`. Every field has a default, the paper's for CUB: write
+/// `GeneratorConfig { base: 16, ..Default::default() }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GeneratorConfig {
-    /// Side of the first picture, S: a power of two, 16 at least.
+    /// Side S of the first stage's image in pixels: a power of two, 16 or more.
     pub base: usize,
-    /// Number of stages, 1 at least; the paper has 3.
+    /// Number of stages, 1 to 8; the paper has 3.
     pub stages: usize,
     /// Channels of every stage's feature map H, even (the real image path starts with half of them).
     pub ngf: usize,
-    /// Channels of word and sentence features, D.
+    /// Channels D of word and sentence features. It follows from the text encoder (its `words_dim`); whoever holds both
+    /// configurations sets it from there.
     pub text_dim: usize,
-    /// Length of the noise z.
+    /// Length of the noise vector z.
     pub nz: usize,
-    /// Length of the condition c.
+    /// Length of the condition vector c.
     pub nc: usize,
-    /// Residual blocks R in front of the context's mask, and again after the masks: 2 for CUB, 3 for COCO.
+    /// Number of residual blocks R, the same before the mask of the attended words and after both masks: 2 for CUB, 3 for
+    /// COCO.
     pub residual_blocks: usize,
-    /// Masks and image heads as the paper's, or as the released code's (which exists for base 64 and 3 stages only).
+    /// Masks and image heads as in the paper or as in the released code (whose weights exist for base 64 and 3 stages only).
     pub form: Form,
-    /// What mask logits are multiplied by, positive; see [`MaskConfig`].
+    /// Factor k on the masks' logits, positive; see [`MaskConfig::logit_scale`].
     pub mask_logit_scale: f64,
-    /// How conditioning augmentation starts; see [`init_condition`](crate::init_condition).
+    /// Start of the conditioning augmentation's linear map; [`init_condition`](crate::init_condition) applies it.
     pub condition_init: ConditionInit,
 }
 
@@ -48,17 +54,17 @@ impl Default for GeneratorConfig {
 }
 
 impl GeneratorConfig {
-    /// Side of the pictures of `stage`.
+    /// Side in pixels of the images of `stage`, counted from 0: `base 2^stage`.
     pub fn side(&self, stage: usize) -> usize {
         self.base << stage
     }
 
-    /// How both masks of a stage are made.
+    /// The configuration of both masks of a stage.
     pub fn mask(&self) -> MaskConfig {
         MaskConfig { form: self.form, logit_scale: self.mask_logit_scale }
     }
 
-    /// Checks every field.
+    /// Checks that every field is in its range.
     ///
     /// # Errors
     /// [`Error::Config`](drgan_tensor::Error::Config) with the first field out of range.
@@ -86,13 +92,13 @@ impl GeneratorConfig {
         Ok(())
     }
 
-    /// The real image path whose features compare with this generator's.
+    /// The configuration of the real image path whose features have the shapes of this generator's.
     pub fn real_image(&self) -> RealImageConfig {
         RealImageConfig { base: self.base, stages: self.stages, ngf: self.ngf, form: self.form }
     }
 }
 
-/// The start of conditioning augmentation's linear map.
+/// Start of the conditioning augmentation's linear map.
 ///
 /// The neutral default is the usual start. On small data sets it lets the KL term win: sigma stays near 1 while mu is
 /// small, c is noise and the text is never learnt. A `weight_scale` of 4 and a `logvar_bias` of -4 make c follow
@@ -100,9 +106,9 @@ impl GeneratorConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConditionInit {
-    /// Factor on the weight, positive.
+    /// Factor on the initial weight, positive.
     pub weight_scale: f64,
-    /// Bias of logvar, in front of its gate (which starts at 1/2).
+    /// Initial bias of the rows that give logvar, before their gate (whose factor starts at 1/2).
     pub logvar_bias: f64,
 }
 
@@ -112,17 +118,18 @@ impl Default for ConditionInit {
     }
 }
 
-/// Sizes of a [`RealImagePath`](crate::RealImagePath); the same as its generator's.
+/// Sizes of a [`RealImagePath`](crate::RealImagePath), the same as its generator's; made by
+/// [`GeneratorConfig::real_image`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RealImageConfig {
-    /// Side of the first picture, S: a power of two, 16 at least.
+    /// Side S of the first stage's image in pixels: a power of two, 16 or more.
     pub base: usize,
     /// Number of the generator's stages; there is an encoder for each but the first.
     pub stages: usize,
-    /// Channels of H*, even.
+    /// Channels of the features H*, even.
     pub ngf: usize,
-    /// The paper's, or the released code's shallow encoder.
+    /// The encoder of the paper's form or the shallow one of the released code.
     pub form: Form,
 }
 
@@ -133,7 +140,7 @@ impl Default for RealImageConfig {
 }
 
 impl RealImageConfig {
-    /// Checks every field.
+    /// Checks that every field is in its range.
     ///
     /// # Errors
     /// [`Error::Config`](drgan_tensor::Error::Config) with the first field out of range.

@@ -1,16 +1,17 @@
+//! The layer that both backbones are made of: a frozen convolution with its normalization folded in.
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::Result;
 use drgan_tensor::ops::{self, Activation, Conv2dSpec, Padding};
 
-/// Batch-norm epsilon of both backbones.
-pub(crate) const EPS: f64 = 1e-3;
+/// Epsilon of the batch normalization in both backbones.
+pub(super) const EPS: f64 = 1e-3;
 
-/// A frozen convolution with the normalisation behind it folded in, and its activation.
+/// A frozen convolution into which the batch normalization after it is folded, and its activation.
 ///
 /// With `k = weight / sqrt(running_var + eps)`: `W' = k W`, `b' = bias - k running_mean`.
 #[derive(Clone, Debug)]
-pub(crate) struct ConvBn {
+pub(super) struct ConvBn {
     weight: Tensor,
     bias: Tensor,
     depthwise: bool,
@@ -19,7 +20,7 @@ pub(crate) struct ConvBn {
 
 impl ConvBn {
     /// `shape` `(O, C, kh, kw)`, looked up as `weight` under `conv`; the statistics under `bn`.
-    pub(crate) fn new(
+    pub(super) fn new(
         shape: (usize, usize, usize, usize),
         act: Activation,
         conv: &VarBuilder<'_>,
@@ -34,8 +35,8 @@ impl ConvBn {
         Ok(Self { weight: weight.detach(), bias: bias.detach(), depthwise: false, act })
     }
 
-    /// The same for a depth-wise convolution of `channels`.
-    pub(crate) fn depthwise(
+    /// The same with a depthwise convolution of `channels`.
+    pub(super) fn depthwise(
         (channels, kernel): (usize, usize),
         act: Activation,
         conv: &VarBuilder<'_>,
@@ -45,7 +46,7 @@ impl ConvBn {
         Ok(Self { depthwise: true, ..plain })
     }
 
-    pub(crate) fn forward(&self, x: &Tensor, stride: usize, padding: Padding) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor, stride: usize, padding: Padding) -> Result<Tensor> {
         let spec = Conv2dSpec::new(stride, 0).with_padding(padding);
         Ok(if self.depthwise {
             ops::depthwise_conv2d(x, &self.weight, &self.bias, self.act, spec)?

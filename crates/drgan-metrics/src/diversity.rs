@@ -1,16 +1,17 @@
+//! Diversity of samples: mean distance between the features of different captions' images.
 use candle_core::{DType, Tensor};
 use drgan_tensor::{Error, Result, expect_shape};
 
-/// Mean L2 distance between the features of samples of different groups (captions). Over the real pictures' own it
-/// shows collapse; the caller takes that ratio.
+/// Mean L2 distance between the features of samples of different groups (captions), over all such pairs. Divided by the
+/// same number for real images it shows collapse (below 1); the caller takes that ratio.
 ///
 /// # Shapes
-/// `features` `(N, d)`, `groups` N values.
+/// `features` `(N, d)`; `groups` holds the group of each of the N samples.
 ///
 /// # Errors
 /// Another number of groups, or no two samples of different groups.
-pub fn pair_distance(features: &Tensor, groups: &[usize]) -> Result<f64> {
-    const WHAT: &str = "pair_distance: features";
+pub fn diversity(features: &Tensor, groups: &[usize]) -> Result<f64> {
+    const WHAT: &str = "diversity: features";
     expect_shape(WHAT, features, &[Some(groups.len()), None], "(N, d), N as many as groups")?;
     let rows = features.to_dtype(DType::F64)?.to_vec2::<f64>()?;
     let (mut sum, mut pairs) = (0., 0u64);

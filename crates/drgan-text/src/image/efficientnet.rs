@@ -1,11 +1,12 @@
-use crate::conv_bn::ConvBn;
-use crate::{Backbone, BackboneFeatures};
+//! EfficientNet-Lite0 as a frozen backbone.
+use super::backbone::{Backbone, BackboneFeatures};
+use super::conv_bn::ConvBn;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::ops::{self, Activation, Padding};
 use drgan_tensor::{Error, Result, expect_shape};
 
-/// Kernel, stride, expansion, channels out, repeats of each group of blocks.
+/// Kernel size, stride, expansion factor, output channels and repeats of each group of blocks.
 const GROUPS: [(usize, usize, usize, usize, usize); 7] = [
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
@@ -15,11 +16,15 @@ const GROUPS: [(usize, usize, usize, usize, usize); 7] = [
     (5, 2, 6, 192, 4),
     (3, 1, 6, 320, 1),
 ];
+/// Output channels of the first convolution.
 const STEM: usize = 32;
+/// Channels of the blocks whose last feature map is the backbone's map.
 const MAP: usize = 112;
+/// Output channels of the last convolution.
 const HEAD: usize = 1280;
 
-/// Inverted bottleneck: expand 1x1, depth-wise, project 1x1; plus the input where the shape stays.
+/// Inverted bottleneck: 1x1 expansion, depthwise convolution, 1x1 projection; with a residual connection where the shape
+/// stays.
 #[derive(Clone, Debug)]
 struct Block {
     expand: Option<ConvBn>,
@@ -44,11 +49,11 @@ impl Block {
     }
 }
 
-/// EfficientNet-Lite0 without its classifier, frozen: an image encoder fifteen times cheaper than Inception-v3.
+/// EfficientNet-Lite0 without its classifier, frozen: fifteen times cheaper than Inception-v3.
 ///
 /// ReLU6, TensorFlow's `SAME` padding, no squeeze-and-excitation; input `(u8 - 127) / 128`. Names as in the PyTorch port:
 /// `_conv_stem`, `_bn0`, `_blocks.N._{expand_conv,bn0,depthwise_conv,bn1,project_conv,bn2}`, `_conv_head`, `_bn1`.
-/// The map is the last of 112 channels, at a sixteenth of the side; the pooled feature 1280 wide.
+/// The map is the last one with 112 channels, at a sixteenth of the side; the pooled feature has 1280 values.
 #[derive(Clone, Debug)]
 pub struct EfficientNetLite0 {
     stem: ConvBn,
@@ -58,13 +63,16 @@ pub struct EfficientNetLite0 {
 }
 
 impl EfficientNetLite0 {
-    /// `side`: images are resized to it first (bilinear); `None` takes them as they come.
+    /// Images are resized to `side` pixels first (bilinear); with `None` they are taken as they are.
     ///
     /// # Errors
     /// A parameter is missing or of another shape; a side of 0.
     pub fn new(side: Option<usize>, vb: VarBuilder<'_>) -> Result<Self> {
         if side == Some(0) {
-            return Err(Error::Config { field: "image.side", reason: "expected 1 or more, got 0".into() });
+            return Err(Error::Config {
+                field: "image_encoder.side",
+                reason: "expected 1 or more, got 0".into(),
+            });
         }
         let act = Activation::Relu6;
         let (mut blocks, mut c_in) = (Vec::new(), STEM);

@@ -1,13 +1,13 @@
-//! Obedience on real pictures, and on pictures spoilt in known ways.
+//! Attribute accuracy of real images, and of images changed in known ways.
 #![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
 use candle_core::{DType, Device, Tensor};
-use drgan_metrics::obedience::{COLOURS, Obedience, ObedienceScores, Reference, SHAPES, captions};
+use drgan_metrics::attributes::{AttributeAccuracy, AttributeScores, Color, Prompt, Reference, Shape};
 use rand::SeedableRng;
 use rand_distr::{Distribution, Normal};
 
 const SIDE: usize = 64;
 
-/// The 27 real pictures in the captions' order.
+/// The 27 real images in the prompts' order.
 fn real() -> Vec<Tensor> {
     let sheet = image::open(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/shapes.png")).unwrap().to_rgb8();
     let cut = |c: usize, s: usize| {
@@ -19,18 +19,17 @@ fn real() -> Vec<Tensor> {
         }
         Tensor::from_vec(v, (3, SIDE, SIDE), &Device::Cpu).unwrap()
     };
-    captions().map(|(c, s, _)| cut(c, s)).collect()
+    Prompt::all().map(|p| cut(p.color.index(), p.shape.index())).collect()
 }
-fn references(pictures: &[Tensor]) -> Vec<Reference> {
-    let of = |((colour, shape, _), image): (_, &Tensor)| Reference { colour, shape, image: image.clone() };
-    captions().zip(pictures).map(of).collect()
+fn references(images: &[Tensor]) -> Vec<Reference> {
+    Prompt::all().zip(images).map(|(prompt, image)| Reference { prompt, image: image.clone() }).collect()
 }
-/// Scores of `change(caption index, real pictures)` for every caption.
-fn score(change: impl Fn(usize, &[Tensor]) -> Tensor) -> ObedienceScores {
+/// Scores of `change(prompt index, real images)` for every prompt.
+fn score(change: impl Fn(usize, &[Tensor]) -> Tensor) -> AttributeScores {
     let real = real();
-    let judge = Obedience::from_references(&references(&real)).unwrap();
-    let samples: Vec<_> = (0..real.len()).map(|i| (i, change(i, &real))).collect();
-    judge.score(&samples).unwrap()
+    let accuracy = AttributeAccuracy::from_references(&references(&real)).unwrap();
+    let samples: Vec<_> = Prompt::all().map(|p| (p, change(p.index(), &real))).collect();
+    accuracy.score(&samples).unwrap()
 }
 fn noise(mean: f32, sigma: f32, seed: u64) -> Tensor {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
@@ -41,43 +40,47 @@ fn noise(mean: f32, sigma: f32, seed: u64) -> Tensor {
 fn flat(v: f32) -> Tensor {
     Tensor::full(v, (3, SIDE, SIDE), &Device::Cpu).unwrap()
 }
-fn three(s: &ObedienceScores) -> [f64; 3] {
+fn three(s: &AttributeScores) -> [f64; 3] {
     [s.hue, s.lab, s.shape]
 }
 
 #[test]
-fn captions_in_order() {
-    let all: Vec<_> = captions().collect();
-    assert_eq!(all.len(), 27);
-    assert_eq!(all[0], (0, 0, "a red circle".into()));
-    assert_eq!(all[3], (1, 0, "an orange circle".into()));
-    assert_eq!(all[26], (8, 2, "a white heart".into()));
-    assert!(all.iter().enumerate().all(|(i, (c, s, _))| i == c * SHAPES.len() + s && *c < COLOURS.len()));
+fn prompts_in_order() {
+    let all: Vec<_> = Prompt::all().collect();
+    assert_eq!((all.len(), Prompt::COUNT), (27, 27));
+    assert_eq!(all[0], Prompt { color: Color::Red, shape: Shape::Circle });
+    assert_eq!(all[0].to_string(), "a red circle");
+    assert_eq!(all[3].to_string(), "an orange circle");
+    assert_eq!(all[26], Prompt { color: Color::White, shape: Shape::Heart });
+    assert_eq!(all[26].to_string(), "a white heart");
+    assert!(all.iter().enumerate().all(|(i, p)| i == p.index()));
+    assert!(Color::ALL.iter().enumerate().all(|(i, c)| i == c.index() && c.is_chromatic() == (i < 6)));
 }
 
 #[test]
-fn real_pictures_obey() {
+fn real_images_score_one() {
     let s = score(|i, real| real[i].clone());
     assert_eq!(three(&s), [1.; 3]);
-    assert_eq!(s.details.len(), 27);
-    for d in &s.details {
-        assert_eq!((d.colour, d.shape), (Some(d.caption / 3), Some(d.caption % 3)));
-        assert!(d.caption >= 18 || d.hue_error == Some(0.));
+    assert_eq!(s.samples.len(), 27);
+    for (sample, prompt) in s.samples.iter().zip(Prompt::all()) {
+        assert_eq!(sample.prompt, prompt);
+        assert_eq!((sample.color, sample.shape), (Some(prompt.color), Some(prompt.shape)));
+        assert!(prompt.index() >= 18 || sample.hue_error == Some(0.));
     }
 }
 
 #[test]
-fn half_as_many_pixels_obey_too() {
+fn half_as_many_pixels_score_one_too() {
     let half: Vec<_> =
         real().iter().map(|x| x.unsqueeze(0).unwrap().avg_pool2d(2).unwrap().squeeze(0).unwrap()).collect();
-    let judge = Obedience::from_references(&references(&half)).unwrap();
-    let samples: Vec<_> = half.into_iter().enumerate().collect();
-    assert_eq!(three(&judge.score(&samples).unwrap()), [1.; 3]);
+    let accuracy = AttributeAccuracy::from_references(&references(&half)).unwrap();
+    let samples: Vec<_> = Prompt::all().zip(half).collect();
+    assert_eq!(three(&accuracy.score(&samples).unwrap()), [1.; 3]);
 }
 
 #[test]
-fn swapped_colours_fail_on_colour_alone() {
-    // Each chromatic name's picture is more than 30 degrees away from it.
+fn swapped_colors_fail_on_color_alone() {
+    // The image of each chromatic color is more than 30 degrees away from it.
     let other = [3, 4, 5, 0, 1, 2, 7, 8, 6];
     assert_eq!(three(&score(|i, real| real[other[i / 3] * 3 + i % 3].clone())), [0., 0., 1.]);
 }
@@ -91,7 +94,7 @@ fn swapped_shapes_fail_on_shape_alone() {
 }
 
 #[test]
-fn slightly_spoilt_pictures_still_obey() {
+fn slightly_damaged_images_still_score_high() {
     let noisy = score(|i, real| (&real[i] + noise(0., 0.1, i as u64)).unwrap());
     let blurred = score(|i, real| {
         // Means of 5x5: four pixels are lost at the border, which is white.
@@ -105,15 +108,15 @@ fn slightly_spoilt_pictures_still_obey() {
 }
 
 #[test]
-fn pictures_of_nothing_score_low() {
+fn images_of_nothing_score_low() {
     let white = score(|_, _| flat(1.));
     assert_eq!(three(&white), [0.; 3]);
-    assert!(white.details.iter().all(|d| (d.hue_error, d.colour, d.shape) == (None, None, None)));
+    assert!(white.samples.iter().all(|s| (s.hue_error, s.color, s.shape) == (None, None, None)));
     assert_eq!(three(&score(|_, _| flat(f32::NAN))), [0.; 3]);
-    // One colour and no silhouette: one in nine, one in three.
-    let grey = score(|_, _| flat(0.));
+    // One color and no silhouette: one in nine, one in three.
+    let gray = score(|_, _| flat(0.));
     let random = score(|i, _| noise(0., 0.5, 100 + i as u64));
-    for s in [grey, random] {
+    for s in [gray, random] {
         assert_eq!(s.hue, 0.);
         assert!(s.lab <= 0.25 && s.shape <= 0.4, "{:?}", three(&s));
     }
@@ -126,14 +129,12 @@ fn mistakes_are_named() {
     let refused = |change: Change| {
         let mut r = references(&good);
         change(&mut r);
-        Obedience::from_references(&r).err().expect("refused").to_string()
+        AttributeAccuracy::from_references(&r).err().expect("refused").to_string()
     };
-    let cases: [(&str, Change); 9] = [
+    let cases: [(&str, Change); 7] = [
         ("none given", &|r| r.clear()),
-        ("no picture of `a white heart`", &|r| drop(r.pop())),
-        ("two pictures of `a red circle`", &|r| r[1].shape = 0),
-        ("out of range", &|r| r[4].colour = 9),
-        ("out of range", &|r| r[4].shape = 3),
+        ("no image of `a white heart`", &|r| drop(r.pop())),
+        ("two images of `a red circle`", &|r| r[1].prompt.shape = Shape::Circle),
         ("(3, 64, 64)", &|r| r[2].image = Tensor::zeros((3, 32, 32), DType::F32, &Device::Cpu).unwrap()),
         ("(3, H, W)", &|r| r[0].image = Tensor::zeros((1, 3, 8, 8), DType::F32, &Device::Cpu).unwrap()),
         ("`a red heart` is white", &|r| r[2].image = flat(1.)),
@@ -143,12 +144,12 @@ fn mistakes_are_named() {
         let got = refused(change);
         assert!(got.contains(want), "{got}: does not say {want}");
     }
-    let judge = Obedience::from_references(&references(&good)).unwrap();
-    let err = |samples: &[(usize, Tensor)]| judge.score(samples).unwrap_err().to_string();
+    let accuracy = AttributeAccuracy::from_references(&references(&good)).unwrap();
+    let err = |samples: &[(Prompt, Tensor)]| accuracy.score(samples).unwrap_err().to_string();
     assert!(err(&[]).contains("none given"));
-    assert!(err(&[(27, good[0].clone())]).contains("caption index 27"));
-    assert!(err(&[(0, flat(0.).narrow(2, 0, 63).unwrap())]).contains("(3, 64, 64)"));
-    // Without a chromatic name there is no hue to speak of.
-    let black = judge.score(&[(21, good[21].clone())]).unwrap();
+    let black_circle = Prompt { color: Color::Black, shape: Shape::Circle };
+    assert!(err(&[(black_circle, flat(0.).narrow(2, 0, 63).unwrap())]).contains("(3, 64, 64)"));
+    // Without a chromatic color there is no hue to score.
+    let black = accuracy.score(&[(black_circle, good[black_circle.index()].clone())]).unwrap();
     assert!(black.hue.is_nan() && black.lab == 1. && black.shape == 1.);
 }

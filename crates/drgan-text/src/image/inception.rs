@@ -1,33 +1,35 @@
-use crate::conv_bn::ConvBn;
-use crate::{Backbone, BackboneFeatures};
+//! Inception-v3 as a frozen backbone.
+use super::backbone::{Backbone, BackboneFeatures};
+use super::conv_bn::ConvBn;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use drgan_tensor::ops::{self, Activation, Padding};
 use drgan_tensor::{Result, expect_shape};
 
-/// Side of the images the network was trained on.
+/// Side in pixels of the images that the network was trained on.
 const SIDE: usize = 299;
 
-/// A convolution of a block: name, channels out, kernel, stride, and whether the size stays at stride 1.
+/// A convolution of a block: name, output channels, kernel size, stride, and whether it is padded so that the size stays at
+/// stride 1.
 #[derive(Clone, Copy)]
 struct Spec(&'static str, usize, (usize, usize), usize, bool);
 
-/// Same size, square kernel.
+/// A padded convolution with a square kernel.
 const fn same(name: &'static str, c: usize, k: usize) -> Spec {
     Spec(name, c, (k, k), 1, true)
 }
 
-/// Same size, kernel `1 x k`.
+/// A padded convolution with kernel `1 x k`.
 const fn row(name: &'static str, c: usize, k: usize) -> Spec {
     Spec(name, c, (1, k), 1, true)
 }
 
-/// Same size, kernel `k x 1`.
+/// A padded convolution with kernel `k x 1`.
 const fn col(name: &'static str, c: usize, k: usize) -> Spec {
     Spec(name, c, (k, 1), 1, true)
 }
 
-/// No padding, 3x3.
+/// A 3x3 convolution without padding.
 const fn valid(name: &'static str, c: usize, stride: usize) -> Spec {
     Spec(name, c, (3, 3), stride, false)
 }
@@ -54,23 +56,23 @@ impl Chain {
     }
 }
 
-/// A way through a block: a chain, and convolutions side by side behind it (none: the chain's own output).
+/// A branch of a block: a chain, and convolutions that all read its output. Without them the output is the chain's own.
 #[derive(Clone, Debug)]
 struct Branch {
     trunk: Chain,
     forks: Vec<Chain>,
 }
 
-/// The branch that starts by pooling.
+/// The branch of a block that starts with pooling.
 #[derive(Clone, Debug)]
 enum Pool {
-    /// Average of 3x3, then a 1x1 convolution.
+    /// A 3x3 average, then a 1x1 convolution.
     Average(Chain),
-    /// Maximum of 3x3 at stride 2.
+    /// A 3x3 maximum at stride 2.
     Max,
 }
 
-/// An Inception block: branches beside each other, joined by channel, the pooled one last.
+/// An Inception block: parallel branches, concatenated by channel, the pooled one last.
 #[derive(Clone, Debug)]
 struct Block {
     branches: Vec<Branch>,
@@ -78,7 +80,7 @@ struct Block {
 }
 
 impl Block {
-    /// Branches as `(chain, forks)`; `pool` channels of the average branch, `None` for a maximum.
+    /// Branches as `(chain, forks)`; `pool` gives the channels of the average branch, `None` a maximum branch.
     fn new(
         c_in: usize,
         branches: &[(&[Spec], &[Spec])],
@@ -164,9 +166,9 @@ fn block_7(c_in: usize, vb: &VarBuilder<'_>) -> Result<Block> {
 }
 
 /// Inception-v3 without its classifier, frozen, as AttnGAN uses it: input resized to 299 (bilinear, aligned corners), no
-/// ImageNet normalisation (SPEC, Text). Names are torchvision's.
+/// ImageNet normalization (docs/divergences.md, image encoder). Names are torchvision's.
 ///
-/// The map is `Mixed_6e`'s, `(B, 768, 17, 17)`; the pooled feature 2048 wide.
+/// The map is the output of `Mixed_6e`, `(B, 768, 17, 17)`; the pooled feature has 2048 values.
 #[derive(Clone, Debug)]
 pub struct InceptionV3 {
     stem: [Chain; 2],
@@ -175,7 +177,7 @@ pub struct InceptionV3 {
 }
 
 impl InceptionV3 {
-    /// Looks every parameter up under `vb`.
+    /// Looks up every parameter under the prefix of `vb`.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.

@@ -1,57 +1,15 @@
-use crate::{BiLstm, fail};
+//! AttnGAN's text encoder: word embeddings and a bi-directional LSTM over them.
+use super::config::TextEncoderConfig;
+use super::lstm::BiLstm;
+use crate::fail;
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
-use drgan_tensor::{
-    Ctx, Error, FromConfig, Mode, Result, TextEncoder, TextFeatures, TokenBatch, expect_shape,
-};
+use drgan_tensor::{Ctx, FromConfig, Mode, Result, TextEncoder, TextFeatures, TokenBatch, expect_shape};
 use rand::Rng;
-use serde::{Deserialize, Serialize};
 
-/// Sizes of a [`BiLstmEncoder`]; the defaults are AttnGAN's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TextEncoderConfig {
-    /// Words of the vocabulary, padding included.
-    pub vocab_size: usize,
-    /// Width of a word's embedding.
-    pub embedding: usize,
-    /// Width D of the features, even: half of it a direction.
-    pub words_dim: usize,
-    /// Share of embedding values zeroed in training, in `[0, 1)`.
-    pub dropout: f64,
-}
-
-impl Default for TextEncoderConfig {
-    fn default() -> Self {
-        Self { vocab_size: 5450, embedding: 300, words_dim: 256, dropout: 0.5 } // 5450: AttnGAN's birds
-    }
-}
-
-impl TextEncoderConfig {
-    fn check(&self) -> Result<()> {
-        let refuse = |field, reason: String| Err(Error::Config { field, reason });
-        if self.vocab_size < 2 {
-            return refuse("text.vocab_size", format!("expected 2 or more, got {}", self.vocab_size));
-        }
-        if self.embedding == 0 {
-            return refuse("text.embedding", "expected 1 or more, got 0".into());
-        }
-        if self.words_dim == 0 || !self.words_dim.is_multiple_of(2) {
-            return refuse(
-                "text.words_dim",
-                format!("expected an even number above 0, got {}", self.words_dim),
-            );
-        }
-        if !(0. ..1.).contains(&self.dropout) {
-            return refuse("text.dropout", format!("expected a share in [0, 1), got {}", self.dropout));
-        }
-        Ok(())
-    }
-}
-
-/// AttnGAN's text encoder: embedding, dropout in training, bi-directional LSTM (SPEC, Text).
+/// AttnGAN's text encoder: embedding, dropout in training, bi-directional LSTM (docs/model.md, text encoder).
 ///
-/// Names: `encoder.weight`, `rnn.*` of [`BiLstm`].
+/// Names: `encoder.weight`, and those of [`BiLstm`] under `rnn`.
 #[derive(Clone, Debug)]
 pub struct BiLstmEncoder {
     embedding: Tensor,
@@ -63,7 +21,7 @@ impl FromConfig for BiLstmEncoder {
     type Config = TextEncoderConfig;
 
     fn from_config(cfg: &Self::Config, vb: VarBuilder<'_>) -> Result<Self> {
-        cfg.check()?;
+        cfg.validate()?;
         let init = Init::Uniform { lo: -0.1, up: 0.1 };
         Ok(Self {
             embedding: vb.pp("encoder").get_with_hints((cfg.vocab_size, cfg.embedding), "weight", init)?,
@@ -74,14 +32,15 @@ impl FromConfig for BiLstmEncoder {
 }
 
 impl BiLstmEncoder {
-    /// Zeroes a share of `x` and scales the rest, so that the mean stays.
+    /// Dropout in training: zeroes a share of `x` and scales the rest, so that the mean stays. The mask is drawn on the host,
+    /// so that every device drops the same values.
     fn drop(&self, x: Tensor, ctx: &mut Ctx) -> Result<Tensor> {
         if ctx.mode != Mode::Train || self.dropout == 0. {
             return Ok(x);
         }
-        let keep = (1. / (1. - self.dropout)) as f32;
+        let keep = 1. / (1. - self.dropout);
         let rng = ctx.rng();
-        let mask: Vec<f32> =
+        let mask: Vec<f64> =
             (0..x.elem_count()).map(|_| if rng.random_bool(self.dropout) { 0. } else { keep }).collect();
         Ok((&x * Tensor::from_vec(mask, x.shape(), x.device())?.to_dtype(x.dtype())?)?)
     }

@@ -1,10 +1,13 @@
+//! A bi-directional LSTM that knows the length of each sequence.
 use candle_core::{D, Tensor};
 use candle_nn::{Init, VarBuilder, ops::sigmoid};
 use drgan_tensor::{Error, Result, expect_shape};
 
-/// A bi-directional LSTM layer that knows each sequence's length: the reverse pass starts at its own last element.
+/// A bi-directional LSTM layer that knows the length of each sequence: its reverse pass starts at the last element that is
+/// not padding.
 ///
-/// `[i, f, g, o] = W_ih x + b_ih + W_hh h + b_hh`; `c' = s(f) c + s(i) tanh(g)`; `h' = s(o) tanh(c')`.
+/// `[i, f, g, o] = W_ih x + b_ih + W_hh h + b_hh`; `c' = s(f) c + s(i) tanh(g)`; `h' = s(o) tanh(c')`, where s is the
+/// sigmoid.
 /// Names and gate order are PyTorch's: `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, and `..._reverse`.
 #[derive(Clone, Debug)]
 pub struct BiLstm {
@@ -14,17 +17,18 @@ pub struct BiLstm {
     hidden: usize,
 }
 
-/// What [`BiLstm::forward`] gives.
+/// Result of [`BiLstm::forward`].
 #[derive(Clone, Debug)]
 pub struct BiLstmOutput {
-    /// `(B, T, 2 hidden)`: forward and reverse state at each element, zero at padding.
+    /// Forward and reverse state at each element, zero at padding: `(B, T, 2 hidden)`.
     pub states: Tensor,
-    /// `(B, 2 hidden)`: the state after each direction's last step.
+    /// The state after the last step of each direction: `(B, 2 hidden)`.
     pub last: Tensor,
 }
 
 impl BiLstm {
-    /// From vectors of `input` to `hidden` a direction, drawn from `U(-1/sqrt(hidden), 1/sqrt(hidden))`.
+    /// From vectors of length `input` to states of length `hidden` per direction. Fresh parameters are drawn from
+    /// `U(-1/sqrt(hidden), 1/sqrt(hidden))`.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.
@@ -44,10 +48,10 @@ impl BiLstm {
         })
     }
 
-    /// `x` `(B, T, input)` with `lens` elements each, in `1..=T`.
+    /// States of a batch of sequences.
     ///
-    /// Both directions advance together, and all inputs are projected in one product: step `t` of the reverse
-    /// direction reads element `len - 1 - t`.
+    /// # Shapes
+    /// `x` `(B, T, input)`; `lens` holds B lengths in `1..=T`.
     ///
     /// # Errors
     /// Shapes that do not fit; a length outside `1..=T`.
@@ -63,6 +67,8 @@ impl BiLstm {
                 got: lens.to_vec(),
             });
         }
+        // Both directions advance together, and all inputs are projected in one product: step t of the reverse direction reads
+        // element len - 1 - t.
         let (h, dev) = (self.hidden, x.device());
         let rows = |index: Vec<u32>| Tensor::new(index, dev);
         let reversed = |s: usize, i: usize| if s < lens[i] { lens[i] - 1 - s } else { s };

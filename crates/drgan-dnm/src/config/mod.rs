@@ -1,21 +1,28 @@
+//! Sizes and choices of a discriminator, with their checks.
+mod from_shapes;
+
 use drgan_tensor::{Error, Form, Result};
 use serde::{Deserialize, Serialize};
 
 /// Sizes of a [`StageDiscriminator`](crate::StageDiscriminator).
+///
+/// `side`, `base` and `text_dim` follow from the generator whose images it reads: whoever holds both configurations sets
+/// them from there. Write `DiscriminatorConfig { side: 128, ..Default::default() }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiscriminatorConfig {
-    /// Side of the pictures it reads: a power of two, 16 at least.
+    /// Side of the images it reads, in pixels: a power of two, 16 or more; the side of its generator stage.
     pub side: usize,
-    /// Side of the picture its VAE rebuilds, S: a power of two, 16 at least; the generator's base.
+    /// Side S of the image its VAE reconstructs, in pixels: a power of two, 16 or more; the generator's
+    /// `base`.
     pub base: usize,
-    /// Channels of its first layer at side 64; its features have `8 ndf`.
+    /// Channels of its first layer at side 64; its features have 8 times as many.
     pub ndf: usize,
-    /// Length of a sentence, D.
+    /// Length D of a sentence embedding; the text encoder's `words_dim`.
     pub text_dim: usize,
-    /// Length of the normalised latent, and of the sentence's code beside it.
+    /// Length of the normalized latent and of the sentence code beside it.
     pub latent: usize,
-    /// The VAE as the paper's, or as the released code's.
+    /// The VAE as in the paper or as in the released code.
     pub form: Form,
 }
 
@@ -26,22 +33,22 @@ impl Default for DiscriminatorConfig {
 }
 
 impl DiscriminatorConfig {
-    /// Channels of the features v.
+    /// Channels of the features v: `8 ndf`.
     pub fn features(&self) -> usize {
         8 * self.ndf
     }
 
-    /// Strided layers beyond the four that end in `8 ndf` channels; each doubles the channels once more.
+    /// Number of strided layers beyond the four that end in `8 ndf` channels; each doubles the channels once more.
     pub(crate) fn extra_layers(&self) -> usize {
         ((self.side / 4).ilog2() as usize).saturating_sub(4)
     }
 
-    /// Channels of the deepest map.
+    /// Channels of the deepest feature map, before the 3x3 layers bring them back to `8 ndf`.
     pub fn deepest(&self) -> usize {
         self.features() << self.extra_layers()
     }
 
-    /// Checks every field.
+    /// Checks that every field is in its range.
     ///
     /// # Errors
     /// [`Error::Config`](drgan_tensor::Error::Config) with the first field out of range.

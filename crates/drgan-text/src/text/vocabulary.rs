@@ -1,19 +1,21 @@
-use crate::{fail, tokenizer::Pipeline};
+//! Vocabularies: which word has which token id.
+use super::words::Pipeline;
+use crate::fail;
 use drgan_tensor::pickle::Plain;
 use drgan_tensor::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-/// The word of index 0: padding.
-pub const END: &str = "<end>";
-
-/// Words by index; index 0 is [`END`].
+/// The words that an encoder knows; a word's place is its token id, and the word of id 0 is [`Vocabulary::END`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vocabulary(Vec<String>);
 
 impl Vocabulary {
-    /// Every word of `captions`, the most frequent first, words of one frequency in alphabetical order: the same
-    /// captions in any order give the same vocabulary.
+    /// The word of token id 0, which is padding.
+    pub const END: &'static str = "<end>";
+
+    /// Every word of `captions`, the most frequent first and words of equal frequency in alphabetical order: the same captions
+    /// in any order give the same vocabulary.
     ///
     /// # Errors
     /// No caption holds a word.
@@ -30,16 +32,17 @@ impl Vocabulary {
         if words.is_empty() {
             return Err(fail("vocabulary: no caption holds a word; give at least one".into()));
         }
-        Ok(Self(std::iter::once(END.to_owned()).chain(words.into_iter().map(|(w, _)| w)).collect()))
+        Ok(Self(std::iter::once(Self::END.to_owned()).chain(words.into_iter().map(|(w, _)| w)).collect()))
     }
 
-    /// Words in the order of a trained encoder's embedding, [`END`] first.
+    /// Words in the order of a trained encoder's embedding, [`Vocabulary::END`] first.
     ///
     /// # Errors
-    /// The first word is not [`END`], or a word occurs twice.
+    /// The first word is not [`Vocabulary::END`], or a word occurs twice.
     pub fn from_words(words: Vec<String>) -> Result<Self> {
-        if words.first().map(String::as_str) != Some(END) {
-            return Err(fail(format!("vocabulary: index 0 must be `{END}`, got {:?}", words.first())));
+        if words.first().map(String::as_str) != Some(Self::END) {
+            let end = Self::END;
+            return Err(fail(format!("vocabulary: index 0 must be `{end}`, got {:?}", words.first())));
         }
         let mut seen = HashSet::new();
         if let Some(twice) = words.iter().find(|w| !seen.insert(w.as_str())) {
@@ -48,12 +51,12 @@ impl Vocabulary {
         Ok(Self(words))
     }
 
-    /// The vocabulary of AttnGAN's `captions.pickle`: a list of training captions, held-out captions, words by index, indices
-    /// by word. The order is that of a Python 2 dictionary, which cannot be made again: encoders trained with it need
+    /// The vocabulary of AttnGAN's `captions.pickle`, a list of training captions, test captions, words by index and indices
+    /// by word. The order is that of a Python 2 dictionary and cannot be reproduced: encoders that were trained with it need
     /// this very file.
     ///
     /// # Errors
-    /// [`Error::File`] that names the file: no pickle, another form, an index left out.
+    /// [`Error::File`] that names the file: not a pickle, other contents, an index without a word.
     pub fn from_captions_pickle(path: &Path) -> Result<Self> {
         let bad = |reason: String| Error::file(path, format!("not AttnGAN's captions.pickle: {reason}"));
         let whole = Plain::load(path)?;
@@ -74,12 +77,13 @@ impl Vocabulary {
         Self::from_words(whole.collect::<Result<_>>()?).map_err(|e| bad(e.to_string()))
     }
 
-    /// By index.
+    /// All words, in the order of their token ids.
     pub fn words(&self) -> &[String] {
         &self.0
     }
 
-    /// Number of words, [`END`] included: the embedding's rows. Never 0, so there is no `is_empty`.
+    /// Number of words, [`Vocabulary::END`] included: the rows of the encoder's embedding. It is never 0, so there is no
+    /// `is_empty`.
     #[expect(clippy::len_without_is_empty, reason = "index 0 is always there")]
     pub fn len(&self) -> usize {
         self.0.len()
@@ -89,6 +93,8 @@ impl Vocabulary {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const END: &str = Vocabulary::END;
 
     #[test]
     fn frequency_then_alphabet_whatever_the_order() -> Result<()> {

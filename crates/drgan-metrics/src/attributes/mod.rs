@@ -1,0 +1,189 @@
+//! Attribute accuracy: the share of images that show the color and the shape that their caption names.
+//!
+//! There are nine colors and three shapes, and one real image of each of the 27 captions to compare with.
+mod color;
+mod foreground;
+mod shape;
+
+pub use color::Color;
+pub use shape::Shape;
+
+use candle_core::Tensor;
+use color::{SAME_HUE, hue_difference, lab_distance};
+use drgan_tensor::{Error, Result, expect_shape};
+use foreground::Foreground;
+use serde::Serialize;
+use shape::overlap;
+use std::fmt;
+
+/// A caption that names a color and a shape, such as "a red circle".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Prompt {
+    /// The color it names.
+    pub color: Color,
+    /// The shape it names.
+    pub shape: Shape,
+}
+
+impl Prompt {
+    /// Number of prompts.
+    pub const COUNT: usize = Color::ALL.len() * Shape::ALL.len();
+
+    /// All prompts, in the order of [`Prompt::index`]: the shapes of red, then those of orange, and so on.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Color::ALL
+            .into_iter()
+            .flat_map(|color| Shape::ALL.into_iter().map(move |shape| Self { color, shape }))
+    }
+
+    /// Its place in [`Prompt::all`].
+    pub fn index(self) -> usize {
+        self.color.index() * Shape::ALL.len() + self.shape.index()
+    }
+}
+
+impl fmt::Display for Prompt {
+    /// The caption, with its article.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let article = if self.color == Color::Orange { "an" } else { "a" };
+        write!(f, "{article} {} {}", self.color, self.shape)
+    }
+}
+
+/// A real image of a prompt.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    /// What it shows.
+    pub prompt: Prompt,
+    /// The image, `(3, H, W)` in `[-1, 1]`, on white.
+    pub image: Tensor,
+}
+
+/// The attributes that one sample was found to have.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SampleAttributes {
+    /// What was asked for.
+    pub prompt: Prompt,
+    /// Degrees between the hues of the sample and of the real image, in `[0, 180]`; none where either has no hue.
+    pub hue_error: Option<f64>,
+    /// Color of the real image nearest in color; none for an empty sample.
+    pub color: Option<Color>,
+    /// Shape of the real image nearest in silhouette; none for an empty sample.
+    pub shape: Option<Shape>,
+}
+
+/// Shares of samples with the right attribute, each in `[0, 1]`; all are 1 for the real images themselves.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AttributeScores {
+    /// Share with a hue within 30 degrees of the real image's, over the samples of the six chromatic colors; NaN without any.
+    pub hue: f64,
+    /// Share whose nearest of the nine real images of its shape, by mean color in CIELAB, is its own. Chance is 1/9.
+    pub lab: f64,
+    /// Share whose nearest of the three real images of its color, by overlap of silhouettes, is its own. Chance is 1/3.
+    pub shape: f64,
+    /// Attributes of each sample, in the order of the samples.
+    pub samples: Vec<SampleAttributes>,
+}
+
+/// Attribute accuracy by comparison with real images.
+///
+/// Colors are compared within a shape and silhouettes within a color, so that each score asks one thing. The object of an
+/// image is all that near-white does not reach from the border; its hue is the circular mean over its saturated pixels.
+#[derive(Debug)]
+pub struct AttributeAccuracy {
+    /// The object of each prompt's real image, by [`Prompt::index`].
+    real: Vec<Foreground>,
+    /// Height and width of all images.
+    size: (usize, usize),
+}
+
+fn refuse(field: &'static str, reason: String) -> Error {
+    Error::Config { field, reason }
+}
+
+impl AttributeAccuracy {
+    /// Measures the real images, one of each prompt, in any order.
+    ///
+    /// # Errors
+    /// A prompt without an image or with two, images of different sizes, or one that shows nothing (or, for a chromatic color,
+    /// no hue).
+    pub fn from_references(references: &[Reference]) -> Result<Self> {
+        const FIELD: &str = "AttributeAccuracy::from_references: references";
+        let all = Prompt::COUNT;
+        let size = match references.first().map(|r| r.image.dims()) {
+            Some(&[_, h, w]) => (h, w),
+            Some(dims) => {
+                let expected = "(3, H, W)".into();
+                return Err(Error::Shape { what: FIELD, expected, got: dims.to_vec() });
+            }
+            None => return Err(refuse(FIELD, format!("none given; give all {all}"))),
+        };
+        let mut real: Vec<Option<Foreground>> = (0..all).map(|_| None).collect();
+        for Reference { prompt, image } in references {
+            check_image(FIELD, image, size)?;
+            let Some(found) = Foreground::of(image)? else {
+                return Err(refuse(FIELD, format!("the image of `{prompt}` is white all over")));
+            };
+            if prompt.color.is_chromatic() && found.hue.is_none() {
+                return Err(refuse(FIELD, format!("the image of `{prompt}` has no hue")));
+            }
+            if real[prompt.index()].replace(found).is_some() {
+                return Err(refuse(FIELD, format!("two images of `{prompt}`; give one of each")));
+            }
+        }
+        let missing = |prompt: Prompt| refuse(FIELD, format!("no image of `{prompt}`; give all {all}"));
+        let real = real.into_iter().zip(Prompt::all()).map(|(f, prompt)| f.ok_or_else(|| missing(prompt)));
+        Ok(Self { real: real.collect::<Result<_>>()?, size })
+    }
+
+    /// Scores images, each with the prompt it was made for; any number of each prompt.
+    ///
+    /// # Shapes
+    /// `(3, H, W)` as the references, in `[-1, 1]`.
+    ///
+    /// # Errors
+    /// No samples, or an image of another shape.
+    pub fn score(&self, samples: &[(Prompt, Tensor)]) -> Result<AttributeScores> {
+        const FIELD: &str = "AttributeAccuracy::score: samples";
+        if samples.is_empty() {
+            return Err(refuse(FIELD, "none given; give at least one".into()));
+        }
+        let found = samples.iter().map(|(prompt, image)| {
+            check_image(FIELD, image, self.size)?;
+            Ok(self.attributes(*prompt, Foreground::of(image)?.as_ref()))
+        });
+        let found = found.collect::<Result<Vec<_>>>()?;
+        let share = |asked: &dyn Fn(&SampleAttributes) -> bool, good: &dyn Fn(&SampleAttributes) -> bool| {
+            let of = found.iter().filter(|s| asked(s));
+            of.clone().filter(|s| good(s)).count() as f64 / of.count() as f64
+        };
+        Ok(AttributeScores {
+            hue: share(&|s| s.prompt.color.is_chromatic(), &|s| s.hue_error.is_some_and(|e| e <= SAME_HUE)),
+            lab: share(&|_| true, &|s| s.color == Some(s.prompt.color)),
+            shape: share(&|_| true, &|s| s.shape == Some(s.prompt.shape)),
+            samples: found,
+        })
+    }
+
+    fn attributes(&self, prompt: Prompt, found: Option<&Foreground>) -> SampleAttributes {
+        let Prompt { color, shape } = prompt;
+        let real = |color, shape| &self.real[Prompt { color, shape }.index()];
+        let hues = found.and_then(|f| f.hue).zip(real(color, shape).hue);
+        SampleAttributes {
+            prompt,
+            hue_error: hues.map(|(a, b)| hue_difference(a, b)),
+            color: found.and_then(|f| nearest(Color::ALL, |c| lab_distance(f.lab, real(c, shape).lab))),
+            shape: found.and_then(|f| nearest(Shape::ALL, |s| -overlap(&f.mask, &real(color, s).mask))),
+        }
+    }
+}
+
+/// The first of `all` with the smallest distance.
+fn nearest<T: Copy, const N: usize>(all: [T; N], distance: impl Fn(T) -> f64) -> Option<T> {
+    all.into_iter().min_by(|&a, &b| distance(a).total_cmp(&distance(b)))
+}
+
+fn check_image(what: &'static str, image: &Tensor, (h, w): (usize, usize)) -> Result<()> {
+    let documented = format!("(3, {h}, {w}), as the first reference");
+    expect_shape(what, image, &[Some(3), Some(h), Some(w)], &documented)
+}

@@ -1,0 +1,76 @@
+//! The role of a tokenizer: captions to batches of token ids.
+use crate::fail;
+use candle_core::{Device, Tensor};
+use drgan_tensor::{Result, TokenBatch};
+use std::fmt::Debug;
+
+/// A caption as token ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenizedCaption {
+    /// Indices into the vocabulary, never 0 (padding); at least one and at most `max_words`.
+    pub ids: Vec<u32>,
+    /// Words of the caption that the vocabulary lacks, as written in the caption; they were dropped.
+    pub unknown: Vec<String>,
+    /// Whether known words past `max_words` were dropped.
+    pub truncated: bool,
+}
+
+/// Words that a batch dropped from one caption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DroppedWords {
+    /// Index of the caption in the batch.
+    pub caption: usize,
+    /// See [`TokenizedCaption::unknown`].
+    pub unknown: Vec<String>,
+    /// See [`TokenizedCaption::truncated`].
+    pub truncated: bool,
+}
+
+/// Captions to token ids: what a [`TextEncoder`](drgan_tensor::TextEncoder) reads.
+pub trait Tokenize: Debug + Send + Sync {
+    /// Number of token ids, padding (0) included: rows of the encoder's embedding.
+    fn vocab_size(&self) -> usize;
+
+    /// Token ids of `caption`, at most `max_words` of them.
+    ///
+    /// # Errors
+    /// The caption has no known word, or `max_words` is 0.
+    fn encode(&self, caption: &str, max_words: usize) -> Result<TokenizedCaption>;
+
+    /// The word of a token id, if there is such an id.
+    fn word(&self, id: u32) -> Option<String>;
+
+    /// The contents of a `tokenizer.json` from which
+    /// [`TextEncoderConfig::tokenizer`](crate::TextEncoderConfig::tokenizer) makes the same tokenizer.
+    ///
+    /// # Errors
+    /// The tokenizer cannot be serialized.
+    fn to_json(&self) -> Result<String>;
+
+    /// `captions` as one batch `(B, max_words)`, with the words that each caption lost. The width is fixed, so that the
+    /// features of a caption have the same shape and values in any batch. Captions that lost nothing are not reported.
+    ///
+    /// # Errors
+    /// Those of [`Tokenize::encode`]; no captions at all.
+    fn batch(
+        &self,
+        captions: &[&str],
+        max_words: usize,
+        device: &Device,
+    ) -> Result<(TokenBatch, Vec<DroppedWords>)> {
+        if captions.is_empty() {
+            return Err(fail("captions: expected at least one, got none".into()));
+        }
+        let (mut ids, mut lens, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, caption) in captions.iter().enumerate() {
+            let TokenizedCaption { ids: row, unknown, truncated } = self.encode(caption, max_words)?;
+            lens.push(row.len());
+            ids.extend(row.iter().copied().chain(std::iter::repeat(0)).take(max_words));
+            if truncated || !unknown.is_empty() {
+                dropped.push(DroppedWords { caption: i, unknown, truncated });
+            }
+        }
+        let ids = Tensor::from_vec(ids, (captions.len(), max_words), device)?;
+        Ok((TokenBatch { ids, lens }, dropped))
+    }
+}
