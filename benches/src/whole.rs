@@ -39,8 +39,8 @@ pub fn captions(cfg: &RunConfig, batch: usize, ctx: &mut Ctx) -> Result<TextFeat
     let mask = Tensor::from_iter(mask, &Device::Cpu)?.reshape((batch, t))?;
     let real = mask.to_dtype(DType::F32)?.affine(-1., 1.)?.unsqueeze(1)?; // (B, 1, T)
     Ok(TextFeatures {
-        words: ctx.randn((batch, dims, t), &Device::Cpu)?.tanh()?.broadcast_mul(&real)?,
-        sentence: ctx.randn((batch, dims), &Device::Cpu)?.tanh()?,
+        words: ctx.randn((batch, dims, t), DType::F32, &Device::Cpu)?.tanh()?.broadcast_mul(&real)?,
+        sentence: ctx.randn((batch, dims), DType::F32, &Device::Cpu)?.tanh()?,
         mask,
         lens,
     })
@@ -74,7 +74,7 @@ impl Picture {
     /// # Errors
     /// A configuration value out of range.
     pub fn new(cfg: &RunConfig, batch: usize, precision: Precision) -> Result<Self> {
-        let store = ParamStore::unset();
+        let store = ParamStore::zeroed();
         // Registers the names; what draws is built from constants, as inference should be.
         StageGenerator::from_config(&cfg.generator, store.builder(DType::F32, &Device::Cpu))?;
         fill(&store, "generator.")?;
@@ -82,8 +82,8 @@ impl Picture {
             .pack(precision)?;
         let mut ctx = Ctx::new(Mode::Eval, 1);
         let text = captions(cfg, batch, &mut ctx)?;
-        let z = ctx.randn((batch, cfg.generator.nz), &Device::Cpu)?;
-        let eps = ctx.randn((batch, cfg.generator.nc), &Device::Cpu)?;
+        let z = ctx.randn((batch, cfg.generator.nz), DType::F32, &Device::Cpu)?;
+        let eps = ctx.randn((batch, cfg.generator.nc), DType::F32, &Device::Cpu)?;
         Ok(Self { generator, z, eps, text })
     }
 
@@ -127,7 +127,7 @@ impl Step {
         }
         let (b, mut ctx) = (cfg.loader.batch, Ctx::new(Mode::Eval, 1));
         let mut picture = |side: usize| -> Result<Tensor> {
-            Ok(ctx.randn((b, 3, side, side), &Device::Cpu)?.tanh()?) // in [-1, 1]
+            Ok(ctx.randn((b, 3, side, side), DType::F32, &Device::Cpu)?.tanh()?) // in [-1, 1]
         };
         let images = cfg.sides().into_iter().map(&mut picture).collect::<Result<_>>()?;
         let text = captions(cfg, b, &mut ctx)?;

@@ -1,7 +1,7 @@
 use crate::formats::{folder, published, webdataset};
 use crate::{DataError, Image};
 use candle_core::{Device, Tensor};
-use drgan_tensor::fnv1a;
+use drgan_tensor::internal::fnv1a;
 use drgan_text::Vocabulary;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -12,8 +12,8 @@ fn main() -> Result<()> {
     init::gan(&store)?;
 
     let mut ctx = Ctx::new(Mode::Train, 7);
-    let images = ctx.randn((2, 3, 64, 64), &dev)?.tanh()?;
-    let sentence = ctx.randn((2, cfg.text_dim), &dev)?;
+    let images = ctx.randn((2, 3, 64, 64), DType::F32, &dev)?.tanh()?;
+    let sentence = ctx.randn((2, cfg.text_dim), DType::F32, &dev)?;
     let out = net.discriminate(&images, &sentence, &mut ctx)?;
     println!("{} parameters", store.num_params());
     println!("features {:?}, latent {:?}", out.features.dims(), out.latent.mu.dims());

@@ -1,10 +1,10 @@
 //! Decoding half of the discriminator's VAE: latent and sentence code to an image.
 use crate::DiscriminatorConfig;
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
-use drgan_tensor::nn::{Conv2d, Expand, LEAKY_RELU_SLOPE, UpBlock};
+use drgan_tensor::VarBuilder;
+use drgan_tensor::nn::{Conv2d, LEAKY_RELU_SLOPE, UpBlock, VectorToMap};
 use drgan_tensor::ops::Activation;
-use drgan_tensor::{Ctx, Form, Result};
+use drgan_tensor::{Ctx, Result, Variant};
 
 /// D^E, the decoding half of the VAE: sentence code and latent to an image.
 ///
@@ -16,10 +16,10 @@ use drgan_tensor::{Ctx, Form, Result};
 /// LeakyReLU(0.2), which hardly reaches the negative half of an image's range (docs/divergences.md, decoder).
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    expand: Expand,
+    expand: VectorToMap,
     upsample: Vec<UpBlock>,
     image: Conv2d,
-    form: Form,
+    form: Variant,
 }
 
 impl Decoder {
@@ -32,7 +32,7 @@ impl Decoder {
         let doublings = (cfg.base / 4).ilog2() as usize;
         let net = vb.pp("h_net1");
         Ok(Self {
-            expand: Expand::new(2 * cfg.latent, wide, net.clone())?,
+            expand: VectorToMap::new(2 * cfg.latent, wide, net.clone())?,
             upsample: (0..doublings)
                 .map(|k| UpBlock::new(wide >> k, wide >> (k + 1), net.pp(format!("upsample{}", k + 1))))
                 .collect::<Result<_>>()?,
@@ -52,8 +52,8 @@ impl Decoder {
         let x = self.expand.forward(&Tensor::cat(&[text, latent], 1)?, ctx)?; // (B, ndf S / 4, 4, 4)
         let x = self.upsample.iter().try_fold(x, |x, up| up.forward(&x, ctx))?; // (B, ndf, S, S)
         match self.form {
-            Form::Paper => Ok(self.image.forward(&x)?.tanh()?),
-            Form::Released => self.image.forward_act(&x, Activation::LeakyRelu(LEAKY_RELU_SLOPE)),
+            Variant::Paper => Ok(self.image.forward(&x)?.tanh()?),
+            Variant::Released => self.image.forward_act(&x, Activation::LeakyRelu(LEAKY_RELU_SLOPE)),
         }
     }
 }

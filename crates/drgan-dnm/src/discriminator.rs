@@ -3,9 +3,9 @@ use crate::{
     ConditionalHead, Decoder, DiscriminatorConfig, EncodedImages, Encoder, LatentEncoder, UnconditionalHead,
 };
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::{
-    Ctx, Discriminator, DiscriminatorOutput, Error, Form, FromConfig, Gaussian, Result, expect_shape,
+    Ctx, Discriminator, DiscriminatorOutput, Error, FromConfig, Gaussian, Result, Variant, expect_shape,
 };
 
 /// The discriminator of one generator stage: an encoder, two heads, and a VAE over its features.
@@ -138,10 +138,12 @@ impl Discriminator for StageDiscriminator {
         let encoded = self.encode(images, ctx)?;
         let (b, sampling) = (images.dim(0)?, ctx.mode.batch_statistics());
         let mut eps = |drawn: bool| -> Result<Option<Tensor>> {
-            let eps = drawn.then(|| ctx.randn((b, self.cfg.latent), images.device())).transpose()?;
+            let eps = drawn
+                .then(|| ctx.randn((b, self.cfg.latent), images.dtype(), images.device()))
+                .transpose()?;
             Ok(eps.map(|eps| eps.to_dtype(images.dtype())).transpose()?)
         };
-        let (image, text) = (eps(sampling)?, eps(sampling && self.cfg.form == Form::Released)?);
+        let (image, text) = (eps(sampling)?, eps(sampling && self.cfg.form == Variant::Released)?);
         let noise = LatentNoise { image: image.as_ref(), text: text.as_ref() };
         let unconditional = self.judge(&encoded.features)?;
         let conditional = self.match_sentence(&encoded.features, sentence, ctx)?;

@@ -1,7 +1,7 @@
 //! The discriminator's encoder: images to features.
 use crate::DiscriminatorConfig;
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{LEAKY_RELU_SLOPE, SpectralConv2d};
 use drgan_tensor::ops::Activation;
 use drgan_tensor::{Ctx, Result, expect_shape};

@@ -1,10 +1,10 @@
 //! Encoding half of the discriminator's VAE: features and sentences to Gaussians.
 use crate::{DiscriminatorConfig, EncodedImages};
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{BatchNorm, ConditionNet, Conv2d, ConvLayer};
 use drgan_tensor::ops::Activation;
-use drgan_tensor::{Ctx, Form, Gaussian, Result};
+use drgan_tensor::{Ctx, Gaussian, Result, Variant};
 
 /// The encoding half of the VAE: features to the Gaussian of the latent z*, sentences to the Gaussian of the code c_s.
 ///
@@ -38,13 +38,12 @@ impl LatentEncoder {
     /// A parameter is missing or of another shape.
     pub fn new(cfg: &DiscriminatorConfig, vb: VarBuilder<'_>) -> Result<Self> {
         let image = match cfg.form {
-            Form::Paper => LatentHead::Own(ConditionNet::new(cfg.features(), cfg.latent, vb.pp("phi"))?),
-            Form::Released => {
+            Variant::Paper => LatentHead::Own(ConditionNet::new(cfg.features(), cfg.latent, vb.pp("phi"))?),
+            Variant::Released => {
                 let vb = vb.pp("global_reduction");
-                let conv =
-                    Conv2d::pointwise(cfg.deepest(), cfg.text_dim, vb.pp("0"))?.and_bias(vb.pp("0"))?;
+                let conv = Conv2d::biased((cfg.deepest(), cfg.text_dim), 1, 1, 0, vb.pp("0"))?;
                 let norm = BatchNorm::new(cfg.text_dim, vb.pp("1"))?;
-                LatentHead::Shared(ConvLayer::normalised(conv, norm, Activation::Relu))
+                LatentHead::Shared(ConvLayer::normalized(conv, norm, Activation::Relu))
             }
         };
         Ok(Self { image, text: ConditionNet::new(cfg.text_dim, cfg.latent, vb.pp("ca_net"))? })

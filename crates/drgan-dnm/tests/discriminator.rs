@@ -2,7 +2,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 use drgan_dnm::{DiscriminatorConfig, LatentNoise, StageDiscriminator};
 use drgan_tensor::testing::{Tol, assert_close, assert_grad};
-use drgan_tensor::{Ctx, Discriminator, FromConfig, Kind, Mode, ParamStore, Result, init};
+use drgan_tensor::{Ctx, Discriminator, FromConfig, Mode, ParamKind, ParamStore, Result, init};
 
 const CPU: Device = Device::Cpu;
 
@@ -19,12 +19,15 @@ fn build(cfg: &DiscriminatorConfig, dtype: DType) -> Result<(ParamStore, StageDi
 
 fn batch(b: usize, cfg: &DiscriminatorConfig) -> Result<(Tensor, Tensor)> {
     let mut ctx = Ctx::new(Mode::Eval, 12);
-    Ok((ctx.randn((b, 3, cfg.side, cfg.side), &CPU)?.tanh()?, ctx.randn((b, cfg.text_dim), &CPU)?))
+    Ok((
+        ctx.randn((b, 3, cfg.side, cfg.side), DType::F32, &CPU)?.tanh()?,
+        ctx.randn((b, cfg.text_dim), DType::F32, &CPU)?,
+    ))
 }
 
 fn state(store: &ParamStore) -> Result<Vec<f32>> {
     let flat =
-        store.vars(Kind::Buffer).iter().map(|(_, v)| v.flatten_all()).collect::<Result<Vec<_>, _>>()?;
+        store.vars(ParamKind::Buffer).iter().map(|(_, v)| v.flatten_all()).collect::<Result<Vec<_>, _>>()?;
     Ok(Tensor::cat(&flat, 0)?.to_vec1()?)
 }
 
@@ -94,7 +97,7 @@ fn the_parts_are_the_whole_and_sentences_matter() -> Result<()> {
     let other = Tensor::cat(&[&sentence.narrow(0, 1, 2)?, &sentence.narrow(0, 0, 1)?], 0)?;
     assert!(differs(&net.match_sentence(&v, &other, &mut ctx)?, &whole.conditional)?);
     assert!(differs(&net.reconstruct(&seen, &other, LatentNoise::default(), &ctx)?.1, &picture)?);
-    let eps = ctx.randn((3, cfg.latent), &CPU)?;
+    let eps = ctx.randn((3, cfg.latent), DType::F32, &CPU)?;
     for noise in
         [LatentNoise { image: Some(&eps), text: None }, LatentNoise { image: None, text: Some(&eps) }]
     {
@@ -154,7 +157,7 @@ fn a_frozen_discriminator_passes_gradients_to_the_picture_only() -> Result<()> {
         let grads = value.sqr()?.sum_all()?.backward()?;
         let grad = grads.get(&images).unwrap_or_else(|| panic!("{what}: no gradient reaches the image"));
         assert!(grad.abs()?.sum_all()?.to_scalar::<f32>()? > 0., "{what}");
-        assert!(store.vars(Kind::Param).iter().all(|(_, v)| grads.get(v).is_none()), "{what}");
+        assert!(store.vars(ParamKind::Param).iter().all(|(_, v)| grads.get(v).is_none()), "{what}");
     }
     assert_eq!(state(&store)?, before);
     Ok(())
@@ -179,7 +182,7 @@ fn every_parameter_learns_and_the_gradient_is_right() -> Result<()> {
     assert_grad("images", &column, |c| loss(&images.broadcast_mul(c)?, &sentence), tol)?;
 
     let grads = loss(&images, &sentence)?.backward()?;
-    for (name, var) in store.vars(Kind::Param) {
+    for (name, var) in store.vars(ParamKind::Param) {
         let grad = grads.get(&var).unwrap_or_else(|| panic!("{name}: no gradient"));
         assert!(grad.abs()?.sum_all()?.to_scalar::<f64>()? > 0., "{name}: its gradient is zero");
     }

@@ -2,12 +2,14 @@
 use candle_core::{DType, Device, Tensor};
 use drgan_dnm::{DiscriminatorConfig, LatentNoise, StageDiscriminator};
 use drgan_tensor::testing::{Tol, assert_close};
-use drgan_tensor::{Ctx, Discriminator, Form, FromConfig, Mode, ParamStore, Result, blueprint, init};
+use drgan_tensor::{
+    Ctx, Discriminator, FromConfig, Mode, ParamStore, Result, Variant, init, parameter_shapes,
+};
 
 const CPU: Device = Device::Cpu;
 
 fn config(side: usize) -> DiscriminatorConfig {
-    DiscriminatorConfig { side, base: 16, ndf: 2, text_dim: 5, latent: 3, form: Form::Released }
+    DiscriminatorConfig { side, base: 16, ndf: 2, text_dim: 5, latent: 3, form: Variant::Released }
 }
 
 fn build(cfg: &DiscriminatorConfig) -> Result<(StageDiscriminator, Tensor, Tensor)> {
@@ -15,8 +17,8 @@ fn build(cfg: &DiscriminatorConfig) -> Result<(StageDiscriminator, Tensor, Tenso
     let net = StageDiscriminator::from_config(cfg, store.builder(DType::F32, &CPU))?;
     init::gan(&store)?;
     let mut ctx = Ctx::new(Mode::Eval, 12);
-    let images = ctx.randn((3, 3, cfg.side, cfg.side), &CPU)?.tanh()?;
-    Ok((net, images, ctx.randn((3, cfg.text_dim), &CPU)?))
+    let images = ctx.randn((3, 3, cfg.side, cfg.side), DType::F32, &CPU)?.tanh()?;
+    Ok((net, images, ctx.randn((3, cfg.text_dim), DType::F32, &CPU)?))
 }
 
 fn largest_difference(a: &Tensor, b: &Tensor) -> Result<f32> {
@@ -27,7 +29,7 @@ fn largest_difference(a: &Tensor, b: &Tensor) -> Result<f32> {
 fn the_latent_is_made_of_the_deepest_map_by_the_texts_net() -> Result<()> {
     for (side, deepest) in [(16, 16), (64, 16), (128, 32), (256, 64)] {
         let cfg = config(side);
-        let shapes = blueprint(|vb| StageDiscriminator::from_config(&cfg, vb))?;
+        let shapes = parameter_shapes(|vb| StageDiscriminator::from_config(&cfg, vb))?;
         assert_eq!(shapes["global_reduction.0.weight"], [5, deepest, 1, 1], "side {side}");
         assert!(shapes.keys().all(|name| !name.starts_with("phi")), "one net serves both");
         let (net, images, sentence) = build(&cfg)?;
@@ -49,7 +51,7 @@ fn training_samples_the_sentences_code_and_evaluation_takes_its_mean() -> Result
 
     // The frozen pass of the generator's step: first the pictures' noise, then the sentence's.
     let mut frozen = Ctx::new(Mode::Frozen, 4);
-    let (image, text) = (frozen.randn((3, 3), &CPU)?, frozen.randn((3, 3), &CPU)?);
+    let (image, text) = (frozen.randn((3, 3), DType::F32, &CPU)?, frozen.randn((3, 3), DType::F32, &CPU)?);
     let mut again = Ctx::new(Mode::Frozen, 4);
     let drawn = net.discriminate(&images, &sentence, &mut again)?.reconstruction;
     let noise = LatentNoise { image: Some(&image), text: Some(&text) };

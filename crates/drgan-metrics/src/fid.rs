@@ -65,5 +65,5 @@ fn eigenvalues(c: &Mat<f64>) -> Result<Vec<f64>> {
 }
 
 fn unsolved(e: impl std::fmt::Debug) -> Error {
-    Error::Input(format!("frechet_distance: the covariances have no eigenvalues: {e:?}"))
+    Error::input(format!("frechet_distance: the covariances have no eigenvalues: {e:?}"))
 }

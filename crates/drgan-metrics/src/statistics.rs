@@ -36,7 +36,7 @@ impl Statistics {
         let covariance = (scatter / (n.max(2) - 1) as f64)?.flatten_all()?.to_vec1::<f64>()?;
         let mean = mean.to_vec1::<f64>()?;
         if mean.iter().chain(&covariance).any(|v| !v.is_finite()) {
-            return Err(Error::Input(format!("{WHAT}: a value is not finite")));
+            return Err(Error::input(format!("{WHAT}: a value is not finite")));
         }
         Ok(Self { n, mean, covariance })
     }

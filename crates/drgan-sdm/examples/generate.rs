@@ -15,12 +15,12 @@ fn main() -> Result<()> {
     // Two captions of two and five words, as a text encoder gives them.
     let mut ctx = Ctx::new(Mode::Train, 7);
     let text = TextFeatures {
-        words: ctx.randn((2, cfg.text_dim, 5), &dev)?,
-        sentence: ctx.randn((2, cfg.text_dim), &dev)?,
+        words: ctx.randn((2, cfg.text_dim, 5), DType::F32, &dev)?,
+        sentence: ctx.randn((2, cfg.text_dim), DType::F32, &dev)?,
         mask: Tensor::new(&[[0u8, 0, 1, 1, 1], [0, 0, 0, 0, 0]], &dev)?,
         lens: vec![2, 5],
     };
-    let z = ctx.randn((2, cfg.nz), &dev)?;
+    let z = ctx.randn((2, cfg.nz), DType::F32, &dev)?;
     let out = generator.generate(&z, &text, &mut ctx)?;
     println!("{} parameters", store.num_params());
     for (i, stage) in out.stages.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Word attention (WAM): the words that each pixel of a feature map reads.
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::Conv2d;
 use drgan_tensor::ops;
 use drgan_tensor::{Error, Result, expect_shape};

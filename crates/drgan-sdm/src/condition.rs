@@ -1,7 +1,7 @@
 //! How the generator's conditioning augmentation starts, beyond the usual initialisation.
 use crate::GeneratorConfig;
 use candle_core::Tensor;
-use drgan_tensor::{Error, Kind, ParamStore, Result};
+use drgan_tensor::{Error, ParamKind, ParamStore, Result};
 
 /// Name of the conditioning augmentation's parameters.
 pub(crate) const NAME: &str = "ca_net";
@@ -17,7 +17,7 @@ pub(crate) const NAME: &str = "ca_net";
 pub fn init_condition(store: &ParamStore, cfg: &GeneratorConfig) -> Result<()> {
     cfg.validate()?;
     let (weight, bias) = (format!("{NAME}.fc.weight"), format!("{NAME}.fc.bias"));
-    let vars = store.vars(Kind::Param);
+    let vars = store.vars(ParamKind::Param);
     let find = |name: &str, dims: &[usize]| {
         let found = vars.iter().find(|(n, v)| n == name && v.dims() == dims);
         found

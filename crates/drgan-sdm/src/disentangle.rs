@@ -1,9 +1,9 @@
 //! Semantic disentangling: a feature map split into key and non-key parts by a learnt mask.
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer, LEAKY_RELU_SLOPE};
 use drgan_tensor::ops::{Activation, Precision};
-use drgan_tensor::{Ctx, Division, Form, Result, expect_shape};
+use drgan_tensor::{Ctx, MaskedSplit, Result, Variant, expect_shape};
 use serde::{Deserialize, Serialize};
 
 /// How a [`Disentangle`] makes its mask.
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct MaskConfig {
     /// The paper's plain convolutions, or the released code's with batch normalisation.
-    pub form: Form,
+    pub form: Variant,
     /// Factor k on the logits before the sigmoid, positive. The paper has none (1); the released code divides by its batch
     /// size (1/4 in its evaluation on birds, 1/10 on COCO), an older version of it by 64.
     pub logit_scale: f64,
@@ -19,7 +19,7 @@ pub struct MaskConfig {
 
 impl Default for MaskConfig {
     fn default() -> Self {
-        Self { form: Form::Paper, logit_scale: 1. }
+        Self { form: Variant::Paper, logit_scale: 1. }
     }
 }
 
@@ -45,18 +45,19 @@ impl Disentangle {
     /// # Errors
     /// A parameter is missing or of another shape.
     pub fn new(channels: usize, cfg: MaskConfig, vb: VarBuilder<'_>) -> Result<Self> {
-        let wide = Conv2d::same3x3(channels, channels, vb.pp("0"))?;
-        let narrow = Conv2d::pointwise(channels, channels, vb.pp("3"))?;
+        let io = (channels, channels);
         let layers = match cfg.form {
-            Form::Paper => [
-                ConvLayer::plain(wide.and_bias(vb.pp("0"))?, Activation::Relu),
-                ConvLayer::plain(narrow.and_bias(vb.pp("3"))?, Activation::Identity),
+            Variant::Paper => [
+                ConvLayer::plain(Conv2d::biased(io, 3, 1, 1, vb.pp("0"))?, Activation::Relu),
+                ConvLayer::plain(Conv2d::biased(io, 1, 1, 0, vb.pp("3"))?, Activation::Identity),
             ],
-            Form::Released => {
+            Variant::Released => {
+                let wide = Conv2d::same3x3(channels, channels, vb.pp("0"))?;
+                let narrow = Conv2d::pointwise(channels, channels, vb.pp("3"))?;
                 let norm = |name: &str| BatchNorm::new(channels, vb.pp(name));
                 [
-                    ConvLayer::normalised(wide, norm("1")?, Activation::LeakyRelu(LEAKY_RELU_SLOPE)),
-                    ConvLayer::normalised(narrow, norm("4")?, Activation::Identity),
+                    ConvLayer::normalized(wide, norm("1")?, Activation::LeakyRelu(LEAKY_RELU_SLOPE)),
+                    ConvLayer::normalized(narrow, norm("4")?, Activation::Identity),
                 ]
             }
         };
@@ -79,10 +80,10 @@ impl Disentangle {
     ///
     /// # Errors
     /// Another number of channels; in the released form in training, fewer than two values per channel.
-    pub fn split(&self, x: &Tensor, ctx: &Ctx) -> Result<Division> {
+    pub fn split(&self, x: &Tensor, ctx: &Ctx) -> Result<MaskedSplit> {
         let c = self.channels;
         expect_shape("Disentangle: x", x, &[None, Some(c), None, None], &format!("(B, C = {c}, H, W)"))?;
         let logits = self.layers.iter().try_fold(x.clone(), |x, layer| layer.forward(&x, ctx))?;
-        Division::new(x, &logits, self.logit_scale)
+        MaskedSplit::new(x, &logits, self.logit_scale)
     }
 }

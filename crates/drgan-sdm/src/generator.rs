@@ -1,7 +1,7 @@
 //! The whole generator: conditioning augmentation, stages and image heads.
 use crate::{FirstStage, GeneratorConfig, ImageHead, RefineStage, condition};
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::ConditionNet;
 use drgan_tensor::ops::Precision;
 use drgan_tensor::{
@@ -165,7 +165,7 @@ impl Generator for StageGenerator {
             return self.generate_with(GeneratorNoise::new(z), text, ctx);
         }
         let rows = text.sentence.dims().first().copied().unwrap_or(0); // a bad sentence is named further down
-        let eps = ctx.randn((rows, self.cfg.nc), z.device())?.to_dtype(z.dtype())?;
+        let eps = ctx.randn((rows, self.cfg.nc), z.dtype(), z.device())?;
         self.generate_with(GeneratorNoise::new(z).with_condition(&eps), text, ctx)
     }
 

@@ -1,9 +1,9 @@
 //! Image heads: the last layers of a stage, from features to an image.
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer};
 use drgan_tensor::ops::{Activation, Precision};
-use drgan_tensor::{Ctx, Form, Result, expect_shape};
+use drgan_tensor::{Ctx, Result, Variant, expect_shape};
 
 /// Features to an image: `tanh(conv3x3(h))`, no bias. Name: `img.0`.
 ///
@@ -23,11 +23,11 @@ impl ImageHead {
     ///
     /// # Errors
     /// A parameter is missing or of another shape.
-    pub fn new(channels: usize, form: Form, vb: VarBuilder<'_>) -> Result<Self> {
+    pub fn new(channels: usize, form: Variant, vb: VarBuilder<'_>) -> Result<Self> {
         let vb = vb.pp("img");
         let widths = match form {
-            Form::Paper => vec![channels, 3],
-            Form::Released => vec![channels, channels / 2, channels / 4, 3],
+            Variant::Paper => vec![channels, 3],
+            Variant::Released => vec![channels, channels / 2, channels / 4, 3],
         };
         let last = widths.len() - 2;
         let layer = |(i, pair): (usize, &[usize])| {
@@ -36,7 +36,7 @@ impl ImageHead {
                 ConvLayer::plain(conv, Activation::Identity)
             } else {
                 let norm = BatchNorm::new(pair[1], vb.pp(3 * i + 1))?;
-                ConvLayer::normalised(conv, norm, Activation::Identity)
+                ConvLayer::normalized(conv, norm, Activation::Identity)
             })
         };
         Ok(Self { layers: widths.windows(2).enumerate().map(layer).collect::<Result<_>>()?, channels })

@@ -1,10 +1,10 @@
 //! The real image path: encoders that exist in training only, from real images to features.
 use crate::RealImageConfig;
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer, LEAKY_RELU_SLOPE, ResidualBlock};
 use drgan_tensor::ops::Activation;
-use drgan_tensor::{Ctx, Error, Form, FromConfig, Result, expect_shape};
+use drgan_tensor::{Ctx, Error, FromConfig, Result, Variant, expect_shape};
 
 /// Encoders of the real image reconstruction module (RIRM): real images to features H*, with which the losses compare the
 /// generator's key and non-key features in training.
@@ -34,21 +34,23 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn new(channels: usize, form: Form, vb: VarBuilder<'_>) -> Result<Self> {
+    fn new(channels: usize, form: Variant, vb: VarBuilder<'_>) -> Result<Self> {
         let half = channels / 2;
         let leaky = Activation::LeakyRelu(LEAKY_RELU_SLOPE);
         let (kernel, padding, last) = match form {
-            Form::Paper => (3, [1, 1], leaky),
-            Form::Released => (2, [1, 0], Activation::Identity),
+            Variant::Paper => (3, [1, 1], leaky),
+            Variant::Released => (2, [1, 0], Activation::Identity),
         };
         let conv1 = Conv2d::new((3, half), kernel, 1, padding[0], vb.pp("0"))?;
         let conv2 = Conv2d::new((half, channels), kernel, 1, padding[1], vb.pp("3"))?;
         Ok(Self {
             layers: [
-                ConvLayer::normalised(conv1, BatchNorm::new(half, vb.pp("1"))?, leaky),
-                ConvLayer::normalised(conv2, BatchNorm::new(channels, vb.pp("4"))?, last),
+                ConvLayer::normalized(conv1, BatchNorm::new(half, vb.pp("1"))?, leaky),
+                ConvLayer::normalized(conv2, BatchNorm::new(channels, vb.pp("4"))?, last),
             ],
-            residual: (form == Form::Paper).then(|| ResidualBlock::new(channels, vb.pp("6"))).transpose()?,
+            residual: (form == Variant::Paper)
+                .then(|| ResidualBlock::new(channels, vb.pp("6")))
+                .transpose()?,
         })
     }
 

@@ -1,8 +1,8 @@
 //! The generator's stages: the first, from noise and condition, and those that refine its features.
 use crate::{Disentangle, GeneratorConfig, WordAttention};
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
-use drgan_tensor::nn::{Expand, ResidualBlock, UpBlock};
+use drgan_tensor::VarBuilder;
+use drgan_tensor::nn::{ResidualBlock, UpBlock, VectorToMap};
 use drgan_tensor::ops::Precision;
 use drgan_tensor::{Ctx, Disentangled, Result, TextFeatures};
 
@@ -12,7 +12,7 @@ use drgan_tensor::{Ctx, Disentangled, Result, TextFeatures};
 /// Names: `fc.0`, `fc.1`, `upsample1`, `upsample2`, ....
 #[derive(Clone, Debug)]
 pub struct FirstStage {
-    expand: Expand,
+    expand: VectorToMap,
     upsample: Vec<UpBlock>,
 }
 
@@ -25,7 +25,7 @@ impl FirstStage {
         let wide = cfg.ngf * cfg.base / 4;
         let doublings = (cfg.base / 4).ilog2() as usize;
         Ok(Self {
-            expand: Expand::new(cfg.nc + cfg.nz, wide, vb.clone())?,
+            expand: VectorToMap::new(cfg.nc + cfg.nz, wide, vb.clone())?,
             upsample: (0..doublings)
                 .map(|k| UpBlock::new(wide >> k, wide >> (k + 1), vb.pp(format!("upsample{}", k + 1))))
                 .collect::<Result<_>>()?,

@@ -5,12 +5,12 @@ use candle_core::{DType, Tensor};
 use common::{CPU, captions};
 use drgan_sdm::{Disentangle, MaskConfig, WordAttention};
 use drgan_tensor::testing::{Fill, Tol, assert_close, assert_grad, golden};
-use drgan_tensor::{Ctx, Form, Mode, Result};
+use drgan_tensor::{Ctx, Mode, Result, Variant};
 
 const GRAD: Tol = Tol { rtol: 1e-5, atol: 1e-7 };
 
 fn noise(shape: impl Into<candle_core::Shape>) -> Result<Tensor> {
-    Ctx::new(Mode::Eval, 5).randn(shape, &CPU)
+    Ctx::new(Mode::Eval, 5).randn(shape, DType::F32, &CPU)
 }
 
 #[test]
@@ -70,14 +70,14 @@ fn attention_gradients_agree_with_finite_differences() -> Result<()> {
     assert_grad("words", &text.words, |words| weigh(&h, words), GRAD)
 }
 
-fn mask(form: Form, dtype: DType) -> Result<Disentangle> {
-    let cfg = MaskConfig { form, logit_scale: if form == Form::Paper { 1. } else { 0.25 } };
+fn mask(form: Variant, dtype: DType) -> Result<Disentangle> {
+    let cfg = MaskConfig { form, logit_scale: if form == Variant::Paper { 1. } else { 0.25 } };
     Disentangle::new(4, cfg, Fill::new("t", "").builder().set_dtype(dtype))
 }
 
 #[test]
 fn key_and_non_key_parts_sum_to_the_input() -> Result<()> {
-    for form in [Form::Paper, Form::Released] {
+    for form in [Variant::Paper, Variant::Released] {
         let x = noise((1, 4, 3, 5))?;
         let s = mask(form, DType::F32)?.split(&x, &Ctx::new(Mode::Eval, 0))?;
         assert_close("key + non-key", &(&s.key + s.non_key()?)?, &x, Tol { rtol: 1e-6, atol: 1e-7 })?;
@@ -93,7 +93,7 @@ fn key_and_non_key_parts_sum_to_the_input() -> Result<()> {
 fn a_smaller_logit_scale_brings_the_mask_nearer_to_a_half() -> Result<()> {
     let x = noise((1, 4, 3, 5))?;
     let peak = |logit_scale: f64| -> Result<f32> {
-        let cfg = MaskConfig { form: Form::Released, logit_scale };
+        let cfg = MaskConfig { form: Variant::Released, logit_scale };
         let split = Disentangle::new(4, cfg, Fill::new("t", "").builder())?;
         let mask = split.split(&x, &Ctx::new(Mode::Eval, 0))?.mask()?;
         Ok((mask - 0.5)?.abs()?.max_all()?.to_scalar::<f32>()?)
@@ -104,7 +104,7 @@ fn a_smaller_logit_scale_brings_the_mask_nearer_to_a_half() -> Result<()> {
 
 #[test]
 fn disentangling_gradients_agree_with_finite_differences() -> Result<()> {
-    for form in [Form::Paper, Form::Released] {
+    for form in [Variant::Paper, Variant::Released] {
         let split = mask(form, DType::F64)?;
         for mode in [Mode::Frozen, Mode::Eval] {
             let f = |x: &Tensor| -> Result<Tensor> {
@@ -139,7 +139,7 @@ fn bad_shapes_are_named() -> Result<()> {
         message(attention.attend(&h, &text.words, &text.mask.narrow(1, 0, 2)?)),
         "WordAttention: mask: expected shape (B = 1, T = 3), got [1, 2]"
     );
-    let (split, ctx) = (mask(Form::Paper, DType::F32)?, Ctx::new(Mode::Eval, 0));
+    let (split, ctx) = (mask(Variant::Paper, DType::F32)?, Ctx::new(Mode::Eval, 0));
     assert_eq!(
         split.split(&noise((1, 3, 2, 2))?, &ctx).unwrap_err().to_string(),
         "Disentangle: x: expected shape (B, C = 4, H, W), got [1, 3, 2, 2]"

@@ -8,7 +8,9 @@ use drgan_sdm::{
 };
 use drgan_tensor::ops::Precision;
 use drgan_tensor::testing::{Tol, assert_close, assert_grad};
-use drgan_tensor::{Ctx, Form, FromConfig, Generator, Kind, Mode, ParamStore, Result, TextFeatures, init};
+use drgan_tensor::{
+    Ctx, FromConfig, Generator, Mode, ParamKind, ParamStore, Result, TextFeatures, Variant, init,
+};
 
 fn config(base: usize, stages: usize) -> GeneratorConfig {
     GeneratorConfig {
@@ -46,7 +48,7 @@ fn pick(text: &TextFeatures, rows: &[u32]) -> Result<TextFeatures> {
 fn trained(cfg: &GeneratorConfig) -> Result<StageGenerator> {
     let (_, generator) = build(cfg, DType::F32)?;
     let mut ctx = Ctx::new(Mode::Train, 4);
-    let z = ctx.randn((3, cfg.nz), &CPU)?;
+    let z = ctx.randn((3, cfg.nz), DType::F32, &CPU)?;
     generator.generate(&z, &captions(&[2, 4, 3], 4, cfg.text_dim, DType::F32)?, &mut ctx)?;
     Ok(generator)
 }
@@ -57,7 +59,7 @@ fn shapes_follow_the_base_side() -> Result<()> {
         let cfg = config(base, stages);
         let (_, generator) = build(&cfg, DType::F32)?;
         let mut ctx = Ctx::new(Mode::Train, 0);
-        let z = ctx.randn((2, cfg.nz), &CPU)?;
+        let z = ctx.randn((2, cfg.nz), DType::F32, &CPU)?;
         let text = captions(&[2, 3], 3, cfg.text_dim, DType::F32)?;
         let out = generator.generate(&z, &text, &mut ctx)?;
         assert_eq!((out.condition.mu.dims(), out.condition.logvar.dims()), (&[2, 5][..], &[2, 5][..]));
@@ -87,7 +89,7 @@ fn a_picture_does_not_depend_on_its_neighbours() -> Result<()> {
     let generator = trained(&cfg)?;
     let text = captions(&[2, 4, 1], 4, cfg.text_dim, DType::F32)?;
     let mut ctx = Ctx::new(Mode::Eval, 9);
-    let (z, eps) = (ctx.randn((3, cfg.nz), &CPU)?, ctx.randn((3, cfg.nc), &CPU)?);
+    let (z, eps) = (ctx.randn((3, cfg.nz), DType::F32, &CPU)?, ctx.randn((3, cfg.nc), DType::F32, &CPU)?);
     let tol = Tol { rtol: 1e-5, atol: 1e-5 };
     for eps in [Some(&eps), None] {
         let whole = generator.generate_with(GeneratorNoise { z: &z, condition: eps }, &text, &ctx)?;
@@ -120,7 +122,7 @@ fn evaluation_uses_the_mean_and_training_samples() -> Result<()> {
     let generator = trained(&cfg)?;
     let text = captions(&[2, 3], 3, cfg.text_dim, DType::F32)?;
     let mut ctx = Ctx::new(Mode::Eval, 9);
-    let z = ctx.randn((2, cfg.nz), &CPU)?;
+    let z = ctx.randn((2, cfg.nz), DType::F32, &CPU)?;
     let before = ctx.position();
     let a = generator.generate(&z, &text, &mut ctx)?.stages.remove(0).image;
     assert_eq!(ctx.position(), before, "evaluation draws nothing");
@@ -139,10 +141,13 @@ fn only_a_training_pass_leaves_something_behind() -> Result<()> {
     let cfg = config(16, 2);
     let (store, generator) = build(&cfg, DType::F32)?;
     let text = captions(&[2, 3], 3, cfg.text_dim, DType::F32)?;
-    let z = Ctx::new(Mode::Eval, 1).randn((2, cfg.nz), &CPU)?;
+    let z = Ctx::new(Mode::Eval, 1).randn((2, cfg.nz), DType::F32, &CPU)?;
     let state = || -> Result<Vec<f32>> {
-        let flat =
-            store.vars(Kind::Buffer).iter().map(|(_, v)| v.flatten_all()).collect::<Result<Vec<_>, _>>()?;
+        let flat = store
+            .vars(ParamKind::Buffer)
+            .iter()
+            .map(|(_, v)| v.flatten_all())
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(Tensor::cat(&flat, 0)?.to_vec1()?)
     };
     let start = state()?;
@@ -160,7 +165,7 @@ fn a_batch_of_one_samples_and_is_refused_in_training() -> Result<()> {
     let cfg = config(16, 2);
     let generator = trained(&cfg)?;
     let text = captions(&[2], 3, cfg.text_dim, DType::F32)?;
-    let z = Ctx::new(Mode::Eval, 1).randn((1, cfg.nz), &CPU)?;
+    let z = Ctx::new(Mode::Eval, 1).randn((1, cfg.nz), DType::F32, &CPU)?;
     let out = generator.generate(&z, &text, &mut Ctx::new(Mode::Eval, 0))?;
     assert_eq!(out.stages[1].image.dims(), [1, 3, 32, 32]);
     let e = generator.generate(&z, &text, &mut Ctx::new(Mode::Train, 0)).unwrap_err().to_string();
@@ -178,8 +183,8 @@ fn every_parameter_learns_and_the_gradient_is_right() -> Result<()> {
     let text = captions(&[2, 3], 3, cfg.text_dim, DType::F64)?;
     let ctx = Ctx::new(Mode::Frozen, 0);
     let mut draw = Ctx::new(Mode::Eval, 3);
-    let z = draw.randn((2, cfg.nz), &CPU)?.to_dtype(DType::F64)?;
-    let eps = draw.randn((2, cfg.nc), &CPU)?.to_dtype(DType::F64)?;
+    let z = draw.randn((2, cfg.nz), DType::F32, &CPU)?.to_dtype(DType::F64)?;
+    let eps = draw.randn((2, cfg.nc), DType::F32, &CPU)?.to_dtype(DType::F64)?;
     let loss = |z: &Tensor, sentence: &Tensor, words: &Tensor| -> Result<Tensor> {
         let text = TextFeatures { sentence: sentence.clone(), words: words.clone(), ..text.clone() };
         let out = generator.generate_with(GeneratorNoise::new(z).with_condition(&eps), &text, &ctx)?;
@@ -201,7 +206,7 @@ fn every_parameter_learns_and_the_gradient_is_right() -> Result<()> {
     assert_grad("words", &text.words, |w| loss(&z, &text.sentence, w), tol)?;
 
     let grads = loss(&z, &text.sentence, &text.words)?.backward()?;
-    for (name, var) in store.vars(Kind::Param) {
+    for (name, var) in store.vars(ParamKind::Param) {
         let grad = grads.get(&var).unwrap_or_else(|| panic!("{name}: no gradient"));
         assert!(grad.abs()?.sum_all()?.to_scalar::<f64>()? > 0., "{name}: its gradient is zero");
     }
@@ -213,7 +218,7 @@ fn decode_is_the_head_of_its_stage() -> Result<()> {
     let cfg = config(16, 2);
     let (store, generator) = build(&cfg, DType::F32)?;
     let mut ctx = Ctx::new(Mode::Eval, 1);
-    let h = ctx.randn((1, cfg.ngf, 32, 32), &CPU)?;
+    let h = ctx.randn((1, cfg.ngf, 32, 32), DType::F32, &CPU)?;
     let weight = &store.views()["img_net2.img.0.weight"];
     let want = h.conv2d(weight, 1, 1, 1, 1)?.tanh()?;
     assert_close("stage 1", &generator.decode(1, &h, &ctx)?, &want, Tol::LAYER)?;
@@ -237,7 +242,7 @@ fn the_real_image_path_feeds_the_heads() -> Result<()> {
     let ctx = Ctx::new(Mode::Train, 0);
     for stage in [1, 2] {
         let side = cfg.side(stage - 1);
-        let real = Ctx::new(Mode::Eval, 1).randn((2, 3, side, side), &CPU)?.tanh()?;
+        let real = Ctx::new(Mode::Eval, 1).randn((2, 3, side, side), DType::F32, &CPU)?.tanh()?;
         let features = path.encode(stage, &real, &ctx)?;
         assert_eq!(features.dims(), [2, cfg.ngf, side, side]);
         assert_eq!(generator.decode(stage - 1, &features, &ctx)?.dims(), real.dims());
@@ -266,8 +271,8 @@ fn real_image_path_gradients_agree_with_finite_differences() -> Result<()> {
         drgan_tensor::testing::Fill::new("t", "").builder().set_dtype(DType::F64),
     )?;
     let ctx = Ctx::new(Mode::Eval, 0);
-    let column = Ctx::new(Mode::Eval, 1).randn((1, 3, 16, 1), &CPU)?; // 48 numbers, spread over the picture
-    let spread = Ctx::new(Mode::Eval, 2).randn((1, 3, 16, 16), &CPU)?.to_dtype(DType::F64)?;
+    let column = Ctx::new(Mode::Eval, 1).randn((1, 3, 16, 1), DType::F32, &CPU)?; // 48 numbers, spread over the picture
+    let spread = Ctx::new(Mode::Eval, 2).randn((1, 3, 16, 16), DType::F32, &CPU)?.to_dtype(DType::F64)?;
     let f = |x: &Tensor| -> Result<Tensor> {
         Ok(path.encode(1, &spread.broadcast_mul(x)?, &ctx)?.powf(3.)?.sum_all()?)
     };
@@ -358,11 +363,11 @@ fn a_frozen_twin_passes_gradients_to_its_input_only() -> Result<()> {
     let (store, _) = build(&cfg, DType::F32)?;
     let twin = StageGenerator::from_config(&cfg, store.frozen(DType::F32, &CPU))?;
     let text = captions(&[2, 3], 3, cfg.text_dim, DType::F32)?;
-    let z = Var::from_tensor(&Ctx::new(Mode::Eval, 1).randn((2, cfg.nz), &CPU)?)?;
+    let z = Var::from_tensor(&Ctx::new(Mode::Eval, 1).randn((2, cfg.nz), DType::F32, &CPU)?)?;
     let out = twin.generate(&z, &text, &mut Ctx::new(Mode::Frozen, 0))?;
     let grads = out.stages[1].image.sqr()?.sum_all()?.backward()?;
     assert!(grads.get(&z).is_some());
-    assert!(store.vars(Kind::Param).iter().all(|(_, v)| grads.get(v).is_none()));
+    assert!(store.vars(ParamKind::Param).iter().all(|(_, v)| grads.get(v).is_none()));
     Ok(())
 }
 
@@ -392,11 +397,11 @@ fn configurations_out_of_range_are_named() -> Result<()> {
 
 #[test]
 fn a_packed_generator_paints_the_same() -> Result<()> {
-    for (form, ngf) in [(Form::Paper, 4), (Form::Paper, 12), (Form::Released, 16)] {
+    for (form, ngf) in [(Variant::Paper, 4), (Variant::Paper, 12), (Variant::Released, 16)] {
         let cfg = GeneratorConfig { form, ngf, ..config(16, 3) };
         let generator = trained(&cfg)?;
         let mut ctx = Ctx::new(Mode::Eval, 7);
-        let z = ctx.randn((3, cfg.nz), &CPU)?;
+        let z = ctx.randn((3, cfg.nz), DType::F32, &CPU)?;
         let text = captions(&[2, 4, 3], 4, cfg.text_dim, DType::F32)?;
         let plain = generator.generate_with(GeneratorNoise::new(&z), &text, &ctx)?;
         // One 8-bit level is 1 / 127.5: single precision must not even come near it.

@@ -6,11 +6,12 @@ use common::{CPU, captions};
 use drgan_sdm::{GeneratorConfig, GeneratorNoise, RealImagePath, StageGenerator};
 use drgan_tensor::testing::{Tol, assert_close};
 use drgan_tensor::{
-    Ctx, Form, FromConfig, Generator, Kind, Mode, ParamStore, Result, TextFeatures, blueprint, init,
+    Ctx, FromConfig, Generator, Mode, ParamKind, ParamStore, Result, TextFeatures, Variant, init,
+    parameter_shapes,
 };
 
 fn config() -> GeneratorConfig {
-    let form = Form::Released;
+    let form = Variant::Released;
     GeneratorConfig {
         base: 16,
         stages: 2,
@@ -24,13 +25,13 @@ fn config() -> GeneratorConfig {
 
 #[test]
 fn parts_have_the_released_shapes() -> Result<()> {
-    let shapes = blueprint(|vb| StageGenerator::from_config(&config(), vb))?;
+    let shapes = parameter_shapes(|vb| StageGenerator::from_config(&config(), vb))?;
     assert_eq!(shapes["img_net1.img.0.weight"], [4, 8, 3, 3]);
     assert_eq!(shapes["img_net2.img.3.weight"], [2, 4, 3, 3]);
     assert_eq!(shapes["img_net2.img.6.weight"], [3, 2, 3, 3]);
     assert_eq!(shapes["h_net2.reduct_demension.4.running_var"], [8]);
     assert!(!shapes.contains_key("h_net2.reduct_demension.3.bias"));
-    let shapes = blueprint(|vb| RealImagePath::from_config(&config().real_image(), vb))?;
+    let shapes = parameter_shapes(|vb| RealImagePath::from_config(&config().real_image(), vb))?;
     assert_eq!(shapes["h_net2.img_code_sxx.0.weight"], [4, 3, 2, 2]);
     assert!(shapes.keys().all(|name| !name.contains(".6.")), "no residual block: {shapes:?}");
     Ok(())
@@ -43,9 +44,9 @@ fn every_parameter_learns_and_a_picture_does_not_depend_on_its_neighbours() -> R
     init::gan(&store)?;
     let text = captions(&[2, 3, 1], 3, 6, DType::F32)?;
     let mut ctx = Ctx::new(Mode::Train, 0);
-    let z = ctx.randn((3, config().nz), &CPU)?;
+    let z = ctx.randn((3, config().nz), DType::F32, &CPU)?;
     let out = generator.generate(&z, &text, &mut ctx)?;
-    let real = ctx.randn((3, 3, 16, 16), &CPU)?;
+    let real = ctx.randn((3, 3, 16, 16), DType::F32, &CPU)?;
     let path = ParamStore::seeded(2);
     let encoder = RealImagePath::from_config(&config().real_image(), path.builder(DType::F32, &CPU))?;
     let mirrored = generator.decode(0, &encoder.encode(1, &real, &ctx)?, &ctx)?;
@@ -55,7 +56,7 @@ fn every_parameter_learns_and_a_picture_does_not_depend_on_its_neighbours() -> R
         .into_iter()
         .try_fold(mirrored.sqr()?.sum_all()?, |a, b| a + b)?;
     let gradients = loss.backward()?;
-    for (name, var) in store.vars(Kind::Param).iter().chain(&path.vars(Kind::Param)) {
+    for (name, var) in store.vars(ParamKind::Param).iter().chain(&path.vars(ParamKind::Param)) {
         assert!(gradients.get(var).is_some(), "{name}");
     }
 
@@ -72,7 +73,7 @@ fn every_parameter_learns_and_a_picture_does_not_depend_on_its_neighbours() -> R
 #[test]
 fn widths_and_scales_that_the_form_cannot_take_are_named() {
     let message = |cfg: &GeneratorConfig| {
-        blueprint(|vb| StageGenerator::from_config(cfg, vb)).expect_err("out of range").to_string()
+        parameter_shapes(|vb| StageGenerator::from_config(cfg, vb)).expect_err("out of range").to_string()
     };
     assert!(message(&GeneratorConfig { ngf: 6, ..config() }).contains("generator.ngf"));
     assert!(

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device};
 use drgan_tensor::nn::UpBlock;
 use drgan_tensor::weights::safetensors;
-use drgan_tensor::{Ctx, Kind, Mode, ParamStore, Result, init};
+use drgan_tensor::{Ctx, Mode, ParamKind, ParamStore, Result, init};
 use std::collections::BTreeMap;
 
 const RATE: f64 = 0.2;
@@ -20,13 +20,13 @@ fn main() -> Result<()> {
 
     let mut ctx = Ctx::new(Mode::Train, 7);
     for step in 0..=100 {
-        let x = ctx.randn((8, 8, 8, 8), &dev)?;
+        let x = ctx.randn((8, 8, 8, 8), DType::F32, &dev)?;
         let loss = (block.forward(&x, &ctx)? - teacher.forward(&x, &ctx)?)?.sqr()?.mean_all()?;
         if step % 20 == 0 {
             println!("step {step:>3}: mean square {:.4}", loss.to_scalar::<f32>()?);
         }
         let gradients = loss.backward()?;
-        for (_, var) in store.vars(Kind::Param) {
+        for (_, var) in store.vars(ParamKind::Param) {
             if let Some(g) = gradients.get(&var) {
                 var.set(&(var.as_detached_tensor() - (g * RATE)?)?)?;
             }

@@ -1,61 +1,83 @@
+//! How a forward pass is made: its mode and its source of random numbers.
 use crate::Result;
-use candle_core::{Device, Shape, Tensor};
+use candle_core::{DType, Device, Shape, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// Which statistics a pass uses, and whether it leaves anything behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which statistics a forward pass normalizes by, and whether it changes the network's buffers.
+///
+/// | mode | batch norm uses | running statistics, spectral-norm vectors | dropout and sampling |
+/// |---|---|---|---|
+/// | `Train` | the batch's statistics | updated | random |
+/// | `Frozen` | the batch's statistics | left alone | random |
+/// | `Eval` | running statistics | left alone | none |
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// Use the batch's statistics, update the remembered ones, sample.
+    /// A training step of this network: batch statistics, buffers updated.
     Train,
-    /// As [`Mode::Train`], but remember nothing: a network that is a constant of somebody else's step.
+    /// A pass of this network within the training step of another: as [`Mode::Train`], with buffers left alone.
     Frozen,
-    /// Use the remembered statistics; no state changes.
+    /// Inference: running statistics, nothing changes.
     Eval,
 }
 
 impl Mode {
-    /// Whether batch statistics are used.
+    /// Whether batch norm uses the batch's own statistics.
     pub fn batch_statistics(self) -> bool {
         self != Self::Eval
     }
 
-    /// Whether running statistics and power-iteration vectors are written.
-    pub fn remembers(self) -> bool {
+    /// Whether a pass updates running statistics and the vectors of spectral norm's power iteration.
+    pub fn updates_running_stats(self) -> bool {
         self == Self::Train
     }
 }
 
-/// What a forward pass may know about its surroundings: the mode and a random source.
+/// What a forward pass knows of its surroundings: the mode and a source of random numbers.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use drgan_tensor::{Ctx, Mode};
+///
+/// let draw = |dtype| -> drgan_tensor::Result<Vec<f64>> {
+///     let noise = Ctx::new(Mode::Train, 7).randn(3, dtype, &Device::Cpu)?;
+///     Ok(noise.to_dtype(DType::F64)?.to_vec1()?)
+/// };
+/// assert_eq!(draw(DType::F32)?, draw(DType::F64)?, "the same numbers in every type");
+/// # Ok::<(), drgan_tensor::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Ctx {
-    /// See [`Mode`].
+    /// Which statistics are used and whether buffers are updated.
     pub mode: Mode,
     rng: ChaCha8Rng,
 }
 
 impl Ctx {
-    /// Same seed, same numbers, on every device.
+    /// A source of random numbers that depend on `seed` only, not on the device.
     pub fn new(mode: Mode, seed: u64) -> Self {
         Self { mode, rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
-    /// Another stream of the same seed: what draws from it does not move what draws from this one.
+    /// Stream number `stream` of `seed`: streams are independent, and drawing from one does not advance another.
     pub fn with_stream(mode: Mode, seed: u64, stream: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
         Self { mode, rng }
     }
 
-    /// Standard normal noise, drawn on the host so that every device agrees.
+    /// Standard normal noise of the given shape, type and device.
+    ///
+    /// Drawn on the host with the precision of f32, then converted and moved, so that every device and type gets the same
+    /// numbers.
     ///
     /// # Errors
-    /// Whatever the device reports.
-    pub fn randn(&mut self, shape: impl Into<Shape>, device: &Device) -> Result<Tensor> {
+    /// A type that does not hold floating-point numbers; what the device reports.
+    pub fn randn(&mut self, shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Tensor> {
         let shape = shape.into();
         let values: Vec<f32> = StandardNormal.sample_iter(&mut self.rng).take(shape.elem_count()).collect();
-        Ok(Tensor::from_vec(values, shape, device)?)
+        Ok(Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)
     }
 
     /// The generator itself, for draws that are not tensors.
@@ -63,12 +85,12 @@ impl Ctx {
         &mut self.rng
     }
 
-    /// Where the random stream stands, in words drawn; with the seed and stream it is the whole random state.
+    /// How many 32-bit words were drawn: together with seed and stream the whole state of the generator.
     pub fn position(&self) -> u128 {
         self.rng.get_word_pos()
     }
 
-    /// Goes to where [`Ctx::position`] was taken.
+    /// Continues from `position`, which [`Ctx::position`] gave for the same seed and stream.
     pub fn seek(&mut self, position: u128) {
         self.rng.set_word_pos(position);
     }

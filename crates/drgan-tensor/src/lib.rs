@@ -1,37 +1,49 @@
 //! Shared tensor vocabulary of DR-GAN.
 //!
-//! Everything two model crates must agree on lives here, and nothing else: the *roles* a model
-//! plays ([`Generator`], [`Discriminator`], ...), the values they exchange ([`TextFeatures`],
-//! [`StageOutput`], ...), where parameters come from ([`ParamStore`], [`init`]), the layers they share ([`nn`]),
-//! the differentiable operations candle lacks ([`ops`]) and weight files ([`weights`]).
-mod blueprint;
+//! What the model crates have in common:
+//!
+//! - [`roles`](Generator): what a network is used as ([`Generator`], [`Discriminator`], [`TextEncoder`],
+//!   [`ImageEncoder`]), and how it is built ([`FromConfig`]);
+//! - the values that networks exchange ([`TextFeatures`], [`GeneratorOutput`], ...) and how a pass is made ([`Ctx`]);
+//! - named parameters of one network ([`ParamStore`]) and their initial values ([`init`]);
+//! - layers with PyTorch's parameter names ([`nn`]) and differentiable operations ([`ops`]);
+//! - weight files ([`weights`]): safetensors, and PyTorch's checkpoints with the feature `torch`.
+//!
+//! [`prelude`] brings what most modules need into scope.
 mod ctx;
 mod error;
-mod form;
 mod params;
 mod roles;
 mod values;
+mod variant;
 
-pub mod init;
+pub mod internal;
 pub mod nn;
-pub mod pickle;
+pub mod prelude;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod weights;
 
-/// Differentiable operations candle lacks: [`drgan_kernels`] under the name the model crates use.
+/// Differentiable operations on tensors: all of [`drgan_kernels`], under the name that the model crates use.
+///
+/// An operation here is used where candle has none, where candle's has no gradient or a wrong one, or where one pass over
+/// memory replaces several. Everything else (sums, products, reshapes) is candle's own.
 pub use drgan_kernels as ops;
 
-pub use blueprint::{Shapes, blueprint};
+/// The version of candle whose tensors this crate's functions take: depend on it through here and the versions agree.
+pub use candle_core;
+/// The builder that every module's constructor takes.
+pub use candle_nn::VarBuilder;
+
 pub use ctx::{Ctx, Mode};
-pub use error::{Error, Result, expect_shape};
-pub use form::Form;
-pub use params::{Kind, ParamStore, fnv1a};
+pub use error::{Cause, Error, Result, expect_shape};
+pub use params::{ParamKind, ParamStore, Shapes, init, parameter_shapes};
 pub use roles::{Discriminator, FromConfig, Generator, ImageEncoder, TextEncoder};
 pub use values::{
-    DiscriminatorOutput, Disentangled, Division, Gaussian, GeneratorOutput, ImageFeatures, StageOutput,
+    DiscriminatorOutput, Disentangled, Gaussian, GeneratorOutput, ImageFeatures, MaskedSplit, StageOutput,
     TextFeatures, TokenBatch,
 };
+pub use variant::Variant;
 
 /// The README's example, compiled and run with the documentation's.
 #[cfg(doctest)]

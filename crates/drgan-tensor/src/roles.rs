@@ -1,6 +1,6 @@
+use crate::VarBuilder;
 use crate::{Ctx, DiscriminatorOutput, GeneratorOutput, ImageFeatures, Result, TextFeatures, TokenBatch};
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A module that can be built from its configuration alone, given somewhere to keep its parameters.

@@ -82,7 +82,7 @@ impl Fill {
 
     /// The values of the parameter `name` of shape `dims`.
     pub fn values(&self, name: &str, dims: &[usize]) -> Vec<f32> {
-        let seed = crate::params::fnv1a(format!("{}/{}{name}", self.salt, self.prefix).as_bytes());
+        let seed = crate::params::seed::fnv1a(format!("{}/{}{name}", self.salt, self.prefix).as_bytes());
         let unit = |i: usize| {
             let mut z = seed.wrapping_add((i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
             z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

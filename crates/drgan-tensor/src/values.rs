@@ -61,7 +61,7 @@ impl Gaussian {
 /// A feature map x divided by a mask `M = sigmoid(k logits)` into what the caption speaks of and the rest; every map
 /// `(B, C, H, W)`. Only the key part is at hand: sampling needs no more.
 #[derive(Clone, Debug)]
-pub struct Division {
+pub struct MaskedSplit {
     /// `x M`.
     pub key: Tensor,
     whole: Tensor,
@@ -69,7 +69,7 @@ pub struct Division {
     scale: f64,
 }
 
-impl Division {
+impl MaskedSplit {
     /// Of `whole`, x; `scale`, k.
     ///
     /// # Errors
@@ -100,9 +100,9 @@ impl Division {
 #[derive(Clone, Debug)]
 pub struct Disentangled {
     /// Of H: H+ and H-.
-    pub image: Division,
+    pub image: MaskedSplit,
     /// Of Q: Q+ and Q-.
-    pub context: Division,
+    pub context: MaskedSplit,
 }
 
 /// One generator stage: the picture, and what losses and viewers want to see of how it came about.

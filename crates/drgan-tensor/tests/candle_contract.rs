@@ -10,7 +10,7 @@ use drgan_tensor::{Ctx, Mode, Result};
 const CPU: Device = Device::Cpu;
 
 fn random(shape: &[usize]) -> Result<Tensor> {
-    Ok(Ctx::new(Mode::Eval, 11).randn(shape, &CPU)?.to_dtype(DType::F64)?)
+    Ok(Ctx::new(Mode::Eval, 11).randn(shape, DType::F32, &CPU)?.to_dtype(DType::F64)?)
 }
 
 fn var(values: &[f64]) -> Result<Var> {

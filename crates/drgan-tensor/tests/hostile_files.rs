@@ -3,7 +3,7 @@
 //! One test: the peak of allocation is the process's.
 #![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
 use candle_core::Device;
-use drgan_tensor::weights::{safetensors, torch};
+use drgan_tensor::weights::{Metadata, safetensors, torch};
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -39,7 +39,7 @@ fn corpus() -> Vec<Vec<u8>> {
     paths.sort();
     let mut files: Vec<Vec<u8>> = paths.iter().map(|p| std::fs::read(p).unwrap()).collect();
     let tensors = torch::from_bytes(&files[files.len() - 1], Path::new("last"), &Device::Cpu).unwrap();
-    files.push(safetensors::to_bytes(&tensors, &safetensors::Metadata::new()).unwrap());
+    files.push(safetensors::to_bytes(&tensors, &Metadata::new()).unwrap());
     files
 }
 

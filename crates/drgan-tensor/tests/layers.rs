@@ -2,18 +2,18 @@
 //! forms.
 #![cfg(feature = "testing")]
 use candle_core::{DType, Device, Tensor, Var};
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{
-    BatchNorm, ConditionNet, Conv2d, Expand, Linear, ResidualBlock, SpectralConv2d, UpBlock,
+    BatchNorm, ConditionNet, Conv2d, Linear, ResidualBlock, SpectralConv2d, UpBlock, VectorToMap,
 };
 use drgan_tensor::ops::{self, Activation};
 use drgan_tensor::testing::{Tol, assert_close, assert_grad};
-use drgan_tensor::{Ctx, Kind, Mode, ParamStore, Result};
+use drgan_tensor::{Ctx, Mode, ParamKind, ParamStore, Result};
 
 const CPU: Device = Device::Cpu;
 
 fn random(seed: u64, shape: &[usize]) -> Result<Tensor> {
-    Ok(Ctx::new(Mode::Eval, seed).randn(shape, &CPU)?.to_dtype(DType::F64)?)
+    Ok(Ctx::new(Mode::Eval, seed).randn(shape, DType::F32, &CPU)?.to_dtype(DType::F64)?)
 }
 
 fn frozen() -> Ctx {
@@ -42,7 +42,7 @@ fn check_layer<M>(
     let twin = build(store.frozen(DType::F64, &CPU))?;
     let shared = |x: &Tensor| Ok((score(&forward(&twin, x)?)? + score(&x.sqr()?)?)?);
     assert_grad(&format!("{what}: input"), x, shared, Tol::LAYER)?;
-    for (name, var) in store.vars(Kind::Param) {
+    for (name, var) in store.vars(ParamKind::Param) {
         // Off the initial point: biases of zero and scales of one hide mistakes.
         let value = (var.as_detached_tensor() + (random(7, var.dims())? * 0.3)?)?;
         let f = |p: &Tensor| score(&forward(&with(&name, p)?, x)?);
@@ -61,13 +61,13 @@ fn linear_layers() -> Result<()> {
         Ok(Tensor::cat(&[g.mu, g.logvar], 1)?)
     };
     check_layer("conditioning", &x, |vb| ConditionNet::new(5, 2, vb), both)?;
-    check_layer("expand", &x, |vb| Expand::new(5, 1, vb), |m, x| m.forward(x, &frozen()))
+    check_layer("expand", &x, |vb| VectorToMap::new(5, 1, vb), |m, x| m.forward(x, &frozen()))
 }
 
 #[test]
 fn convolutions() -> Result<()> {
     let x = random(2, &[2, 3, 5, 7])?;
-    let strided = |vb: VarBuilder<'_>| Conv2d::new((3, 2), 4, 2, 1, vb.clone())?.and_bias(vb);
+    let strided = |vb: VarBuilder<'_>| Conv2d::biased((3, 2), 4, 2, 1, vb);
     check_layer("4x4, stride 2", &x, strided, |m, x| m.forward(x))?;
     check_layer("3x3", &x, |vb| Conv2d::same3x3(3, 2, vb), |m, x| m.forward(x))?;
     check_layer("1x1", &x, |vb| Conv2d::pointwise(3, 2, vb), |m, x| m.forward(x))
@@ -151,11 +151,11 @@ fn only_training_leaves_anything_behind() -> Result<()> {
     let store = ParamStore::seeded(1);
     let vb = store.builder(DType::F32, &CPU);
     let (bn, sn) = (BatchNorm::new(2, vb.pp("bn"))?, SpectralConv2d::new((2, 3), 3, 1, 1, vb.pp("sn"))?);
-    let x = Ctx::new(Mode::Eval, 2).randn((2, 2, 4, 4), &CPU)?;
+    let x = Ctx::new(Mode::Eval, 2).randn((2, 2, 4, 4), DType::F32, &CPU)?;
     let pass = |mode| -> Result<Vec<Vec<f32>>> {
         bn.forward(&x, Activation::Relu, &Ctx::new(mode, 0))?;
         sn.forward(&x, Activation::Identity, &Ctx::new(mode, 0))?;
-        store.vars(Kind::Buffer).iter().map(|(_, v)| Ok(v.flatten_all()?.to_vec1()?)).collect()
+        store.vars(ParamKind::Buffer).iter().map(|(_, v)| Ok(v.flatten_all()?.to_vec1()?)).collect()
     };
     let before = pass(Mode::Eval)?;
     assert_eq!(pass(Mode::Frozen)?, before);
@@ -220,7 +220,7 @@ fn spectral_norms_gradient_flows_through_the_weight_alone() -> Result<()> {
     let x = random(9, &[2, 2, 5, 3])?;
     layer.forward(&x, Activation::Identity, &Ctx::new(Mode::Train, 0))?; // one power iteration, so that u and v are unit vectors
     let grads = score(&layer.forward(&x, Activation::Identity, &frozen())?)?.backward()?;
-    for (name, buffer) in store.vars(Kind::Buffer) {
+    for (name, buffer) in store.vars(ParamKind::Buffer) {
         assert!(grads.get(&buffer).is_none(), "{name} must carry no gradient");
     }
     check_layer_at(&store, "weight_bar", |vb| {
@@ -256,6 +256,6 @@ fn a_constant_weight_gets_no_gradient() -> Result<()> {
     let x = Var::from_tensor(&random(1, &[2, 2, 3, 3])?)?;
     let grads = score(&twin.forward(&x)?)?.backward()?;
     assert!(grads.get(&x).is_some());
-    assert!(store.vars(Kind::Param).iter().all(|(_, v)| grads.get(v).is_none()));
+    assert!(store.vars(ParamKind::Param).iter().all(|(_, v)| grads.get(v).is_none()));
     Ok(())
 }

@@ -3,7 +3,8 @@
 use candle_core::{DType, Device, Tensor};
 use drgan_tensor::testing::Fill;
 use drgan_tensor::weights::Tensors;
-use drgan_tensor::weights::torch::{Format, format_of, from_bytes, load, strip_module};
+use drgan_tensor::weights::strip_module;
+use drgan_tensor::weights::torch::{Format, format_of, from_bytes, load};
 use rstest::rstest;
 use std::path::{Path, PathBuf};
 

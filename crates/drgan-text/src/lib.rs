@@ -13,5 +13,5 @@ pub use text::{
 
 /// An error that is neither a shape nor a configuration value, as a message.
 fn fail(message: String) -> drgan_tensor::Error {
-    drgan_tensor::Error::Input(message)
+    drgan_tensor::Error::input(message)
 }

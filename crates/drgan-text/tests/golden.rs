@@ -130,7 +130,10 @@ fn gradients_reach_the_image() -> Result<()> {
     let fill = Fill::new("gradient", "").builder().to_dtype(DType::F64);
     let cfg = ImageEncoderConfig { side: 16, ..Default::default() };
     let enc = DamsmImageEncoder::from_config(&cfg, 4, fill, store.builder(DType::F64, &Device::Cpu))?;
-    let image = Ctx::new(Mode::Eval, 1).randn((1, 3, 17, 19), &Device::Cpu)?.to_dtype(DType::F64)?.tanh()?;
+    let image = Ctx::new(Mode::Eval, 1)
+        .randn((1, 3, 17, 19), DType::F32, &Device::Cpu)?
+        .to_dtype(DType::F64)?
+        .tanh()?;
     let loss = |x: &Tensor| -> Result<Tensor> {
         let out = enc.encode_image(x)?;
         Ok((out.regions.sqr()?.sum_all()? + out.code.sum_all()?)?)

@@ -3,7 +3,7 @@ use candle_core::{
     CpuStorage, DType, Device, InplaceOp2, Layout, Storage, Tensor, Var, WithDType, backprop::GradStore,
 };
 use drgan_tensor::ops::optimize::{self, AdamStep};
-use drgan_tensor::{Error, Kind, ParamStore, Result};
+use drgan_tensor::{Error, ParamKind, ParamStore, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -127,7 +127,7 @@ impl Adam {
             };
             Ok(Slot { name, var, moments })
         };
-        let slots = store.vars(Kind::Param).into_iter().map(slot).collect::<candle_core::Result<_>>()?;
+        let slots = store.vars(ParamKind::Param).into_iter().map(slot).collect::<candle_core::Result<_>>()?;
         Ok(Self { cfg, step: 0, slots })
     }
 
@@ -279,7 +279,7 @@ mod tests {
     }
 
     fn values(store: &ParamStore) -> Result<Vec<Vec<f64>>> {
-        store.vars(Kind::Param).iter().map(|(_, v)| flat(v.as_tensor())).collect()
+        store.vars(ParamKind::Param).iter().map(|(_, v)| flat(v.as_tensor())).collect()
     }
 
     #[test]
@@ -287,7 +287,8 @@ mod tests {
         let (store, lin, x) = net(DType::F64)?;
         let (g, before) = (grads(&lin, &x)?, values(&store)?);
         Adam::new(&store, AdamConfig { lr: 0.01, ..Default::default() })?.step(&g, 0.5)?;
-        for (((name, var), old), new) in store.vars(Kind::Param).iter().zip(before).zip(values(&store)?) {
+        for (((name, var), old), new) in store.vars(ParamKind::Param).iter().zip(before).zip(values(&store)?)
+        {
             let Some(g) = g.get(var) else {
                 assert!(name.starts_with("unused") && old == new, "{name}");
                 continue;
@@ -304,7 +305,7 @@ mod tests {
         let (store, lin, x) = net(DType::F64)?;
         let cfg = AdamConfig { lr: 0.03, ..Default::default() };
         let mut opt = Adam::new(&store, cfg)?;
-        let (_, w) = store.vars(Kind::Param).into_iter().find(|(n, _)| n == "weight").unwrap();
+        let (_, w) = store.vars(ParamKind::Param).into_iter().find(|(n, _)| n == "weight").unwrap();
         let mut p = w.as_detached_tensor().copy()?;
         let (mut m, mut v) = (p.zeros_like()?, p.zeros_like()?);
         for t in 1..=20 {
@@ -349,7 +350,7 @@ mod tests {
         let mut opt = Adam::new(&store, AdamConfig::default())?;
         let norm = opt.step_clipped(&g, 0.25, 1.)?;
         let mut want = 0.;
-        for (n, v) in store.vars(Kind::Param) {
+        for (n, v) in store.vars(ParamKind::Param) {
             let Some(g) = g.get(&v) else { continue };
             want += flat::<f64>(g)?.iter().map(|x| x * x).sum::<f64>();
             let (g, m) = (flat::<f64>(g)?, flat::<f64>(&opt.state()?[&format!("m.{n}")])?);

@@ -103,8 +103,8 @@ impl Checkpoint {
         std::fs::create_dir_all(dir).map_err(|e| Error::file(dir, format!("cannot be created: {e}")))?;
         let name = format!("step-{step:06}.safetensors");
         let path = dir.join(&name);
-        file::write_atomic_through(&path, &self.to_bytes()?, wrap)?;
-        file::write_atomic(&dir.join(LATEST), format!("{name}\n").as_bytes())?;
+        drgan_tensor::weights::file::write_atomic_through(&path, &self.to_bytes()?, wrap)?;
+        drgan_tensor::weights::file::write_atomic(&dir.join(LATEST), format!("{name}\n").as_bytes())?;
         Ok(path)
     }
 

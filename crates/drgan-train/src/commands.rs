@@ -341,7 +341,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    Ok(drgan_tensor::weights::safetensors::write_atomic(path, text.as_bytes())?)
+    Ok(drgan_tensor::weights::file::write_atomic(path, text.as_bytes())?)
 }
 
 fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {

@@ -5,11 +5,11 @@ use crate::error::TrainError;
 use crate::run_dir::RunDir;
 use crate::state;
 use candle_core::{DType, Device, Tensor};
-use candle_nn::VarBuilder;
 use drgan_data::Dataset;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::weights::{self, Tensors};
 use drgan_tensor::{
-    Ctx, FromConfig, ImageEncoder, ImageFeatures, Kind, Mode, ParamStore, TextEncoder, TextFeatures,
+    Ctx, FromConfig, ImageEncoder, ImageFeatures, Mode, ParamKind, ParamStore, TextEncoder, TextFeatures,
 };
 use drgan_text::{
     BackboneFeatures, BackboneKind, BiLstmEncoder, DamsmImageEncoder, TextEncoderConfig, Tokenize, Tokenizer,
@@ -239,7 +239,7 @@ impl Encoders {
 
     /// Learnable scalars of the text encoder and of the image projection.
     pub fn sizes(&self) -> [(&'static str, usize); 2] {
-        let count = |s: &ParamStore| s.vars(Kind::Param).iter().map(|(_, v)| v.elem_count()).sum();
+        let count = |s: &ParamStore| s.vars(ParamKind::Param).iter().map(|(_, v)| v.elem_count()).sum();
         [("text encoder", count(&self.text_store)), ("image projection", count(&self.image_store))]
     }
 }

@@ -28,8 +28,9 @@ pub struct Estimate {
 pub fn estimate(cfg: &RunConfig, encoders: &Encoders, pictures: usize) -> Result<Estimate, TrainError> {
     let mut ctx = Ctx::new(Mode::Eval, cfg.seed);
     let (b, t) = (cfg.loader.batch, cfg.damsm.max_words);
-    let mut noise =
-        |shape: &[usize]| -> Result<Tensor, TrainError> { Ok(ctx.randn(shape, &Device::Cpu)?.tanh()?) };
+    let mut noise = |shape: &[usize]| -> Result<Tensor, TrainError> {
+        Ok(ctx.randn(shape, DType::F32, &Device::Cpu)?.tanh()?)
+    };
     let images = cfg.sides().iter().map(|&s| noise(&[b, 3, s, s])).collect::<Result<Vec<_>, _>>()?;
     let text = TextFeatures {
         words: noise(&[b, cfg.text.words_dim, t])?,

@@ -8,7 +8,7 @@ use crate::sampler::TrainedRun;
 use candle_core::Device;
 use drgan_sdm::GeneratorConfig;
 use drgan_tensor::Shapes;
-use drgan_tensor::weights::{self, Opened};
+use drgan_tensor::weights::{self, WeightFile};
 use std::path::Path;
 
 /// The files of a generator that was trained elsewhere.
@@ -62,7 +62,7 @@ pub fn open(files: &Files<'_>) -> Result<TrainedRun, TrainError> {
 
 /// The configuration of a file that must be `network`, whole.
 pub(crate) fn config_of<C: serde::de::DeserializeOwned>(
-    opened: &Opened,
+    opened: &WeightFile,
     network: Network,
     path: &Path,
 ) -> Result<C, TrainError> {

@@ -2,7 +2,7 @@
 //!
 //! Pixels are `round(127.5 x + 127.5)`, never normalised over the grid, so that two grids can be compared.
 use candle_core::{DType, Tensor};
-use drgan_tensor::weights::safetensors::write_atomic;
+use drgan_tensor::weights::file::write_atomic;
 use drgan_tensor::{Error, Result, expect_shape};
 use font8x8::legacy::BASIC_LEGACY;
 use image::{ImageFormat, Rgb, RgbImage};

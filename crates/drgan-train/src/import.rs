@@ -1,11 +1,11 @@
 //! Weights of others: what a file holds, by its names and shapes, and the same as safetensors with our metadata.
 use crate::error::TrainError;
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
 use drgan_dnm::{DiscriminatorConfig, StageDiscriminator};
 use drgan_sdm::{GeneratorConfig, RealImagePath, StageGenerator};
-use drgan_tensor::weights::{Metadata, Opened, Tensors};
-use drgan_tensor::{Form, FromConfig, Shapes, blueprint};
+use drgan_tensor::VarBuilder;
+use drgan_tensor::weights::{Metadata, Tensors, WeightFile};
+use drgan_tensor::{FromConfig, Shapes, Variant, parameter_shapes};
 use drgan_text::{Backbone, BiLstmEncoder, InceptionV3, Projection, TextEncoderConfig};
 use serde::{Deserialize, Serialize};
 
@@ -80,17 +80,17 @@ pub fn fit(shapes: &Shapes, network: Option<Network>) -> Result<Fit, TrainError>
     let (needed, config) = match network {
         Network::TextEncoder => {
             let cfg = text_config(shapes)?;
-            (blueprint(|vb| BiLstmEncoder::from_config(&cfg, vb))?, json(&cfg)?)
+            (parameter_shapes(|vb| BiLstmEncoder::from_config(&cfg, vb))?, json(&cfg)?)
         }
         Network::ImageEncoder => image_encoder(shapes, &mut notes)?,
         Network::Generator => {
             let mut cfg = GeneratorConfig::from_shapes(shapes)?;
-            if cfg.form == Form::Released {
+            if cfg.form == Variant::Released {
                 cfg.mask_logit_scale = AUTHORS_SCALE;
                 notes.push(format!("mask_logit_scale {AUTHORS_SCALE} taken, which no tensor shows"));
             }
-            let mut needed = blueprint(|vb| StageGenerator::from_config(&cfg, vb))?;
-            let real = blueprint(|vb| RealImagePath::from_config(&cfg.real_image(), vb))?;
+            let mut needed = parameter_shapes(|vb| StageGenerator::from_config(&cfg, vb))?;
+            let real = parameter_shapes(|vb| RealImagePath::from_config(&cfg.real_image(), vb))?;
             if real.keys().any(|name| shapes.contains_key(name)) {
                 notes.push("with the real image path's encoders".to_owned());
                 needed.extend(real);
@@ -99,7 +99,7 @@ pub fn fit(shapes: &Shapes, network: Option<Network>) -> Result<Fit, TrainError>
         }
         Network::Discriminator => {
             let cfg = DiscriminatorConfig::from_shapes(shapes)?;
-            (blueprint(|vb| StageDiscriminator::from_config(&cfg, vb))?, json(&cfg)?)
+            (parameter_shapes(|vb| StageDiscriminator::from_config(&cfg, vb))?, json(&cfg)?)
         }
     };
     let mut missing = Vec::new();
@@ -154,7 +154,7 @@ fn image_encoder(
     notes: &mut Vec<String>,
 ) -> Result<(Shapes, serde_json::Value), TrainError> {
     let mut channels = (0, 0);
-    let mut needed = blueprint(|vb| {
+    let mut needed = parameter_shapes(|vb| {
         let net = InceptionV3::new(vb)?;
         channels = (net.map_channels(), net.pooled_channels());
         Ok(net)
@@ -163,8 +163,9 @@ fn image_encoder(
         notes.push("the backbone alone, without DAMSM's projection".to_owned());
         return Ok((needed, serde_json::Value::Null));
     };
-    needed
-        .extend(blueprint(|vb: VarBuilder<'static>| Projection::new(channels.0, channels.1, words_dim, vb))?);
+    needed.extend(parameter_shapes(|vb: VarBuilder<'static>| {
+        Projection::new(channels.0, channels.1, words_dim, vb)
+    })?);
     Ok((needed, serde_json::json!({ "words_dim": words_dim })))
 }
 
@@ -206,7 +207,7 @@ pub fn line(name: &str, t: &Tensor, width: usize) -> Result<String, TrainError> 
 ///
 /// # Errors
 /// Whatever candle reports.
-pub fn table(opened: &Opened) -> Result<String, TrainError> {
+pub fn table(opened: &WeightFile) -> Result<String, TrainError> {
     let width = opened.tensors.keys().map(|n| n.chars().count()).chain([4]).max().unwrap_or(4);
     let head = ["tensor", "type", "shape", "min", "max", "rms"];
     let mut text = format!(
@@ -278,14 +279,14 @@ mod tests {
     #[test]
     fn networks_are_recognised_by_their_names() -> Result<(), TrainError> {
         let g = GeneratorConfig {
-            form: Form::Released,
+            form: Variant::Released,
             mask_logit_scale: AUTHORS_SCALE,
             base: 16,
             stages: 2,
             ngf: 8,
             ..Default::default()
         };
-        let mut shapes = blueprint(|vb| StageGenerator::from_config(&g, vb))?;
+        let mut shapes = parameter_shapes(|vb| StageGenerator::from_config(&g, vb))?;
         shapes.insert("h_net2.global_reduction.0.weight".into(), vec![8, 8, 1, 1]);
         let found = fit(&shapes, None)?;
         assert_eq!(found.network, Network::Generator);
@@ -296,8 +297,8 @@ mod tests {
         );
 
         let d =
-            DiscriminatorConfig { form: Form::Released, side: 32, base: 16, ndf: 2, ..Default::default() };
-        let mut shapes = blueprint(|vb| StageDiscriminator::from_config(&d, vb))?;
+            DiscriminatorConfig { form: Variant::Released, side: 32, base: 16, ndf: 2, ..Default::default() };
+        let mut shapes = parameter_shapes(|vb| StageDiscriminator::from_config(&d, vb))?;
         shapes.remove("global_reduction.1.bias");
         let found = fit(&shapes, None)?;
         assert_eq!(
@@ -306,12 +307,12 @@ mod tests {
         );
 
         let t = TextEncoderConfig { vocab_size: 9, embedding: 4, words_dim: 6, ..Default::default() };
-        let shapes = blueprint(|vb| BiLstmEncoder::from_config(&t, vb))?;
+        let shapes = parameter_shapes(|vb| BiLstmEncoder::from_config(&t, vb))?;
         let found = fit(&shapes, None)?;
         assert_eq!((found.network, found.missing.len()), (Network::TextEncoder, 0));
         assert_eq!(serde_json::from_value::<TextEncoderConfig>(found.config).unwrap(), t);
 
-        let mut shapes = blueprint(InceptionV3::new)?;
+        let mut shapes = parameter_shapes(InceptionV3::new)?;
         shapes.insert("fc.weight".into(), vec![1000, 2048]);
         let found = fit(&shapes, None)?;
         assert_eq!(

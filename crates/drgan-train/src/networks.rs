@@ -42,7 +42,7 @@ impl OwnedGenerator {
     /// # Errors
     /// A configuration value out of range.
     pub fn unset(cfg: &RunConfig) -> Result<Self, TrainError> {
-        let store = ParamStore::unset();
+        let store = ParamStore::zeroed();
         let net = StageGenerator::from_config(&cfg.generator, store.builder(DType::F32, &Device::Cpu))?;
         Ok(Self { store, net })
     }
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::config::Overrides;
     use candle_core::Var;
-    use drgan_tensor::Kind;
+    use drgan_tensor::ParamKind;
 
     fn tiny() -> RunConfig {
         RunConfig::resolve("tiny", &Overrides::default()).unwrap()
@@ -156,10 +156,10 @@ mod tests {
     fn in_the_generators_step_no_gradient_of_a_discriminators_weights_exists() -> Result<(), TrainError> {
         let mut networks = Networks::new(&tiny())?;
         let mut ctx = Ctx::new(Mode::Frozen, 1);
-        let sentence = ctx.randn((2, 256), &Device::Cpu)?;
+        let sentence = ctx.randn((2, 256), DType::F32, &Device::Cpu)?;
         for (adversary, store) in networks.adversaries.iter_mut().zip(&networks.discriminators) {
             let side = adversary.live.side();
-            let picture = Var::from_tensor(&ctx.randn((2, 3, side, side), &Device::Cpu)?)?;
+            let picture = Var::from_tensor(&ctx.randn((2, 3, side, side), DType::F32, &Device::Cpu)?)?;
             let before = store.views();
             let before: Vec<Vec<f32>> =
                 before.values().map(|t| t.flatten_all()?.to_vec1()).collect::<Result<_, _>>()?;
@@ -169,7 +169,7 @@ mod tests {
                 let loss = (said.unconditional.sum_all()? + said.reconstruction.sum_all()?)?;
                 let gradients = (loss + said.conditional.sum_all()?)?.backward()?;
                 assert!(gradients.get(&picture).is_some(), "the picture's gradient is what the step is for");
-                Ok(store.vars(Kind::Param).iter().filter(|(_, v)| gradients.get(v).is_some()).count())
+                Ok(store.vars(ParamKind::Param).iter().filter(|(_, v)| gradients.get(v).is_some()).count())
             };
             assert_eq!(gradients(true)?, 0, "discriminator {side}");
             assert!(gradients(false)? > 10, "the live twin shows that the count can see them");
@@ -184,7 +184,7 @@ mod tests {
     fn initial_weights_depend_on_the_seed_and_on_the_stage() -> Result<(), TrainError> {
         let first = |store: &ParamStore| -> Result<Vec<f32>, TrainError> {
             // Biases start at 0 whatever the seed.
-            let weight = store.vars(Kind::Param).into_iter().find(|(_, v)| v.rank() > 1);
+            let weight = store.vars(ParamKind::Param).into_iter().find(|(_, v)| v.rank() > 1);
             Ok(weight.expect("a weight").1.flatten_all()?.to_vec1()?)
         };
         let (a, b) = (Networks::new(&tiny())?, Networks::new(&RunConfig { seed: 1, ..tiny() })?);

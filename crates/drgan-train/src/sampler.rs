@@ -89,8 +89,8 @@ impl<'a> Sampler<'a> {
         let (mut z, mut eps) = (Vec::new(), Vec::new());
         for &number in noise {
             let mut ctx = Ctx::with_stream(Mode::Eval, seed, number);
-            z.push(ctx.randn((1, self.cfg.generator.nz), &Device::Cpu)?);
-            eps.push(ctx.randn((1, self.cfg.generator.nc), &Device::Cpu)?);
+            z.push(ctx.randn((1, self.cfg.generator.nz), DType::F32, &Device::Cpu)?);
+            eps.push(ctx.randn((1, self.cfg.generator.nc), DType::F32, &Device::Cpu)?);
         }
         let (z, eps) = (Tensor::cat(&z, 0)?.to_dtype(dtype)?, Tensor::cat(&eps, 0)?.to_dtype(dtype)?);
         let ctx = Ctx::new(Mode::Eval, seed);

@@ -99,7 +99,7 @@ fn on_pool(
     lr_scale: f64,
 ) -> Result<Vec<Scalar>, TrainError> {
     let b = batch.text.sentence.dim(0)?;
-    let z = hero.ctx.randn((b, hero.nz), batch.text.sentence.device())?;
+    let z = hero.ctx.randn((b, hero.nz), batch.text.sentence.dtype(), batch.text.sentence.device())?;
     let made = hero.generator.generate(&z, &batch.text, &mut hero.ctx)?;
     let finest = made.stages.len() - 1;
 
@@ -219,7 +219,11 @@ fn add(to: Option<GradStore>, more: GradStore) -> Result<Option<GradStore>, Trai
 pub fn probe(hero: &Protagonist, adversaries: &[Adversary], batch: &StepBatch) -> Result<(), TrainError> {
     let mut ctx = hero.ctx.clone();
     ctx.mode = Mode::Frozen;
-    let z = ctx.randn((batch.text.sentence.dim(0)?, hero.nz), batch.text.sentence.device())?;
+    let z = ctx.randn(
+        (batch.text.sentence.dim(0)?, hero.nz),
+        batch.text.sentence.dtype(),
+        batch.text.sentence.device(),
+    )?;
     let made = hero.generator.generate(&z, &batch.text, &mut ctx)?;
     let mut sums = Vec::new();
     let mut total = Tensor::zeros((), made.condition.mu.dtype(), z.device())?;

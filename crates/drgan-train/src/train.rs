@@ -16,7 +16,7 @@ use crate::sampler::Sampler;
 use crate::state::{self, Phase};
 use crate::step::{self, Judge, StepBatch};
 use drgan_data::{Batch, Dataset, Loader, Split};
-use drgan_tensor::fnv1a;
+use drgan_tensor::internal::fnv1a;
 use drgan_tensor::ops::Precision;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -21,7 +21,7 @@ fn encoder(dir: &Path) -> std::path::PathBuf {
     let cfg = TextEncoderConfig { vocab_size: 7, embedding: 4, words_dim: 6, ..Default::default() };
     let store = ParamStore::seeded(1);
     BiLstmEncoder::from_config(&cfg, store.builder(DType::F32, &Device::Cpu)).unwrap();
-    let mut tensors: safetensors::Tensors =
+    let mut tensors: drgan_tensor::weights::Tensors =
         store.views().into_iter().map(|(n, t)| (format!("module.{n}"), t)).collect();
     tensors.insert("module.extra.bias".into(), Tensor::new(&[1f32, 2.], &Device::Cpu).unwrap());
     let path = dir.join("encoder.safetensors");
@@ -89,7 +89,7 @@ fn a_generator_of_the_authors_form_draws_from_its_files() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let cfg = GeneratorConfig {
-        form: drgan_tensor::Form::Released,
+        form: drgan_tensor::Variant::Released,
         base: 16,
         stages: 2,
         ngf: 8,

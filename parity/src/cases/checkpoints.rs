@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use drgan_sdm::{GeneratorConfig, RefineStage};
 use drgan_tensor::testing::Fill;
 use drgan_tensor::weights::{Tensors, torch};
-use drgan_tensor::{Form, blueprint};
+use drgan_tensor::{Variant, parameter_shapes};
 
 /// `stage2.legacy.pth`: the state of the generator's second stage.
 pub(super) fn stage(place: &Place<'_>) -> Result<Vec<Row>> {
@@ -14,13 +14,13 @@ pub(super) fn stage(place: &Place<'_>) -> Result<Vec<Row>> {
     let weight = tensors.get("att.conv_context.weight").context("no tensor `att.conv_context.weight`")?;
     let blocks = (0..).take_while(|i| tensors.contains_key(&format!("residual.{i}.block.0.weight")));
     let cfg = GeneratorConfig {
-        form: Form::Released,
+        form: Variant::Released,
         ngf: weight.dim(0)?,
         text_dim: weight.dim(1)?,
         residual_blocks: blocks.count().max(1),
         ..GeneratorConfig::default()
     };
-    let asked = blueprint(|vb| RefineStage::new(&cfg, vb))?;
+    let asked = parameter_shapes(|vb| RefineStage::new(&cfg, vb))?;
     let wrong = asked.iter().filter(|(n, s)| tensors.get(*n).map(Tensor::dims) != Some(s)).count();
     let mut rows = vec![match wrong {
         0 => Row::new(&format!("{} used", asked.len()), Verdict::Present),

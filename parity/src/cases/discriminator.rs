@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Device};
 use candle_nn::ops::sigmoid;
 use drgan_dnm::{DiscriminatorConfig, LatentNoise, StageDiscriminator};
-use drgan_tensor::{Ctx, Discriminator, Form, FromConfig, Mode, ParamStore};
+use drgan_tensor::{Ctx, Discriminator, FromConfig, Mode, ParamStore, Variant};
 use std::collections::BTreeMap;
 
 /// The side of `discriminatorSIDE.safetensors`.
@@ -19,7 +19,7 @@ pub(super) fn discriminator(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     let noise = LatentNoise { image: Some(g.get("eps_image")?), text: Some(g.get("eps_text")?) };
     let default = DiscriminatorConfig::default();
     let cfg = DiscriminatorConfig {
-        form: Form::Released,
+        form: Variant::Released,
         side: images.dim(3)?,
         ndf: g.find("features").map_or(Ok(default.features()), |f| f.dim(1))? / 8,
         text_dim: sentence.dim(1)?,

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use drgan_sdm::{
     GeneratorConfig, GeneratorNoise, ImageHead, RealImageConfig, RealImagePath, StageGenerator, WordAttention,
 };
-use drgan_tensor::{Ctx, Form, FromConfig, Mode, TextFeatures};
+use drgan_tensor::{Ctx, FromConfig, Mode, TextFeatures, Variant};
 
 pub(super) fn word_attention(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     let (h, words) = (g.get("h")?, g.get("words")?);
@@ -34,7 +34,7 @@ pub(super) fn generator(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     let blocks = g.number("residual_blocks")?.or(place.settings.residual_blocks);
     let batch = g.number("batch")?.unwrap_or(z.dim(0)?);
     let cfg = GeneratorConfig {
-        form: Form::Released,
+        form: Variant::Released,
         nz: z.dim(1)?,
         nc: eps.dim(1)?,
         text_dim: sentence.dim(1)?,
@@ -68,7 +68,7 @@ pub(super) fn generator(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
 pub(super) fn real_image_path(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     let base = listed(place)?.unwrap_or_default();
     let ngf = g.find(&format!("feature{}", base.base)).map_or(Ok(base.ngf), |f| f.dim(1))?;
-    let cfg = RealImageConfig { form: Form::Released, ngf, ..base.real_image() };
+    let cfg = RealImageConfig { form: Variant::Released, ngf, ..base.real_image() };
     let vb = g.fill(&place.settings.salt, "generator.").builder();
     let path = RealImagePath::from_config(&cfg, vb.clone())?;
     let ctx = Ctx::new(Mode::Eval, 0);
@@ -77,7 +77,7 @@ pub(super) fn real_image_path(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>>
         let side = cfg.base << (stage - 1);
         let Some(real) = g.find(&format!("real{side}")) else { continue };
         let feature = path.encode(stage, real, &ctx)?;
-        let head = ImageHead::new(ngf, Form::Released, vb.pp(format!("img_net{stage}")))?;
+        let head = ImageHead::new(ngf, Variant::Released, vb.pp(format!("img_net{stage}")))?;
         let picture = head.forward(&feature, &ctx)?;
         let got = [(format!("feature{side}"), feature), (format!("recon{side}"), picture)];
         rows.extend(outputs(g, &got.each_ref().map(|(name, t)| (name.as_str(), t)))?);

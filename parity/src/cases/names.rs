@@ -4,7 +4,7 @@ use crate::{Row, Verdict};
 use anyhow::{Context, Result, bail};
 use drgan_dnm::{DiscriminatorConfig, StageDiscriminator};
 use drgan_sdm::{GeneratorConfig, RealImagePath, StageGenerator};
-use drgan_tensor::{FromConfig, Shapes, blueprint};
+use drgan_tensor::{FromConfig, Shapes, parameter_shapes};
 use drgan_text::{BackboneKind, DamsmImageEncoder, ImageEncoderConfig};
 use std::path::Path;
 
@@ -88,17 +88,17 @@ fn ours(network: &Network, listed: &Shapes) -> Result<Shapes> {
     Ok(match network {
         Network::Generator => {
             let cfg = GeneratorConfig::from_shapes(listed)?;
-            let mut shapes = blueprint(|vb| StageGenerator::from_config(&cfg, vb))?;
-            shapes.extend(blueprint(|vb| RealImagePath::from_config(&cfg.real_image(), vb))?);
+            let mut shapes = parameter_shapes(|vb| StageGenerator::from_config(&cfg, vb))?;
+            shapes.extend(parameter_shapes(|vb| RealImagePath::from_config(&cfg.real_image(), vb))?);
             shapes
         }
         Network::Discriminator(side) => {
             let cfg = DiscriminatorConfig { side: *side, ..DiscriminatorConfig::from_shapes(listed)? };
-            blueprint(|vb| StageDiscriminator::from_config(&cfg, vb))?
+            parameter_shapes(|vb| StageDiscriminator::from_config(&cfg, vb))?
         }
         Network::ImageEncoder => {
             let cfg = ImageEncoderConfig { backbone: BackboneKind::InceptionV3, ..Default::default() };
-            blueprint(|vb| DamsmImageEncoder::from_config(&cfg, DIMS, vb.clone(), vb))?
+            parameter_shapes(|vb| DamsmImageEncoder::from_config(&cfg, DIMS, vb.clone(), vb))?
         }
     })
 }

@@ -3,7 +3,7 @@ use super::{Place, outputs};
 use crate::{Golden, Row};
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::weights::torch;
 use drgan_tensor::{Ctx, FromConfig, ImageEncoder, Mode, TextEncoder, TokenBatch};
 use drgan_text::{

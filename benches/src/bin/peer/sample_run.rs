@@ -3,7 +3,7 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use drgan_benches::{SALT, fill};
 use drgan_tensor::testing::Fill;
-use drgan_tensor::{blueprint, weights};
+use drgan_tensor::{parameter_shapes, weights};
 use drgan_text::{InceptionV3, Tokenizer, Vocabulary};
 use drgan_train::config::{Overrides, RunConfig};
 use drgan_train::encoders::Encoders;
@@ -17,7 +17,7 @@ pub(crate) fn write(dir: &Path) -> Result<()> {
     let backbone = dir.with_extension("backbone.safetensors");
     std::fs::create_dir_all(dir)?;
     let rule = Fill::new(SALT, "backbone.");
-    let tensors: weights::Tensors = blueprint(InceptionV3::new)?
+    let tensors: weights::Tensors = parameter_shapes(InceptionV3::new)?
         .into_iter()
         .map(|(name, dims)| {
             let tensor = Tensor::from_vec(rule.values(&name, &dims), dims, &Device::Cpu)?;

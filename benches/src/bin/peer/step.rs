@@ -2,7 +2,7 @@
 use crate::image::named;
 use crate::{Named, Row};
 use anyhow::{Context, Result};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use drgan_benches::Step;
 use drgan_tensor::{Ctx, ParamStore};
 use drgan_train::adam::Adam;
@@ -66,15 +66,15 @@ impl Row for Step {
         let mut all = named(&self.batch.text);
         let b = self.cfg.loader.batch;
         let mut hero = self.networks.hero.ctx.clone();
-        all.insert("z".into(), hero.randn((b, self.cfg.generator.nz), &Device::Cpu)?);
-        all.insert("eps".into(), hero.randn((b, self.cfg.generator.nc), &Device::Cpu)?);
+        all.insert("z".into(), hero.randn((b, self.cfg.generator.nz), DType::F32, &Device::Cpu)?);
+        all.insert("eps".into(), hero.randn((b, self.cfg.generator.nc), DType::F32, &Device::Cpu)?);
         for ((side, picture), adversary) in
             self.cfg.sides().into_iter().zip(&self.batch.images).zip(&self.networks.adversaries)
         {
             all.insert(format!("real{side}"), picture.clone());
             let mut ctx = adversary.ctx.clone();
             for pass in ["real", "fake", "frozen"] {
-                let eps = ctx.randn((b, self.cfg.discriminator.latent), &Device::Cpu)?;
+                let eps = ctx.randn((b, self.cfg.discriminator.latent), DType::F32, &Device::Cpu)?;
                 all.insert(format!("d{side}.{pass}"), eps);
             }
         }

@@ -1,6 +1,6 @@
 //! Labels and tags to captions.
 use super::color;
-use drgan_tensor::fnv1a;
+use drgan_tensor::internal::fnv1a;
 
 /// Most captions a picture has.
 const MOST: usize = 8;

@@ -2,7 +2,7 @@
 use super::folder;
 use crate::dataset::{Found, Place};
 use crate::{DataError, Split};
-use drgan_tensor::pickle::Plain;
+use drgan_tensor::internal::Plain;
 use drgan_text::Vocabulary;
 use serde::Deserialize;
 use std::collections::HashMap;

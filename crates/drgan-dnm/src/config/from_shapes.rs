@@ -1,6 +1,6 @@
 //! The configuration of a discriminator told from the names and shapes of its weights.
 use crate::DiscriminatorConfig;
-use drgan_tensor::{Error, Form, Result, Shapes};
+use drgan_tensor::{Error, Result, Shapes, Variant};
 
 impl DiscriminatorConfig {
     /// The configuration of a state dict, told from its names and shapes.
@@ -28,7 +28,7 @@ impl DiscriminatorConfig {
             ndf,
             text_dim: code[1],
             latent: code[0] / 4,
-            form: if shapes.contains_key("phi.fc.weight") { Form::Paper } else { Form::Released },
+            form: if shapes.contains_key("phi.fc.weight") { Variant::Paper } else { Variant::Released },
         };
         cfg.validate()?;
         Ok(cfg)
@@ -44,14 +44,14 @@ fn layer(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::StageDiscriminator;
-    use drgan_tensor::{FromConfig, blueprint};
+    use drgan_tensor::{FromConfig, parameter_shapes};
 
     #[test]
     fn a_blueprint_tells_its_configuration() -> Result<()> {
         for side in [16, 32, 64, 128, 256, 512] {
-            for form in [Form::Paper, Form::Released] {
+            for form in [Variant::Paper, Variant::Released] {
                 let cfg = DiscriminatorConfig { side, base: 32, ndf: 4, text_dim: 6, latent: 5, form };
-                let mut shapes = blueprint(|vb| StageDiscriminator::from_config(&cfg, vb))?;
+                let mut shapes = parameter_shapes(|vb| StageDiscriminator::from_config(&cfg, vb))?;
                 assert_eq!(DiscriminatorConfig::from_shapes(&shapes)?, cfg);
                 shapes.remove("img_code_s1.0.weight");
                 let e = DiscriminatorConfig::from_shapes(&shapes).expect_err("a size is missing").to_string();

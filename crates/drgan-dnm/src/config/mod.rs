@@ -1,7 +1,7 @@
 //! Sizes and choices of a discriminator, with their checks.
 mod from_shapes;
 
-use drgan_tensor::{Error, Form, Result};
+use drgan_tensor::{Error, Result, Variant};
 use serde::{Deserialize, Serialize};
 
 /// Sizes of a [`StageDiscriminator`](crate::StageDiscriminator).
@@ -23,12 +23,12 @@ pub struct DiscriminatorConfig {
     /// Length of the normalized latent and of the sentence code beside it.
     pub latent: usize,
     /// The VAE as in the paper or as in the released code.
-    pub form: Form,
+    pub form: Variant,
 }
 
 impl Default for DiscriminatorConfig {
     fn default() -> Self {
-        Self { side: 64, base: 64, ndf: 32, text_dim: 256, latent: 100, form: Form::Paper }
+        Self { side: 64, base: 64, ndf: 32, text_dim: 256, latent: 100, form: Variant::Paper }
     }
 }
 

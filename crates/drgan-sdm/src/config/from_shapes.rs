@@ -1,6 +1,6 @@
 //! The configuration of a generator told from the names and shapes of its weights.
 use crate::GeneratorConfig;
-use drgan_tensor::{Error, Form, Result, Shapes};
+use drgan_tensor::{Error, Result, Shapes, Variant};
 
 impl GeneratorConfig {
     /// The configuration of a state dict, told from its names and shapes. [`mask_logit_scale`] and [`condition_init`] leave
@@ -20,7 +20,7 @@ impl GeneratorConfig {
         let condition = dims("ca_net.fc.weight", 2)?;
         let first = dims("h_net1.fc.0.weight", 2)?;
         let head = dims("img_net1.img.0.weight", 4)?;
-        let form = if head[0] == 3 { Form::Paper } else { Form::Released };
+        let form = if head[0] == 3 { Variant::Paper } else { Variant::Released };
         let (ngf, nc, text_dim) = (head[1], condition[0] / 4, condition[1]);
         let stages = (1..).take_while(|i| shapes.contains_key(&format!("img_net{i}.img.0.weight"))).count();
         let blocks =
@@ -46,16 +46,16 @@ impl GeneratorConfig {
 mod tests {
     use super::*;
     use crate::StageGenerator;
-    use drgan_tensor::{FromConfig, blueprint};
+    use drgan_tensor::{FromConfig, parameter_shapes};
 
     #[test]
     fn a_blueprint_tells_its_configuration() -> Result<()> {
         for cfg in [
             GeneratorConfig::default(),
-            GeneratorConfig { form: Form::Released, residual_blocks: 3, ..Default::default() },
+            GeneratorConfig { form: Variant::Released, residual_blocks: 3, ..Default::default() },
             GeneratorConfig { base: 16, stages: 2, ngf: 12, text_dim: 7, nz: 5, nc: 9, ..Default::default() },
         ] {
-            let mut shapes = blueprint(|vb| StageGenerator::from_config(&cfg, vb))?;
+            let mut shapes = parameter_shapes(|vb| StageGenerator::from_config(&cfg, vb))?;
             assert_eq!(GeneratorConfig::from_shapes(&shapes)?, cfg);
             shapes.insert("h_net1.fc.0.weight".into(), vec![1, 1]);
             assert!(GeneratorConfig::from_shapes(&shapes).is_err(), "sizes that fit no generator");

@@ -2,7 +2,7 @@
 mod from_shapes;
 
 use crate::MaskConfig;
-use drgan_tensor::{Error, Form, Result};
+use drgan_tensor::{Error, Result, Variant};
 use serde::{Deserialize, Serialize};
 
 /// Sizes of a [`StageGenerator`](crate::StageGenerator).
@@ -29,7 +29,7 @@ pub struct GeneratorConfig {
     /// COCO.
     pub residual_blocks: usize,
     /// Masks and image heads as in the paper or as in the released code (whose weights exist for base 64 and 3 stages only).
-    pub form: Form,
+    pub form: Variant,
     /// Factor k on the masks' logits, positive; see [`MaskConfig::logit_scale`].
     pub mask_logit_scale: f64,
     /// Start of the conditioning augmentation's linear map; [`init_condition`](crate::init_condition) applies it.
@@ -46,7 +46,7 @@ impl Default for GeneratorConfig {
             nz: 100,
             nc: 100,
             residual_blocks: 2,
-            form: Form::Paper,
+            form: Variant::Paper,
             mask_logit_scale: 1.,
             condition_init: ConditionInit::default(),
         }
@@ -130,7 +130,7 @@ pub struct RealImageConfig {
     /// Channels of the features H*, even.
     pub ngf: usize,
     /// The encoder of the paper's form or the shallow one of the released code.
-    pub form: Form,
+    pub form: Variant,
 }
 
 impl Default for RealImageConfig {
@@ -177,8 +177,8 @@ fn check_positive(field: &'static str, value: f64) -> Result<()> {
 }
 
 /// The released image heads halve the channels twice.
-fn check_form(form: Form, ngf: usize, field: &'static str) -> Result<()> {
-    if form == Form::Released && !ngf.is_multiple_of(4) {
+fn check_form(form: Variant, ngf: usize, field: &'static str) -> Result<()> {
+    if form == Variant::Released && !ngf.is_multiple_of(4) {
         return Err(Error::Config {
             field,
             reason: format!("{ngf}; the released form needs a multiple of 4"),

@@ -11,7 +11,7 @@ pub(crate) fn captions(lens: &[usize], t: usize, dim: usize, dtype: DType) -> Re
     let mask = Tensor::from_vec(padding, (b, t), &CPU)?;
     let mut ctx = Ctx::new(Mode::Eval, 77);
     let keep = mask.to_dtype(DType::F32)?.affine(-1., 1.)?.unsqueeze(1)?;
-    let words = ctx.randn((b, dim, t), &CPU)?.broadcast_mul(&keep)?.to_dtype(dtype)?;
-    let sentence = ctx.randn((b, dim), &CPU)?.to_dtype(dtype)?;
+    let words = ctx.randn((b, dim, t), DType::F32, &CPU)?.broadcast_mul(&keep)?.to_dtype(dtype)?;
+    let sentence = ctx.randn((b, dim), DType::F32, &CPU)?.to_dtype(dtype)?;
     Ok(TextFeatures { words, sentence, mask, lens: lens.to_vec() })
 }

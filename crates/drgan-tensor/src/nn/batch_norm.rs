@@ -1,12 +1,30 @@
-use super::Conv2d;
+//! Batch normalization, fused with the activation after it.
+//!
+//! For each channel `c`: `y = act((x - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c])`. In training, mean and
+//! (biased) variance are those of the batch, and the running statistics follow them; in evaluation they are the running
+//! ones.
+//!
+//! ```
+//! use drgan_tensor::ops::Activation;
+//! use drgan_tensor::prelude::*;
+//!
+//! let store = ParamStore::seeded(1);
+//! let bn = nn::BatchNorm::new(1, store.builder(DType::F32, &Device::Cpu))?;
+//! let x = Tensor::new(&[[-1f32], [1.]], &Device::Cpu)?; // mean 0, variance 1
+//! let y = bn.forward(&x, Activation::Relu, &Ctx::new(Mode::Train, 0))?;
+//! assert_eq!(y.to_vec2::<f32>()?[0], [0.]);
+//! assert!((y.to_vec2::<f32>()?[1][0] - 1.).abs() < 1e-5);
+//! # Ok::<(), drgan_tensor::Error>(())
+//! ```
+use super::conv::Conv2d;
 use crate::ops::{self, Activation, ConvNormSpec, Normalized};
-use crate::{Ctx, Result};
+use crate::{Ctx, Result, VarBuilder};
 use candle_core::{Tensor, Var};
-use candle_nn::{Init, VarBuilder};
+use candle_nn::Init;
 
-/// Batch normalisation (momentum 0.1, as PyTorch's) fused with the activation behind it.
+/// Batch normalization with running statistics of momentum 0.1, as PyTorch's, and the activation after it.
 ///
-/// Names: `weight`, `bias`, `running_mean`, `running_var`.
+/// Parameters: `weight`, `bias`; buffers: `running_mean`, `running_var`; each `(C,)`.
 #[derive(Clone, Debug)]
 pub struct BatchNorm {
     weight: Tensor,
@@ -16,10 +34,11 @@ pub struct BatchNorm {
     eps: f64,
 }
 
+/// Share of a batch's statistics in the running ones.
 const MOMENTUM: f64 = 0.1;
 
 impl BatchNorm {
-    /// `channels` of them, eps 1e-5.
+    /// For `channels` channels, with eps 1e-5.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.
@@ -27,10 +46,10 @@ impl BatchNorm {
         Self::with_eps(channels, 1e-5, vb)
     }
 
-    /// With another eps.
+    /// For `channels` channels, with `eps` added to the variance.
     ///
     /// # Errors
-    /// As [`BatchNorm::new`].
+    /// A parameter is missing or of another shape.
     pub fn with_eps(channels: usize, eps: f64, vb: VarBuilder<'_>) -> Result<Self> {
         Ok(Self {
             weight: vb.get_with_hints(channels, "weight", Init::Const(1.))?,
@@ -41,79 +60,87 @@ impl BatchNorm {
         })
     }
 
-    /// The scale and the shift of each channel, `(C,)`, that normalise by the remembered statistics.
+    /// Running statistics, weight and bias folded into one scale and one shift per channel, each `(C,)`: normalization in
+    /// evaluation is `x scale + shift`.
     ///
     /// # Errors
-    /// Whatever the device reports.
-    pub fn remembered(&self) -> Result<(Tensor, Tensor)> {
+    /// What the device reports.
+    pub fn folded(&self) -> Result<(Tensor, Tensor)> {
         let scale = (&self.weight / (&self.running_var + self.eps)?.sqrt()?)?;
         let shift = (&self.bias - (&self.running_mean * &scale)?)?;
         Ok((scale, shift))
     }
 
-    /// Normalises `x` `(B, C)` or `(B, C, H, W)` and applies `act`.
+    /// Normalizes `x` `(B, C)` or `(B, C, H, W)` and applies `act`.
     ///
     /// # Errors
-    /// In training, fewer than two values a channel.
+    /// In training, fewer than two values per channel.
     pub fn forward(&self, x: &Tensor, act: Activation, ctx: &Ctx) -> Result<Tensor> {
-        self.normalise(x, act, None, ctx)
+        self.normalize(x, act, None, ctx)
     }
 
-    /// [`BatchNorm::forward`] with `plus` added behind the activation: the end of a residual block, in the same pass.
+    /// `forward(x) + residual` in one pass: the end of a residual block.
     ///
     /// # Shapes
-    /// `plus` as the result.
+    /// `residual` as the result.
     ///
     /// # Errors
-    /// As [`BatchNorm::forward`]; another shape.
-    pub fn forward_plus(&self, x: &Tensor, act: Activation, plus: &Tensor, ctx: &Ctx) -> Result<Tensor> {
-        self.normalise(x, act, Some(plus), ctx)
+    /// As [`BatchNorm::forward`]; `residual` of another shape.
+    pub fn forward_residual(
+        &self,
+        x: &Tensor,
+        act: Activation,
+        residual: &Tensor,
+        ctx: &Ctx,
+    ) -> Result<Tensor> {
+        self.normalize(x, act, Some(residual), ctx)
     }
 
-    fn normalise(&self, x: &Tensor, act: Activation, plus: Option<&Tensor>, ctx: &Ctx) -> Result<Tensor> {
+    fn normalize(&self, x: &Tensor, act: Activation, residual: Option<&Tensor>, ctx: &Ctx) -> Result<Tensor> {
         if !ctx.mode.batch_statistics() {
-            let (scale, shift) = self.remembered()?;
+            let (scale, shift) = self.folded()?;
             let y = ops::scale_shift(x, &scale, &shift, act)?;
-            return Ok(match plus {
-                Some(plus) => (y + plus)?,
+            return Ok(match residual {
+                Some(residual) => (y + residual)?,
                 None => y,
             });
         }
-        self.remembering(ops::batch_norm(x, &self.weight, &self.bias, self.eps, act, plus)?, ctx)
+        self.update(ops::batch_norm(x, &self.weight, &self.bias, self.eps, act, residual)?, ctx)
     }
 
-    /// [`BatchNorm::forward`] of a convolution without a bias (of the doubled map with `up`), by the batch's statistics, in
-    /// one operation.
+    /// Convolution (of the nearest-neighbour x2 upsampled map with `upsample`), normalization by the batch's statistics and
+    /// activation in one operation. `conv` has no bias.
     ///
     /// # Errors
     /// As [`BatchNorm::forward`]; `x` does not fit.
-    pub(super) fn of_conv(
+    pub(super) fn forward_conv(
         &self,
         conv: &Conv2d,
-        up: bool,
+        upsample: bool,
         x: &Tensor,
         act: Activation,
         ctx: &Ctx,
     ) -> Result<Tensor> {
-        let spec = ConvNormSpec::new(conv.spec(), act).with_upsample(up).with_eps(self.eps);
+        let spec = ConvNormSpec::new(conv.spec(), act).with_upsample(upsample).with_eps(self.eps);
         let norm = (&self.weight, &self.bias);
-        self.remembering(ops::conv2d_batch_norm(x, conv.weight(), norm, spec)?, ctx)
+        self.update(ops::conv2d_batch_norm(x, conv.weight(), norm, spec)?, ctx)
     }
 
-    fn remembering(&self, out: Normalized, ctx: &Ctx) -> Result<Tensor> {
-        if ctx.mode.remembers() {
+    /// Moves the running statistics towards the batch's if `ctx` says so; the normalized values.
+    fn update(&self, out: Normalized, ctx: &Ctx) -> Result<Tensor> {
+        if ctx.mode.updates_running_stats() {
             let n = (out.y.elem_count() / out.y.dim(1)?) as f64;
-            remember(&self.running_mean, &out.mean)?;
-            remember(&self.running_var, &(&out.var * (n / (n - 1.)))?)?; // unbiased, as PyTorch remembers it
+            move_towards(&self.running_mean, &out.mean)?;
+            move_towards(&self.running_var, &(&out.var * (n / (n - 1.)))?)?; // unbiased, as PyTorch's running variance
         }
         Ok(out.y)
     }
 }
 
-/// `running += momentum (now - running)`; a buffer that is not a variable (a frozen twin's) is left alone.
-fn remember(running: &Tensor, now: &Tensor) -> Result<()> {
+/// `running += momentum (batch - running)`; a buffer that is not a variable (that of a frozen copy) is left alone.
+fn move_towards(running: &Tensor, batch: &Tensor) -> Result<()> {
     if running.is_variable() {
-        let next = ((running.detach() * (1. - MOMENTUM))? + (now.detach() * MOMENTUM)?)?;
+        let next = ((running.detach() * (1. - MOMENTUM))? + (batch.detach() * MOMENTUM)?)?;
         Var::from_tensor(running)?.set(&next)?;
     }
     Ok(())

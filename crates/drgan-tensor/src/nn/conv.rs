@@ -1,9 +1,23 @@
-use crate::Result;
+//! Two-dimensional convolution.
+//!
+//! `y[b, o, i, j] = bias[o] + sum over c, k, l of weight[o, c, k, l] x[b, c, stride i + k - padding, stride j + l - padding]`,
+//! with zeros outside the map.
+//!
+//! ```
+//! use drgan_tensor::prelude::*;
+//!
+//! let store = ParamStore::seeded(1);
+//! let conv = nn::Conv2d::biased((3, 8), 4, 2, 1, store.builder(DType::F32, &Device::Cpu))?;
+//! let x = Tensor::zeros((2, 3, 16, 16), DType::F32, &Device::Cpu)?;
+//! assert_eq!(conv.forward(&x)?.dims(), [2, 8, 8, 8]);
+//! assert_eq!(store.num_params(), 8 * 3 * 4 * 4 + 8);
+//! # Ok::<(), drgan_tensor::Error>(())
+//! ```
 use crate::ops::{self, Activation, Conv2dSpec};
+use crate::{Result, VarBuilder};
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
 
-/// A convolution with its weights: `weight` `(O, C, kh, kw)`, `bias` `(O,)` if asked for.
+/// A convolution with its weights: `weight` `(O, C, kh, kw)`, and `bias` `(O,)` if it has one.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
     weight: Tensor,
@@ -12,7 +26,7 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// Square kernel, no bias, `stride`, `padding` on all sides.
+    /// A square kernel, `stride`, `padding` on all sides, no bias.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.
@@ -26,26 +40,26 @@ impl Conv2d {
         Self::with_kernel((c_in, c_out), (kernel, kernel), Conv2dSpec::new(stride, padding), vb)
     }
 
-    /// 3x3, stride 1, same size.
+    /// 3x3, stride 1, padding 1, no bias: the map keeps its size.
     ///
     /// # Errors
-    /// As [`Conv2d::new`].
+    /// A parameter is missing or of another shape.
     pub fn same3x3(c_in: usize, c_out: usize, vb: VarBuilder<'_>) -> Result<Self> {
         Self::new((c_in, c_out), 3, 1, 1, vb)
     }
 
-    /// 1x1: a linear map of channels.
+    /// 1x1, stride 1, no bias: a linear map of the channels of each pixel.
     ///
     /// # Errors
-    /// As [`Conv2d::new`].
+    /// A parameter is missing or of another shape.
     pub fn pointwise(c_in: usize, c_out: usize, vb: VarBuilder<'_>) -> Result<Self> {
         Self::new((c_in, c_out), 1, 1, 0, vb)
     }
 
-    /// Any kernel, e.g. Inception's 1x7.
+    /// A kernel of `kh` by `kw` (Inception has 1x7) without a bias.
     ///
     /// # Errors
-    /// As [`Conv2d::new`].
+    /// A parameter is missing or of another shape.
     pub fn with_kernel(
         (c_in, c_out): (usize, usize),
         (kh, kw): (usize, usize),
@@ -55,21 +69,27 @@ impl Conv2d {
         Ok(Self { weight: vb.get_with_hints((c_out, c_in, kh, kw), "weight", INIT)?, bias: None, spec })
     }
 
-    /// With `bias`, looked up under the same prefix.
+    /// As [`Conv2d::new`], with a bias.
     ///
     /// # Errors
-    /// The parameter is missing or of another shape.
-    pub fn and_bias(mut self, vb: VarBuilder<'_>) -> Result<Self> {
-        self.bias = Some(vb.get_with_hints(self.weight.dim(0)?, "bias", candle_nn::Init::Const(0.))?);
-        Ok(self)
+    /// A parameter is missing or of another shape.
+    pub fn biased(
+        (c_in, c_out): (usize, usize),
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+        vb: VarBuilder<'_>,
+    ) -> Result<Self> {
+        let bias = vb.get_with_hints(c_out, "bias", candle_nn::Init::Const(0.))?;
+        Ok(Self { bias: Some(bias), ..Self::new((c_in, c_out), kernel, stride, padding, vb)? })
     }
 
-    /// `(O, C, kh, kw)`.
+    /// The weight, `(O, C, kh, kw)`.
     pub fn weight(&self) -> &Tensor {
         &self.weight
     }
 
-    /// `(O,)`, if it has one.
+    /// The bias, `(O,)`, if there is one.
     pub fn bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
     }
@@ -79,7 +99,7 @@ impl Conv2d {
         self.spec
     }
 
-    /// The convolution of `x` `(B, C, H, W)`.
+    /// The convolution of `x` `(B, C, H, W)`: `(B, O, H', W')`.
     ///
     /// # Errors
     /// `x` does not fit.
@@ -87,7 +107,7 @@ impl Conv2d {
         Ok(ops::conv2d(x, &self.weight, self.bias.as_ref(), self.spec)?)
     }
 
-    /// `act(forward(x))`.
+    /// `act(forward(x))` in one operation, for `x` `(B, C, H, W)`.
     ///
     /// # Errors
     /// `x` does not fit.
@@ -96,5 +116,5 @@ impl Conv2d {
     }
 }
 
-/// A placeholder scale: [`crate::init::gan`] gives GAN networks theirs.
+/// Initial weights until [`crate::init::gan`] gives the GAN's networks theirs.
 pub(crate) const INIT: candle_nn::Init = candle_nn::init::DEFAULT_KAIMING_NORMAL;

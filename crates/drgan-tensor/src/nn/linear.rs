@@ -1,10 +1,25 @@
-use super::BatchNorm;
+//! Linear layers, and the two small networks made of one: conditioning, and a vector spread over a map.
+//!
+//! ```
+//! use drgan_tensor::prelude::*;
+//!
+//! let store = ParamStore::seeded(1);
+//! let vb = store.builder(DType::F32, &Device::Cpu);
+//! let mut ctx = Ctx::new(Mode::Train, 7);
+//! let sentence = ctx.randn((2, 6), DType::F32, &Device::Cpu)?;
+//! let posterior = nn::ConditionNet::new(6, 3, vb.pp("ca_net"))?.forward(&sentence)?;
+//! let code = posterior.sample(&ctx.randn((2, 3), DType::F32, &Device::Cpu)?)?;
+//! let map = nn::VectorToMap::new(3, 5, vb)?.forward(&code, &ctx)?;
+//! assert_eq!(map.dims(), [2, 5, 4, 4]);
+//! # Ok::<(), drgan_tensor::Error>(())
+//! ```
+use super::batch_norm::BatchNorm;
 use crate::ops::{self, Activation};
-use crate::{Ctx, Gaussian, Result};
+use crate::{Ctx, Gaussian, Result, VarBuilder};
 use candle_core::Tensor;
-use candle_nn::{Init, VarBuilder};
+use candle_nn::Init;
 
-/// `x W^T + b`. Names: `weight` `(out, in)`, `bias` `(out,)` if asked for.
+/// `y = x W^T + b`. Names: `weight` `(out, in)`, and `bias` `(out,)` if it has one.
 #[derive(Clone, Debug)]
 pub struct Linear {
     weight: Tensor,
@@ -12,7 +27,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// With a bias.
+    /// A layer with a bias.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.
@@ -21,10 +36,10 @@ impl Linear {
         Ok(Self { bias, ..Self::no_bias(inp, out, vb)? })
     }
 
-    /// Without.
+    /// A layer without a bias.
     ///
     /// # Errors
-    /// As [`Linear::new`].
+    /// A parameter is missing or of another shape.
     pub fn no_bias(inp: usize, out: usize, vb: VarBuilder<'_>) -> Result<Self> {
         Ok(Self { weight: vb.get_with_hints((out, inp), "weight", super::conv::INIT)?, bias: None })
     }
@@ -42,10 +57,10 @@ impl Linear {
     }
 }
 
-/// Conditioning net: `Linear(in, 4 n) -> GLU -> mu, logvar`, `n` each. Name: `fc`.
+/// The network of conditioning augmentation: `Linear(in, 4 n) -> GLU -> (mu, logvar)`, `n` values each. Name: `fc`.
 ///
 /// # Paper
-/// Conditioning augmentation, as in StackGAN; the gate in front of mu and logvar is the released code's
+/// Conditioning augmentation as in StackGAN; the gated linear unit before mu and logvar is the released code's
 /// (docs/divergences.md, conditioning).
 #[derive(Clone, Debug)]
 pub struct ConditionNet {
@@ -62,7 +77,7 @@ impl ConditionNet {
         Ok(Self { fc: Linear::new(inp, 4 * dims, vb.pp("fc"))?, dims })
     }
 
-    /// `x` `(B, in)`; both halves of the result `(B, dims)`.
+    /// The Gaussian for `x` `(B, in)`: mean and logarithm of the variance, each `(B, dims)`.
     ///
     /// # Errors
     /// `x` does not fit.
@@ -72,15 +87,17 @@ impl ConditionNet {
     }
 }
 
-/// A vector to a 4x4 map: `Linear -> BN -> GLU -> (B, C, 4, 4)`. Names: `fc.0`, `fc.1`.
+/// A vector to a 4x4 map, `Linear -> BN -> GLU -> (B, C, 4, 4)`: the start of a generator or decoder.
+///
+/// Names: `fc.0` (linear, without a bias), `fc.1` (batch norm).
 #[derive(Clone, Debug)]
-pub struct Expand {
+pub struct VectorToMap {
     fc: Linear,
     bn: BatchNorm,
     channels: usize,
 }
 
-impl Expand {
+impl VectorToMap {
     /// From vectors of `inp` to maps of `channels`.
     ///
     /// # Errors
@@ -94,7 +111,7 @@ impl Expand {
         })
     }
 
-    /// `x` `(B, in)`.
+    /// The map `(B, C, 4, 4)` of `x` `(B, in)`.
     ///
     /// # Errors
     /// `x` does not fit; in training, a batch of one.

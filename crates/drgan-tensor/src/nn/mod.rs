@@ -10,7 +10,7 @@ pub use batch_norm::BatchNorm;
 pub use blocks::{ResidualBlock, UpBlock};
 pub use conv::Conv2d;
 pub use conv_layer::ConvLayer;
-pub use linear::{ConditionNet, Expand, Linear};
+pub use linear::{ConditionNet, Linear, VectorToMap};
 pub use spectral_norm::SpectralConv2d;
 
 /// Negative slope of every LeakyReLU of the generator and the discriminators: `max(x, 0.2 x)`.

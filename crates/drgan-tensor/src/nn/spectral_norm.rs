@@ -1,13 +1,30 @@
+//! Convolution with spectral normalization.
+//!
+//! `W = weight_bar / sigma`, `sigma = u^T M v`, where `M` is the weight as a matrix `(O, C k k)` and `u`, `v` are the vectors
+//! of a power iteration: one step in each training pass.
+//!
+//! ```
+//! use drgan_tensor::ops::Activation;
+//! use drgan_tensor::prelude::*;
+//!
+//! let store = ParamStore::seeded(1);
+//! let conv = nn::SpectralConv2d::new((3, 8), 4, 2, 1, store.builder(DType::F32, &Device::Cpu))?;
+//! let x = Tensor::zeros((2, 3, 16, 16), DType::F32, &Device::Cpu)?;
+//! let y = conv.forward(&x, Activation::LeakyRelu(nn::LEAKY_RELU_SLOPE), &Ctx::new(Mode::Train, 0))?;
+//! assert_eq!(y.dims(), [2, 8, 8, 8]);
+//! # Ok::<(), drgan_tensor::Error>(())
+//! ```
+use super::conv;
 use crate::ops::{self, Activation, Conv2dSpec};
-use crate::{Ctx, Result};
+use crate::{Ctx, Result, VarBuilder};
 use candle_core::{Tensor, Var};
-use candle_nn::{Init, VarBuilder};
+use candle_nn::Init;
 
-/// A convolution divided by its weight's largest singular value, found by one power iteration a training pass.
+/// A convolution whose weight is divided by its largest singular value, found by one power iteration per training pass.
 ///
-/// Names, as the released code's: `weight_bar` `(O, C, k, k)`, `bias` `(O,)`, `weight_u` `(O,)`, `weight_v`
-/// `(C k k,)`. The gradient of sigma = u^T W v flows through W alone. Evaluation and frozen passes use u and v as
-/// they stand (docs/divergences.md, spectral norm).
+/// Parameters: `weight_bar` `(O, C, k, k)`, `bias` `(O,)`; buffers: `weight_u` `(O,)`, `weight_v` `(C k k,)`; the names are
+/// the released code's. The gradient of `sigma = u^T M v` flows through the weight alone. Evaluation and frozen passes use
+/// `u` and `v` as they stand (docs/divergences.md, spectral norm).
 #[derive(Clone, Debug)]
 pub struct SpectralConv2d {
     weight_bar: Tensor,
@@ -18,7 +35,7 @@ pub struct SpectralConv2d {
 }
 
 impl SpectralConv2d {
-    /// Square kernel.
+    /// A square kernel with a bias.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.
@@ -30,7 +47,7 @@ impl SpectralConv2d {
         vb: VarBuilder<'_>,
     ) -> Result<Self> {
         Ok(Self {
-            weight_bar: vb.get_with_hints((c_out, c_in, kernel, kernel), "weight_bar", super::conv::INIT)?,
+            weight_bar: vb.get_with_hints((c_out, c_in, kernel, kernel), "weight_bar", conv::INIT)?,
             bias: vb.get_with_hints(c_out, "bias", Init::Const(0.))?,
             u: vb.get_with_hints(c_out, "weight_u", Init::Randn { mean: 0., stdev: 1. })?,
             v: vb.get_with_hints(c_in * kernel * kernel, "weight_v", Init::Randn { mean: 0., stdev: 1. })?,
@@ -38,7 +55,7 @@ impl SpectralConv2d {
         })
     }
 
-    /// `act(conv(x) + bias)` of `x` `(B, C, H, W)` with `weight_bar / sigma`.
+    /// `act(conv(x) + bias)` with the weight `weight_bar / sigma`, for `x` `(B, C, H, W)`.
     ///
     /// # Errors
     /// `x` does not fit.
@@ -46,7 +63,8 @@ impl SpectralConv2d {
         Ok(ops::conv2d_act(x, &self.weight(ctx)?, Some(&self.bias), act, self.spec)?)
     }
 
-    /// The same of `x` `(B, C, H, W)` joined to `vector` `(B, D)` at every pixel, for a weight of C + D channels in.
+    /// [`SpectralConv2d::forward`] of `x` `(B, C, H, W)` with `vector` `(B, D)` appended to the channels of every pixel: the
+    /// weight has C + D channels in.
     ///
     /// # Errors
     /// `x` or `vector` does not fit.
@@ -55,7 +73,7 @@ impl SpectralConv2d {
     }
 
     fn weight(&self, ctx: &Ctx) -> Result<Tensor> {
-        let (u, v) = if ctx.mode.remembers() && self.u.is_variable() {
+        let (u, v) = if ctx.mode.updates_running_stats() && self.u.is_variable() {
             let (u, v) = ops::power_iteration(&self.weight_bar, &self.u)?;
             Var::from_tensor(&self.u)?.set(&u)?;
             Var::from_tensor(&self.v)?.set(&v)?;

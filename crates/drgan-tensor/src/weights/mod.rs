@@ -1,7 +1,130 @@
-//! Weight files.
-pub(crate) mod open;
+//! Weight files: safetensors, and PyTorch's checkpoints with the feature `torch`.
+//!
+//! ```
+//! use drgan_tensor::prelude::*;
+//! use drgan_tensor::weights::{self, Metadata, safetensors};
+//!
+//! let store = ParamStore::seeded(1);
+//! nn::Linear::new(3, 2, store.builder(DType::F32, &Device::Cpu))?;
+//! let bytes = safetensors::to_bytes(&store.views(), &Metadata::new())?;
+//!
+//! let file = weights::from_bytes(&bytes, "linear.safetensors".as_ref(), &Device::Cpu)?;
+//! assert_eq!((file.format, file.shapes()["weight"].as_slice()), ("safetensors", [2, 3].as_slice()));
+//! store.assign(&file.tensors)?;
+//! # Ok::<(), drgan_tensor::Error>(())
+//! ```
+pub mod file;
+pub(crate) mod pickle;
 pub mod safetensors;
+mod tensors;
+#[cfg(feature = "torch")]
 pub mod torch;
 
-pub use open::{Opened, open};
-pub use safetensors::{Metadata, Tensors};
+pub use tensors::{Metadata, Tensors, strip_module};
+
+use crate::{Error, Result, Shapes};
+use candle_core::Device;
+use std::path::Path;
+
+/// A weight file of any format that is read here.
+#[derive(Clone, Debug)]
+pub struct WeightFile {
+    /// The format in words: `"safetensors"`, `"PyTorch checkpoint (zip)"`, `"PyTorch checkpoint (legacy)"`.
+    pub format: &'static str,
+    /// All tensors by name, floats as `f32`; names are without a `module.` that stands before all of them.
+    pub tensors: Tensors,
+    /// The metadata of a safetensors file; empty for other formats.
+    pub metadata: Metadata,
+}
+
+impl WeightFile {
+    /// Shapes by name.
+    pub fn shapes(&self) -> Shapes {
+        tensors::shapes(&self.tensors)
+    }
+}
+
+/// Opens a weight file by what it holds, whatever it is called: safetensors, or a PyTorch checkpoint of either format.
+///
+/// # Errors
+/// [`Error::File`] that names the file and, where it is none of these, what it seems to be.
+pub fn open(path: &Path, device: &Device) -> Result<WeightFile> {
+    from_bytes(&file::read(path)?, path, device)
+}
+
+/// [`open`] for the bytes of a file; `path` is only named in errors.
+///
+/// # Errors
+/// As [`open`], but for reading the file.
+pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<WeightFile> {
+    #[cfg(feature = "torch")]
+    if let Some(format) = torch::format_of(bytes) {
+        let read = tensors::floats_as_f32(torch::from_bytes(bytes, path, device)?)?;
+        let format = match format {
+            torch::Format::Zip => "PyTorch checkpoint (zip)",
+            torch::Format::Legacy => "PyTorch checkpoint (legacy)",
+        };
+        return Ok(WeightFile { format, tensors: strip_module(read), metadata: Metadata::new() });
+    }
+    if let Some(seems) = impostor(bytes) {
+        return Err(Error::file(path, format!("not a weight file: {seems}")));
+    }
+    let (read, metadata) = safetensors::from_bytes(bytes, path, device)?;
+    let tensors = strip_module(tensors::floats_as_f32(read)?);
+    Ok(WeightFile { format: "safetensors", tensors, metadata })
+}
+
+/// What a file that is not a weight file seems to be.
+fn impostor(bytes: &[u8]) -> Option<&'static str> {
+    let starts = |with: &[u8]| bytes.starts_with(with);
+    Some(match bytes {
+        [] => "it is empty",
+        _ if starts(b"version https://git-lfs") => {
+            "it is a pointer of Git LFS; fetch the file itself with `git lfs pull`"
+        }
+        _ if starts(b"<") => "it is a web page; a download that asked for a confirmation?",
+        _ if starts(&[0x1f, 0x8b]) => "it is gzip-compressed; unpack it first",
+        _ if bytes.get(257..262) == Some(b"ustar") => "it is a tar archive; unpack it first",
+        #[cfg(not(feature = "torch"))]
+        _ if starts(b"PK\x03\x04") => {
+            "it is a zip archive, as PyTorch writes; this build reads safetensors only"
+        }
+        // A safetensors header begins with its length and a brace.
+        [0x80, 2..=5, ..] if bytes.get(8) != Some(&b'{') => "it is a Python pickle without PyTorch's header",
+        _ if starts(b"(") || starts(b"]") => "it is a Python pickle without PyTorch's header",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_refused_before_it_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(open(dir.path(), &Device::Cpu).unwrap_err().to_string().contains("is a folder"));
+        let zero = Path::new("/dev/zero");
+        if zero.exists() {
+            assert!(open(zero, &Device::Cpu).unwrap_err().to_string().contains("pipe or device"));
+        }
+    }
+
+    #[test]
+    fn what_a_file_seems_to_be_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w.pth");
+        for (bytes, said) in [
+            (b"".as_slice(), "empty"),
+            (b"<!DOCTYPE html>", "web page"),
+            (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+            (b"\x80\x02}q\0.", "Python pickle"),
+            (b"\x1f\x8b\x08", "gzip"),
+            (b"hello", "not a whole safetensors file"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let message = open(&path, &Device::Cpu).unwrap_err().to_string();
+            assert!(message.contains(said) && message.contains("w.pth"), "{message}");
+        }
+    }
+}

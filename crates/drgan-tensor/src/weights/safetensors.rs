@@ -1,25 +1,24 @@
 //! Named tensors and metadata in one `.safetensors` file.
-use super::open::read;
-use super::torch::storage::{self, Kind};
+use super::file::{read, write_atomic};
+use super::tensors::{self, ElementType, Metadata, Tensors};
+use crate::error::Cause;
 use crate::{Error, Result};
 use ::safetensors::Dtype;
 use ::safetensors::tensor::{TensorInfo, TensorView};
+use candle_core::Device;
 use candle_core::safetensors::Load;
-use candle_core::{Device, Tensor};
-use std::collections::{BTreeMap, HashMap};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-
-/// Tensors by name.
-pub type Tensors = BTreeMap<String, Tensor>;
-/// Free text by key.
-pub type Metadata = BTreeMap<String, String>;
+use std::collections::HashMap;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
 /// The one key all metadata are kept under, as JSON: the format's own map has no order, and equal contents
 /// should be equal bytes.
 const META_KEY: &str = "drgan";
 
-/// The file's bytes; equal contents give equal bytes.
+/// What is said of bytes that cannot be read as this format.
+const NOT_WHOLE: &str = "not a whole safetensors file";
+
+/// The bytes of a safetensors file; equal contents give equal bytes.
 ///
 /// # Errors
 /// A tensor type the format lacks.
@@ -30,33 +29,33 @@ pub fn to_bytes(tensors: &Tensors, meta: &Metadata) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The reverse of [`to_bytes`], types kept where candle has them (8-bit integers become `i64`, booleans `u8`); `path` is only named in errors. Metadata of other writers are
-/// passed on as they are.
+/// The reverse of [`to_bytes`]; `path` is only named in errors. Types are kept where candle has them: 8-bit integers
+/// become `i64`, booleans `u8`. Metadata of other writers are passed on as they are.
 ///
 /// # Errors
-/// [`Error::File`] when the bytes are cut short or are no safetensors file.
+/// [`Error::File`] when the bytes are cut short or are not a safetensors file.
 pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<(Tensors, Metadata)> {
-    let bad = |e: &dyn std::fmt::Display| Error::file(path, format!("not a whole safetensors file: {e}"));
+    let bad = |e: Cause| Error::file_because(path, NOT_WHOLE, e);
     // `deserialize` checks lengths and offsets, which `read_metadata` alone does not.
-    let whole = ::safetensors::SafeTensors::deserialize(bytes).map_err(|e| bad(&e))?;
-    let (_, header) = ::safetensors::SafeTensors::read_metadata(bytes).map_err(|e| bad(&e))?;
+    let whole = ::safetensors::SafeTensors::deserialize(bytes).map_err(|e| bad(e.into()))?;
+    let (_, header) = ::safetensors::SafeTensors::read_metadata(bytes).map_err(|e| bad(e.into()))?;
     let meta = match header.metadata() {
         None => Metadata::new(),
         Some(map) => match map.get(META_KEY) {
-            Some(json) => serde_json::from_str(json).map_err(|e| bad(&e))?,
+            Some(json) => serde_json::from_str(json).map_err(|e| bad(e.into()))?,
             None => map.clone().into_iter().collect(),
         },
     };
     let tensor = |(name, view): (String, TensorView<'_>)| {
         let made = match view.dtype() {
             // Types that candle lacks.
-            Dtype::BOOL => storage::values(view.data(), Kind::Bool, view.shape(), device),
-            Dtype::I8 => storage::values(view.data(), Kind::I8, view.shape(), device),
+            Dtype::BOOL => tensors::values(view.data(), ElementType::Bool, view.shape(), device),
+            Dtype::I8 => tensors::values(view.data(), ElementType::I8, view.shape(), device),
             _ => view.load(device),
         };
         let made = made.map_err(|e| {
             let reason = e.to_string();
-            let reason = reason.lines().next().unwrap_or_default();
+            let reason = reason.lines().next().unwrap_or_default(); // without candle's backtrace
             Error::file(path, format!("tensor `{name}` of type {:?}: {reason}", view.dtype()))
         })?;
         Ok((name, made))
@@ -64,42 +63,45 @@ pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<(Tensors
     Ok((whole.tensors().into_iter().map(tensor).collect::<Result<_>>()?, meta))
 }
 
-/// The part of a file whose tensors' names are `wanted`, with all metadata; the rest is not read.
+/// The tensors of a file whose names are `wanted`, and all metadata; the rest is not read.
 ///
 /// # Errors
 /// [`Error::File`] that names the file.
 pub fn load_part(path: &Path, wanted: impl Fn(&str) -> bool, device: &Device) -> Result<(Tensors, Metadata)> {
-    let unreadable = |e: std::io::Error| Error::file(path, format!("cannot be read: {e}"));
-    let bad = |e: &dyn std::fmt::Display| Error::file(path, format!("not a whole safetensors file: {e}"));
+    let unreadable = |e: std::io::Error| Error::file_because(path, "cannot be read", e);
+    let bad = |e: Cause| Error::file_because(path, NOT_WHOLE, e);
     let mut file = std::fs::File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     let mut prefix = [0; 8];
-    file.read_exact(&mut prefix).map_err(|e| bad(&e))?;
-    let header = 8 + u64::from_le_bytes(prefix).min(length); // a longer one is no header, as reading finds out
+    file.read_exact(&mut prefix).map_err(|e| bad(e.into()))?;
+    let header = 8 + u64::from_le_bytes(prefix).min(length); // reading finds out that a longer one is not a header
     let mut bytes = prefix.to_vec();
     (&file).take(header - 8).read_to_end(&mut bytes).map_err(unreadable)?;
-    let all: ::safetensors::tensor::Metadata = serde_json::from_slice(&bytes[8..]).map_err(|e| bad(&e))?;
+    let all: ::safetensors::tensor::Metadata =
+        serde_json::from_slice(&bytes[8..]).map_err(|e| bad(e.into()))?;
     let tensors = all.tensors();
     let end = tensors.values().map(|info| info.data_offsets.1).max().unwrap_or(0) as u64;
     if header + end != length {
-        return Err(bad(&format!("{length} bytes, expected {}", header + end)));
+        return Err(bad(format!("{length} bytes, expected {}", header + end).into()));
     }
 
-    // The same file without the others.
+    // A file of the wanted tensors alone.
     let mut kept: Vec<_> = tensors.into_iter().filter(|(name, _)| wanted(name)).collect();
     kept.sort_by_key(|(_, info)| info.data_offsets);
     let (mut part, mut data) = (Vec::with_capacity(kept.len()), Vec::new());
     for (name, info) in kept {
         let (from, to) = info.data_offsets;
-        let size = to.checked_sub(from).ok_or_else(|| bad(&format!("`{name}` ends before it starts")))?;
+        let size =
+            to.checked_sub(from).ok_or_else(|| bad(format!("`{name}` ends before it starts").into()))?;
         file.seek(SeekFrom::Start(header + from as u64)).map_err(unreadable)?;
         let start = data.len();
         (&file).take(size as u64).read_to_end(&mut data).map_err(unreadable)?;
         let info = TensorInfo { data_offsets: (start, data.len()), ..info.clone() };
         part.push((name, info));
     }
-    let part = ::safetensors::tensor::Metadata::new(all.metadata().clone(), part).map_err(|e| bad(&e))?;
-    let json = serde_json::to_vec(&part).map_err(|e| bad(&e))?;
+    let part =
+        ::safetensors::tensor::Metadata::new(all.metadata().clone(), part).map_err(|e| bad(e.into()))?;
+    let json = serde_json::to_vec(&part).map_err(|e| bad(e.into()))?;
     let bytes = [&(json.len() as u64).to_le_bytes()[..], &json, &data].concat();
     from_bytes(&bytes, path, device)
 }
@@ -110,10 +112,10 @@ pub fn load_part(path: &Path, wanted: impl Fn(&str) -> bool, device: &Device) ->
 /// [`Error::File`] that names the file.
 pub fn load(path: &Path, device: &Device) -> Result<(Tensors, Metadata)> {
     let (tensors, meta) = from_bytes(&read(path)?, path, device)?;
-    Ok((super::torch::single(tensors)?, meta))
+    Ok((tensors::floats_as_f32(tensors)?, meta))
 }
 
-/// Writes a file beside `path` and renames it: a reader sees the old file or the new one, never half of one.
+/// Writes a file whole or not at all, as [`write_atomic`] does.
 ///
 /// # Errors
 /// [`Error::File`] that names the file; what was there before is untouched.
@@ -121,44 +123,10 @@ pub fn save(path: &Path, tensors: &Tensors, meta: &Metadata) -> Result<()> {
     write_atomic(path, &to_bytes(tensors, meta)?)
 }
 
-/// [`save`] for bytes of any kind: `path` with `.partial` added, synced, renamed.
-///
-/// # Errors
-/// As [`save`]; the partial file is removed.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_atomic_through(path, bytes, |f| f)
-}
-
-/// [`write_atomic`] with something between the bytes and the file; a test's full disk goes there.
-///
-/// # Errors
-/// As [`write_atomic`].
-pub fn write_atomic_through<'f, W: Write + 'f>(
-    path: &Path,
-    bytes: &[u8],
-    wrap: impl FnOnce(std::fs::File) -> W,
-) -> Result<()> {
-    let partial = PathBuf::from(format!("{}.partial", path.display()));
-    let written = (|| {
-        let file = std::fs::File::create(&partial)?;
-        let handle = file.try_clone()?;
-        let mut out = wrap(file);
-        out.write_all(bytes)?;
-        out.flush()?;
-        handle.sync_all()?;
-        std::fs::rename(&partial, path)
-    })();
-    written.map_err(|e| {
-        // The first error is the one to tell; a partial file that cannot be removed is harmless.
-        let _ = std::fs::remove_file(&partial);
-        Error::file(path, format!("cannot be written: {e}"))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::DType;
+    use candle_core::{DType, Tensor};
 
     #[test]
     fn floats_come_back_as_f32_and_bytes_do_not_vary() -> Result<()> {
@@ -230,7 +198,5 @@ mod tests {
         assert!(load(&missing, &Device::Cpu).unwrap_err().to_string().contains("missing.safetensors"));
         std::fs::write(&missing, b"not this").unwrap();
         assert!(load(&missing, &Device::Cpu).unwrap_err().to_string().contains("not a whole safetensors"));
-        let nowhere = dir.path().join("no/such/folder.safetensors");
-        assert!(write_atomic(&nowhere, b"x").unwrap_err().to_string().contains("folder.safetensors"));
     }
 }

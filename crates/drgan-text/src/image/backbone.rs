@@ -1,7 +1,7 @@
 //! The role of a frozen image network, which network plays it, and its weight files.
 use crate::fail;
 use candle_core::{DType, Device, Tensor};
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::{Result, weights};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;

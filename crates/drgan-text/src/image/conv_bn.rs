@@ -1,7 +1,7 @@
 //! The layer that both backbones are made of: a frozen convolution with its normalization folded in.
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
 use drgan_tensor::Result;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::ops::{self, Activation, Conv2dSpec, Padding};
 
 /// Epsilon of the batch normalization in both backbones.
@@ -68,7 +68,7 @@ mod tests {
     fn folding_changes_nothing() -> Result<()> {
         let vb = Fill::new("fold", "").builder();
         let mut ctx = Ctx::new(Mode::Eval, 1);
-        let x = ctx.randn((2, 4, 5, 7), &Device::Cpu)?;
+        let x = ctx.randn((2, 4, 5, 7), DType::F32, &Device::Cpu)?;
         let (act, pad) = (Activation::Relu6, Padding::symmetric(1, 1));
         let bn = BatchNorm::with_eps(4, EPS, vb.pp("bn"))?;
         let spec = Conv2dSpec::new(2, 0).with_padding(pad);

@@ -2,7 +2,7 @@
 use super::backbone::{Backbone, BackboneFeatures};
 use super::conv_bn::ConvBn;
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::ops::{self, Activation, Padding};
 use drgan_tensor::{Error, Result, expect_shape};
 

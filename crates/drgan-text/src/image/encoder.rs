@@ -4,7 +4,7 @@ use super::efficientnet::EfficientNetLite0;
 use super::inception::InceptionV3;
 use super::projection::Projection;
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::{Error, ImageEncoder, ImageFeatures, Result};
 use serde::{Deserialize, Serialize};
 

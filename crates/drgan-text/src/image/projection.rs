@@ -1,7 +1,7 @@
 //! The trained part of the image encoder: linear maps to the space shared with text.
 use super::backbone::BackboneFeatures;
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{Conv2d, Linear};
 use drgan_tensor::{ImageFeatures, Result, expect_shape};
 

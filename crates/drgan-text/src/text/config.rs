@@ -1,4 +1,4 @@
-//! Kind and sizes of a text encoder, with their checks.
+//! ParamKind and sizes of a text encoder, with their checks.
 use drgan_tensor::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub enum TextEncoderKind {
     BiLstm,
 }
 
-/// Kind and sizes of a text encoder; the defaults are those of AttnGAN for birds.
+/// ParamKind and sizes of a text encoder; the defaults are those of AttnGAN for birds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TextEncoderConfig {

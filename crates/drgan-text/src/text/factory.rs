@@ -3,7 +3,7 @@ use super::config::{TextEncoderConfig, TextEncoderKind};
 use super::encoder::BiLstmEncoder;
 use super::tokenize::Tokenize;
 use super::tokenizer::Tokenizer;
-use candle_nn::VarBuilder;
+use drgan_tensor::VarBuilder;
 use drgan_tensor::{FromConfig, Result, TextEncoder};
 
 impl TextEncoderConfig {

@@ -1,7 +1,7 @@
 //! Vocabularies: which word has which token id.
 use super::words::Pipeline;
 use crate::fail;
-use drgan_tensor::pickle::Plain;
+use drgan_tensor::internal::Plain;
 use drgan_tensor::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;

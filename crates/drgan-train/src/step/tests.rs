@@ -4,7 +4,7 @@ mod networks;
 use super::*;
 use crate::adam::AdamConfig;
 use candle_core::{DType, Device};
-use drgan_tensor::{Kind, ParamStore};
+use drgan_tensor::{ParamKind, ParamStore};
 use networks::{Batch, TinyDiscriminator, TinyEncoder, TinyGenerator};
 
 /// With no first-moment decay, `m` after one step is the gradient; with this `eps`, an update follows it smoothly.
@@ -87,7 +87,7 @@ fn by_step(stages: usize, groups: &[i64], loss: &LossConfig) -> Result<Gradients
     let mut all = Gradients::new();
     for (network, store, opt) in model.learners() {
         let state = opt.state()?;
-        for (name, _) in store.vars(Kind::Param) {
+        for (name, _) in store.vars(ParamKind::Param) {
             let gradient = state[&format!("m.{name}")].flatten_all()?.to_vec1()?;
             all.insert((network.clone(), name), gradient);
         }
@@ -114,11 +114,11 @@ fn by_whole_graph(
     let Batch { images, text, groups } = networks::batch(stages, groups)?;
     let b = groups.len();
     let sentence = &text.sentence;
-    let z = model.hero.ctx.randn((b, networks::NZ), &Device::Cpu)?;
+    let z = model.hero.ctx.randn((b, networks::NZ), DType::F32, &Device::Cpu)?;
     let made = model.hero.generator.generate(&z, &text, &mut model.hero.ctx)?;
     let mut all = Gradients::new();
     let mut keep = |network: &str, store: &ParamStore, found: &GradStore| -> Result<(), TrainError> {
-        for (name, var) in store.vars(Kind::Param) {
+        for (name, var) in store.vars(ParamKind::Param) {
             let gradient = match found.get(&var) {
                 Some(g) => g.flatten_all()?.to_vec1()?,
                 None => vec![0.; var.elem_count()],

@@ -1,8 +1,11 @@
-//! The format before PyTorch 1.6.
-use super::objects::Storage;
-use super::pickle::{Bytes, Machine, Value, describe};
-use super::storage::{Kind, Raw};
-use crate::weights::Tensors;
+//! The checkpoint format before PyTorch 1.6: pickles and storages one after the other.
+use super::globals::{Storage, TorchGlobals, TorchValue};
+use super::state_dict;
+use super::storage::{self, Raw};
+use crate::weights::pickle::machine::Machine;
+use crate::weights::pickle::reader::Reader;
+use crate::weights::pickle::value::Value;
+use crate::weights::tensors::Tensors;
 use candle_core::Device;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -16,15 +19,15 @@ pub(super) fn is_legacy(bytes: &[u8]) -> bool {
 }
 
 pub(super) fn read(bytes: &[u8], device: &Device) -> Result<Tensors, String> {
-    let mut input = Bytes::new(bytes);
+    let mut input = Reader::new(bytes);
     pickle(&mut input)?; // the magic number
     match pickle(&mut input)?.1 {
         Value::Int(1001) => {}
-        other => return Err(format!("{} as its protocol, which is 1001", describe(&other))),
+        other => return Err(format!("{} as its protocol, which is 1001", other.describe())),
     }
     let (system, info) = pickle(&mut input)?;
     if let Value::Dict(info) = info {
-        let big = |(key, value): &(Value, Value)| matches!((key, value), (Value::Text(key), Value::Bool(false)) if **key == *"little_endian");
+        let big = |(key, value): &(TorchValue, TorchValue)| matches!((key, value), (Value::Text(key), Value::Bool(false)) if **key == *"little_endian");
         if system.dict(info).iter().any(big) {
             return Err("it was written on a big-endian machine".into());
         }
@@ -32,29 +35,29 @@ pub(super) fn read(bytes: &[u8], device: &Device) -> Result<Tensors, String> {
     let (machine, object) = pickle(&mut input)?;
     let (listed, keys) = pickle(&mut input)?;
     let Value::List(keys) = keys else { return Err("no list of storages".into()) };
-    let kinds = super::state_dict::storages(&machine, &object)?;
+    let kinds = state_dict::storages(&machine, &object)?;
     let mut storages: HashMap<Rc<str>, Raw<'_>> = HashMap::new();
     for key in listed.list(keys) {
-        let Value::Text(key) = key else { return Err(format!("{} as a storage's key", describe(key))) };
+        let Value::Text(key) = key else { return Err(format!("{} as a storage's key", key.describe())) };
         let len = u64::from_le_bytes(input.array()?);
         // A storage that no tensor of the object views has no known type, and so no known length.
         let class = kinds.get(key).ok_or_else(|| format!("storage `{key}` belongs to no tensor"))?;
-        let kind = Kind::of(class)?;
+        let kind = storage::element_type(class)?;
         let size = usize::try_from(len).ok().and_then(|len| len.checked_mul(kind.width()));
         let size = size.ok_or_else(|| format!("storage `{key}` claims {len} values"))?;
         let bytes = input.take(size).map_err(|e| format!("storage `{key}`: {e}"))?;
         storages.insert(key.clone(), Raw { kind, bytes });
     }
-    super::tensors(&machine, &object, bytes.len(), device, |storage: &Storage| {
+    state_dict::tensors(&machine, &object, bytes.len(), device, |wanted: &Storage| {
         let raw =
-            storages.get(&storage.key).ok_or_else(|| format!("its storage `{}` is missing", storage.key))?;
+            storages.get(&wanted.key).ok_or_else(|| format!("its storage `{}` is missing", wanted.key))?;
         Ok(Raw { kind: raw.kind, bytes: raw.bytes })
     })
 }
 
-/// The next pickle, with a memo of its own.
-fn pickle(input: &mut Bytes<'_>) -> Result<(Machine, Value), String> {
-    let mut machine = Machine::default();
+/// The next pickle of `input`, each of which has a memo of its own.
+fn pickle(input: &mut Reader<'_>) -> Result<(Machine<TorchGlobals>, TorchValue), String> {
+    let mut machine = Machine::new(TorchGlobals);
     let value = machine.run(input)?;
     Ok((machine, value))
 }

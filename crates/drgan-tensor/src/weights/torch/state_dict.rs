@@ -1,6 +1,10 @@
 //! Where the tensors are in a pickled object.
-use super::objects::View;
-use super::pickle::{Machine, Value, describe};
+use super::globals::{Storage, TorchGlobals, TorchObject, TorchValue, View};
+use super::storage::{self, Raw};
+use crate::weights::pickle::machine::Machine;
+use crate::weights::pickle::value::Value;
+use crate::weights::tensors::Tensors;
+use candle_core::Device;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
@@ -10,20 +14,41 @@ const USUAL: [&str; 5] = ["state_dict", "model_state_dict", "model", "net", "par
 /// Dictionaries within dictionaries beyond this depth are not looked at.
 const DEPTH: usize = 8;
 
+/// Tensors of a file, whatever is shared between them counted each time, may take this many times its size.
+const EXPANSION: usize = 8;
+
 /// How many of several state dicts an error names.
 const SHOWN: usize = 8;
 
 /// Tensors by name. Names stay shared with the pickle: one that a hostile file gives to thousands of dictionaries is held once.
-pub(super) type Views = BTreeMap<Rc<str>, Rc<View>>;
+type Views = BTreeMap<Rc<str>, Rc<View>>;
 
-/// A dictionary that holds tensors itself: its path and they.
+/// A dictionary with tensors directly in it, and the keys that lead to it.
 struct Found {
     path: Vec<Rc<str>>,
     tensors: Views,
 }
 
-/// The state dict of an object: under a usual key, or else the one dictionary of tensors that is no optimizer's.
-pub(super) fn find(machine: &Machine, object: &Value) -> Result<Views, String> {
+/// The tensors of a pickled object whose storages `raw` finds by key; `file` is the whole file's length.
+pub(super) fn tensors<'a>(
+    machine: &Machine<TorchGlobals>,
+    object: &TorchValue,
+    file: usize,
+    device: &Device,
+    raw: impl Fn(&Storage) -> Result<Raw<'a>, String>,
+) -> Result<Tensors, String> {
+    let mut budget = file.saturating_mul(EXPANSION);
+    let mut out = Tensors::new();
+    for (name, view) in find(machine, object)? {
+        let made = raw(&view.storage).and_then(|raw| storage::tensor(&view, &raw, &mut budget, device));
+        let made = made.map_err(|e| format!("tensor `{name}`: {e}"))?;
+        out.insert(name.to_string(), made);
+    }
+    Ok(out)
+}
+
+/// The state dict of an object: under a usual key, or else the one dictionary of tensors that is not an optimizer's.
+fn find(machine: &Machine<TorchGlobals>, object: &TorchValue) -> Result<Views, String> {
     let mut found = Vec::new();
     search(machine, object, &mut Vec::new(), &mut HashSet::new(), &mut found);
     found.retain(|f| !f.path.iter().any(|part| part.to_lowercase().contains("optim")));
@@ -33,7 +58,7 @@ pub(super) fn find(machine: &Machine, object: &Value) -> Result<Views, String> {
         (None, 1) => Ok(found.swap_remove(0).tensors),
         (None, 0) => Err(format!(
             "it holds {} where a dictionary of named tensors was to come; save a state_dict",
-            describe(object)
+            object.describe()
         )),
         (None, n) => {
             let path = |f: &Found| match f.path[..] {
@@ -48,8 +73,8 @@ pub(super) fn find(machine: &Machine, object: &Value) -> Result<Views, String> {
 }
 
 fn search(
-    machine: &Machine,
-    value: &Value,
+    machine: &Machine<TorchGlobals>,
+    value: &TorchValue,
     path: &mut Vec<Rc<str>>,
     seen: &mut HashSet<usize>,
     found: &mut Vec<Found>,
@@ -63,7 +88,7 @@ fn search(
     for (key, value) in machine.dict(*place) {
         let Value::Text(key) = key else { continue };
         match value {
-            Value::Tensor(view) => {
+            Value::Object(TorchObject::Tensor(view)) => {
                 tensors.insert(key.clone(), view.clone());
             }
             _ => {
@@ -79,27 +104,30 @@ fn search(
 }
 
 /// Class of every storage that the object views, by key: every tensor counts, an optimizer's too.
-pub(super) fn storages(machine: &Machine, object: &Value) -> Result<HashMap<Rc<str>, Rc<str>>, String> {
+pub(super) fn storages(
+    machine: &Machine<TorchGlobals>,
+    object: &TorchValue,
+) -> Result<HashMap<Rc<str>, Rc<str>>, String> {
     let mut kinds: HashMap<Rc<str>, Rc<str>> = HashMap::new();
     let mut todo = vec![object.clone()];
     let mut seen = HashSet::new();
     while let Some(value) = todo.pop() {
         match value {
-            Value::Tensor(view) => {
+            Value::Object(TorchObject::Tensor(view)) => {
                 let (key, kind) = (&view.storage.key, &view.storage.kind);
                 let known = kinds.entry(key.clone()).or_insert_with(|| kind.clone());
                 if known != kind {
                     return Err(format!("storage `{key}` is both `{known}` and `{kind}`"));
                 }
             }
-            Value::Storage(storage) => {
+            Value::Object(TorchObject::Storage(storage)) => {
                 kinds.entry(storage.key.clone()).or_insert_with(|| storage.kind.clone());
             }
             Value::Dict(place) if seen.insert((0, place)) => {
                 todo.extend(machine.dict(place).iter().map(|(_, value)| value.clone()));
             }
             Value::List(place) if seen.insert((1, place)) => todo.extend(machine.list(place).iter().cloned()),
-            // A tuple is no place in a table: the same one met often is one address.
+            // A tuple is not a place in a table: the same one met often is one address.
             Value::Tuple(items, _) if seen.insert((2, items.as_ptr() as usize)) => {
                 todo.extend(items.iter().cloned())
             }

@@ -1,59 +1,32 @@
 //! Storages and the tensors that view them.
-use super::objects::View;
-use candle_core::{DType, Device, Tensor};
-use half::{bf16, f16};
+use super::globals::View;
+use crate::weights::tensors::{self, ElementType};
+use candle_core::{Device, Tensor};
 
 /// Values of one type, as they lie in the file: little-endian.
 pub(super) struct Raw<'a> {
-    pub(super) kind: Kind,
+    pub(super) kind: ElementType,
     pub(super) bytes: &'a [u8],
 }
 
-/// What a storage holds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Kind {
-    F64,
-    F32,
-    F16,
-    BF16,
-    I64,
-    I32,
-    I16,
-    I8,
-    U8,
-    Bool,
-}
-
-impl Kind {
-    /// From the storage's class.
-    pub(super) fn of(class: &str) -> Result<Self, String> {
-        let name = ["torch.", "torch.cuda."].iter().find_map(|module| {
-            class.strip_prefix(module)?.strip_suffix("Storage").filter(|name| !name.contains('.'))
-        });
-        Ok(match name {
-            Some("Double") => Self::F64,
-            Some("Float") => Self::F32,
-            Some("Half") => Self::F16,
-            Some("BFloat16") => Self::BF16,
-            Some("Long") => Self::I64,
-            Some("Int") => Self::I32,
-            Some("Short") => Self::I16,
-            Some("Char") => Self::I8,
-            Some("Byte") => Self::U8,
-            Some("Bool") => Self::Bool,
-            _ => return Err(format!("a storage of class `{class}`; floats, integers and booleans are read")),
-        })
-    }
-
-    /// Bytes of a value.
-    pub(super) fn width(self) -> usize {
-        match self {
-            Self::F64 | Self::I64 => 8,
-            Self::F32 | Self::I32 => 4,
-            Self::F16 | Self::BF16 | Self::I16 => 2,
-            Self::I8 | Self::U8 | Self::Bool => 1,
-        }
-    }
+/// The type of a storage's values by the storage's class, such as `torch.FloatStorage`.
+pub(super) fn element_type(class: &str) -> Result<ElementType, String> {
+    let name = ["torch.", "torch.cuda."].iter().find_map(|module| {
+        class.strip_prefix(module)?.strip_suffix("Storage").filter(|name| !name.contains('.'))
+    });
+    Ok(match name {
+        Some("Double") => ElementType::F64,
+        Some("Float") => ElementType::F32,
+        Some("Half") => ElementType::F16,
+        Some("BFloat16") => ElementType::BF16,
+        Some("Long") => ElementType::I64,
+        Some("Int") => ElementType::I32,
+        Some("Short") => ElementType::I16,
+        Some("Char") => ElementType::I8,
+        Some("Byte") => ElementType::U8,
+        Some("Bool") => ElementType::Bool,
+        _ => return Err(format!("a storage of class `{class}`; floats, integers and booleans are read")),
+    })
 }
 
 /// The number of elements of a view, checked against its storage of `len` elements: every one must lie in it. An expanded
@@ -115,7 +88,7 @@ pub(super) fn tensor(
         }
         out.into()
     };
-    values(&contiguous, raw.kind, &view.shape, device).map_err(|e| e.to_string())
+    tensors::values(&contiguous, raw.kind, &view.shape, device).map_err(|e| e.to_string())
 }
 
 fn is_contiguous(view: &View) -> bool {
@@ -125,36 +98,4 @@ fn is_contiguous(view: &View) -> bool {
         expected *= size;
         fits
     })
-}
-
-/// Types that candle lacks become wider ones that hold all their values; booleans become 0 and 1.
-pub(crate) fn values(
-    bytes: &[u8],
-    kind: Kind,
-    shape: &[usize],
-    device: &Device,
-) -> candle_core::Result<Tensor> {
-    fn each<const N: usize, T>(bytes: &[u8], from: impl Fn([u8; N]) -> T) -> Vec<T> {
-        let chunks = bytes.chunks_exact(N);
-        chunks.map(|c| from(std::array::from_fn(|i| c[i]))).collect()
-    }
-    match kind {
-        Kind::F64 => Tensor::from_vec(each(bytes, f64::from_le_bytes), shape, device),
-        Kind::F32 => Tensor::from_vec(each(bytes, f32::from_le_bytes), shape, device),
-        Kind::F16 => Tensor::from_vec(each(bytes, f16::from_le_bytes), shape, device),
-        Kind::BF16 => Tensor::from_vec(each(bytes, bf16::from_le_bytes), shape, device),
-        Kind::I64 => Tensor::from_vec(each(bytes, i64::from_le_bytes), shape, device),
-        Kind::I32 => Tensor::from_vec(each(bytes, |b| i64::from(i32::from_le_bytes(b))), shape, device),
-        Kind::I16 => Tensor::from_vec(each(bytes, |b| i64::from(i16::from_le_bytes(b))), shape, device),
-        Kind::I8 => Tensor::from_vec(each(bytes, |b| i64::from(i8::from_le_bytes(b))), shape, device),
-        Kind::U8 => Tensor::from_vec(bytes.to_vec(), shape, device),
-        Kind::Bool => {
-            Tensor::from_vec(bytes.iter().map(|b| u8::from(*b != 0)).collect::<Vec<_>>(), shape, device)
-        }
-    }
-}
-
-/// Floats as `f32`, others as they are.
-pub(super) fn single(t: Tensor) -> candle_core::Result<Tensor> {
-    if t.dtype().is_float() { t.to_dtype(DType::F32) } else { Ok(t) }
 }

@@ -1,12 +1,12 @@
 //! Networks of a handful of parameters behind the role traits, and a batch for them; everything in f64.
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
-use candle_nn::VarBuilder;
 use drgan_losses::damsm::Gammas;
 use drgan_sdm::{RealImageConfig, RealImagePath};
+use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{Conv2d, Linear};
 use drgan_tensor::{
-    Ctx, Discriminator, DiscriminatorOutput, Disentangled, Division, FromConfig, Gaussian, Generator,
-    GeneratorOutput, ImageEncoder, ImageFeatures, Mode, ParamStore, Result, StageOutput, TextFeatures, ops,
+    Ctx, Discriminator, DiscriminatorOutput, Disentangled, FromConfig, Gaussian, Generator, GeneratorOutput,
+    ImageEncoder, ImageFeatures, MaskedSplit, Mode, ParamStore, Result, StageOutput, TextFeatures, ops,
 };
 
 /// Noise dimensions.
@@ -37,7 +37,7 @@ pub(super) fn real_image_path(stages: usize, vb: VarBuilder<'_>) -> Result<RealI
 }
 
 fn noise(ctx: &mut Ctx, shape: &[usize]) -> Result<Tensor> {
-    Ok(ctx.randn(shape, &Device::Cpu)?.to_dtype(DType::F64)?)
+    Ok(ctx.randn(shape, DType::F32, &Device::Cpu)?.to_dtype(DType::F64)?)
 }
 
 fn flat(x: &Tensor) -> CandleResult<Tensor> {
@@ -89,8 +89,8 @@ impl Generator for TinyGenerator {
         let mut stages = vec![StageOutput { image: self.head(0, &h)?, attention: None, disentangled: None }];
         for (i, (mask, mixer)) in self.masks.iter().zip(&self.mixers).enumerate() {
             let context = h.broadcast_mul(&words)?;
-            let image = Division::new(&h, &mask.forward(&h)?, 2.)?;
-            let context = Division::new(&context, &mask.forward(&context)?, 1.5)?;
+            let image = MaskedSplit::new(&h, &mask.forward(&h)?, 2.)?;
+            let context = MaskedSplit::new(&context, &mask.forward(&context)?, 1.5)?;
             let mixed = mixer.forward(&(&image.key + &context.key)?)?;
             h = mixed.upsample_nearest2d(side(i + 1), side(i + 1))?;
             let disentangled = Some(Disentangled { image, context });

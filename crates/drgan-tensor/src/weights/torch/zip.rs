@@ -1,12 +1,14 @@
-//! The format since PyTorch 1.6.
-use super::objects::Storage;
-use super::pickle::{Bytes, Machine};
-use super::storage::{Kind, Raw};
-use crate::weights::Tensors;
+//! The checkpoint format since PyTorch 1.6: a zip archive of stored entries.
+use super::globals::{Storage, TorchGlobals};
+use super::state_dict;
+use super::storage::{Raw, element_type};
+use crate::weights::pickle::machine::Machine;
+use crate::weights::pickle::reader::Reader;
+use crate::weights::tensors::Tensors;
+use ::zip::{CompressionMethod, ZipArchive};
 use candle_core::Device;
 use std::cell::RefCell;
 use std::io::Cursor;
-use zip::{CompressionMethod, ZipArchive};
 
 type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
@@ -24,11 +26,11 @@ pub(super) fn read(bytes: &[u8], device: &Device) -> Result<Tensors, String> {
     {
         return Err("it was written on a big-endian machine".into());
     }
-    let mut machine = Machine::default();
-    let object = machine.run(&mut Bytes::new(entry(&mut archive, bytes, pickle)?))?;
+    let mut machine = Machine::new(TorchGlobals);
+    let object = machine.run(&mut Reader::new(entry(&mut archive, bytes, pickle)?))?;
     let archive = RefCell::new(archive);
-    super::tensors(&machine, &object, bytes.len(), device, |storage: &Storage| {
-        let kind = Kind::of(&storage.kind)?;
+    state_dict::tensors(&machine, &object, bytes.len(), device, |storage: &Storage| {
+        let kind = element_type(&storage.kind)?;
         let data = entry(&mut archive.borrow_mut(), bytes, &format!("{prefix}data/{}", storage.key))?;
         // Newer writers pad nothing; the pickle's count is what the storage holds.
         let size = storage.len.checked_mul(kind.width()).filter(|size| *size <= data.len());
@@ -44,7 +46,7 @@ pub(super) fn read(bytes: &[u8], device: &Device) -> Result<Tensors, String> {
     })
 }
 
-/// The bytes of a stored entry, where they lie.
+/// The bytes of the stored entry `name`, borrowed from the file.
 fn entry<'a>(archive: &mut Archive<'a>, bytes: &'a [u8], name: &str) -> Result<&'a [u8], String> {
     let file = archive.by_name(name).map_err(|e| format!("entry `{name}`: {e}"))?;
     if file.compression() != CompressionMethod::Stored {

@@ -1,166 +1,51 @@
-//! A pickle machine that builds values and executes nothing.
+//! The pickle machine: it builds values and executes nothing.
 //!
 //! Every operation reads at least one byte and makes at most one value of fixed size, and strings are slices of the input, so
-//! memory is bounded by the length of the input. What would call a function is refused by the function's name, but for
-//! the few that torch.save writes for tensors, whose meaning is known here.
-use super::objects::{self, Storage, View};
+//! memory is bounded by the length of the input. A call is refused by the function's name, but for those of Python's
+//! containers and numpy's scalars, whose meaning is known here, and those that a [`Globals`] knows.
+use super::numpy;
+use super::reader::{Reader, latin1, quoted, unescape};
+use super::value::{Object, Result, Value};
 use std::collections::HashMap;
-use std::rc::Rc;
 
-/// A value; lists and dictionaries are places in [`Machine`]'s tables, since a pickle fills them after remembering them.
-#[derive(Clone, Debug)]
-pub(crate) enum Value {
-    None,
-    Bool(bool),
-    Int(i64),
-    /// An integer beyond 64 bits.
-    Long,
-    Float,
-    Text(Rc<str>),
-    /// A string of Python 2 that is no UTF-8.
-    Bytes(Rc<[u8]>),
-    /// Items, and how many tuples deep they go: a tuple is dropped by recursion.
-    Tuple(Rc<[Value]>, usize),
-    List(usize),
-    Dict(usize),
-    Global(Rc<str>),
-    Storage(Rc<Storage>),
-    Tensor(Rc<View>),
-    /// Numpy's type of scalars, by its code.
-    Dtype(Rc<str>),
+/// The functions and objects that a reader of pickles knows by name. What it does not know it refuses.
+pub(crate) trait Globals {
+    /// What these functions build beside plain values.
+    type Object: Object;
+
+    /// The result of calling `name`, which is module and function joined by a dot; `None` if it is not known here.
+    fn call(&self, name: &str, args: &[Value<Self::Object>]) -> Result<Option<Value<Self::Object>>>;
+
+    /// The object that a persistent id stands for.
+    fn persistent(&self, id: &Value<Self::Object>) -> Result<Value<Self::Object>>;
+
+    /// What is read, to end the refusal of a call: `"tensors and plain containers"`.
+    fn known(&self) -> &'static str;
 }
 
+type Pairs<O> = Vec<(Value<O>, Value<O>)>;
+
 /// Stack, memo and tables of one pickle.
-#[derive(Default)]
-pub(crate) struct Machine {
-    stack: Vec<Value>,
+pub(crate) struct Machine<G: Globals> {
+    globals: G,
+    stack: Vec<Value<G::Object>>,
     marks: Vec<usize>,
-    memo: HashMap<usize, Value>,
-    lists: Vec<Vec<Value>>,
-    dicts: Vec<Vec<(Value, Value)>>,
+    memo: HashMap<usize, Value<G::Object>>,
+    lists: Vec<Vec<Value<G::Object>>>,
+    dicts: Vec<Pairs<G::Object>>,
 }
 
 /// Tuples within tuples beyond this are refused.
 const MAX_DEPTH: usize = 64;
 
-pub(super) type Result<T> = std::result::Result<T, String>;
-
-/// The input, from which nothing is read past its end.
-pub(crate) struct Bytes<'a> {
-    all: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Bytes<'a> {
-    pub(crate) fn new(all: &'a [u8]) -> Self {
-        Self { all, at: 0 }
+impl<G: Globals> Machine<G> {
+    /// An empty machine that looks names up in `globals`.
+    pub(crate) fn new(globals: G) -> Self {
+        Self { globals, stack: vec![], marks: vec![], memo: HashMap::new(), lists: vec![], dicts: vec![] }
     }
 
-    pub(crate) fn position(&self) -> usize {
-        self.at
-    }
-
-    pub(crate) fn take(&mut self, n: usize) -> Result<&'a [u8]> {
-        let end = self.at.checked_add(n).filter(|end| *end <= self.all.len());
-        let end = end.ok_or_else(|| format!("cut short at byte {}: {n} more bytes were to come", self.at))?;
-        let part = &self.all[self.at..end];
-        self.at = end;
-        Ok(part)
-    }
-
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let mut out = [0; N];
-        out.copy_from_slice(self.take(N)?);
-        Ok(out)
-    }
-
-    fn byte(&mut self) -> Result<u8> {
-        Ok(self.array::<1>()?[0])
-    }
-
-    fn line(&mut self) -> Result<&'a str> {
-        let rest = &self.all[self.at..];
-        let len = rest.iter().position(|b| *b == b'\n').ok_or("cut short within a line")?;
-        let line = self.take(len + 1)?;
-        std::str::from_utf8(&line[..len]).map_err(|_| "a line that is not text".to_owned())
-    }
-
-    /// A length of `N` bytes.
-    fn len<const N: usize>(&mut self) -> Result<usize> {
-        let mut wide = [0; 8];
-        wide[..N].copy_from_slice(self.take(N)?);
-        usize::try_from(u64::from_le_bytes(wide)).map_err(|_| "a length beyond this machine's".to_owned())
-    }
-}
-
-/// Python 2's strings are bytes of no stated encoding; names are ASCII.
-pub(super) fn text(bytes: &[u8]) -> Value {
-    std::str::from_utf8(bytes).map_or_else(|_| Value::Bytes(bytes.into()), |text| Value::Text(text.into()))
-}
-
-/// A quoted line of Python 2: characters up to 255 are bytes.
-fn quoted(line: &str) -> Result<Value> {
-    let inner = ['\'', '"'].iter().find_map(|q| line.trim_end().strip_prefix(*q)?.strip_suffix(*q));
-    Ok(text(&latin(unescape(inner.ok_or("a string without quotes")?)?)))
-}
-
-/// Characters up to 255 as a byte each, others as UTF-8.
-fn latin(characters: impl IntoIterator<Item = char>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for c in characters {
-        match u8::try_from(u32::from(c)) {
-            Ok(byte) => bytes.push(byte),
-            Err(_) => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
-        }
-    }
-    bytes
-}
-
-/// Python's escapes of one line.
-fn unescape(line: &str) -> Result<Vec<char>> {
-    let mut out = Vec::with_capacity(line.len());
-    let mut rest = line.chars();
-    while let Some(c) = rest.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        out.push(match rest.next() {
-            Some(kind @ ('x' | 'u' | 'U')) => {
-                let digits = match kind {
-                    'x' => 2,
-                    'u' => 4,
-                    _ => 8,
-                };
-                let hex: String = rest.by_ref().take(digits).collect();
-                let value =
-                    u32::from_str_radix(&hex, 16).map_err(|_| format!("`\\{kind}{hex}` in a string"))?;
-                char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER)
-            }
-            Some('n') => '\n',
-            Some('t') => '\t',
-            Some('r') => '\r',
-            Some(other) => other,
-            None => return Err("a string that ends in a backslash".into()),
-        });
-    }
-    Ok(out)
-}
-
-/// Little-endian two's complement of any length.
-pub(super) fn long(bytes: &[u8]) -> Value {
-    if bytes.len() > 8 {
-        return Value::Long;
-    }
-    let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
-    let mut wide = [if negative { 0xff } else { 0 }; 8];
-    wide[..bytes.len()].copy_from_slice(bytes);
-    Value::Int(i64::from_le_bytes(wide))
-}
-
-impl Machine {
     /// Runs one pickle from `input`, up to its stop; the value it leaves.
-    pub(crate) fn run(&mut self, input: &mut Bytes<'_>) -> Result<Value> {
+    pub(crate) fn run(&mut self, input: &mut Reader<'_>) -> Result<Value<G::Object>> {
         loop {
             let at = input.position();
             let op = input.byte()?;
@@ -171,15 +56,15 @@ impl Machine {
         }
     }
 
-    pub(crate) fn list(&self, place: usize) -> &[Value] {
+    pub(crate) fn list(&self, place: usize) -> &[Value<G::Object>] {
         &self.lists[place]
     }
 
-    pub(crate) fn dict(&self, place: usize) -> &[(Value, Value)] {
+    pub(crate) fn dict(&self, place: usize) -> &[(Value<G::Object>, Value<G::Object>)] {
         &self.dicts[place]
     }
 
-    fn step(&mut self, op: u8, input: &mut Bytes<'_>) -> Result<()> {
+    fn step(&mut self, op: u8, input: &mut Reader<'_>) -> Result<()> {
         let value = match op {
             0x80 => return input.byte().map(drop),
             0x95 => return input.take(8).map(drop),
@@ -199,11 +84,11 @@ impl Machine {
             b'M' => Value::Int(u16::from_le_bytes(input.array()?).into()),
             0x8a => {
                 let n = input.len::<1>()?;
-                long(input.take(n)?)
+                Value::integer(input.take(n)?)
             }
             0x8b => {
                 let n = input.len::<4>()?;
-                long(input.take(n)?)
+                Value::integer(input.take(n)?)
             }
             b'F' => input.line().map(|_| Value::Float)?,
             b'G' => input.take(8).map(|_| Value::Float)?,
@@ -211,15 +96,15 @@ impl Machine {
             b'V' => Value::Text(unescape(input.line()?)?.into_iter().collect::<String>().into()),
             b'U' | b'C' | 0x8c => {
                 let n = input.len::<1>()?;
-                text(input.take(n)?)
+                Value::text(input.take(n)?)
             }
             b'T' | b'B' | b'X' => {
                 let n = input.len::<4>()?;
-                text(input.take(n)?)
+                Value::text(input.take(n)?)
             }
             0x8d | 0x8e => {
                 let n = input.len::<8>()?;
-                text(input.take(n)?)
+                Value::text(input.take(n)?)
             }
             b']' => self.new_list(vec![]),
             b'l' => {
@@ -278,12 +163,16 @@ impl Machine {
                 // A dictionary's attributes (`_metadata` of a state dict) say nothing of its tensors.
                 let state = self.pop()?;
                 return match self.top()? {
-                    Value::Dict(_) | Value::Tensor(_) => Ok(()),
-                    Value::Dtype(_) => objects::check_order(&state),
-                    other => Err(format!("attributes of {} are not read", describe(other))),
+                    Value::Dict(_) => Ok(()),
+                    Value::Object(object) if object.ignores_attributes() => Ok(()),
+                    Value::NumpyType(_) => numpy::check_order(&state),
+                    other => Err(format!("attributes of {} are not read", other.describe())),
                 };
             }
-            b'Q' => objects::persistent(&self.pop()?)?,
+            b'Q' => {
+                let id = self.pop()?;
+                self.globals.persistent(&id)?
+            }
             0x81 => {
                 self.pop()?;
                 return Err(match self.pop()? {
@@ -292,7 +181,7 @@ impl Machine {
                             "it holds an object of class `{class}`, whose code is not run; save the state_dict alone"
                         )
                     }
-                    other => format!("an object of {}", describe(&other)),
+                    other => format!("an object of {}", other.describe()),
                 });
             }
             _ => return Err("no pickle of plain values or tensors".into()),
@@ -301,49 +190,49 @@ impl Machine {
         Ok(())
     }
 
-    /// The functions of a state dict, by what they mean.
-    fn reduce(&mut self, function: &Value, arguments: &Value) -> Result<Value> {
+    /// The result of calling `function`: Python's containers and numpy's scalars here, all others by the globals.
+    fn reduce(
+        &mut self,
+        function: &Value<G::Object>,
+        arguments: &Value<G::Object>,
+    ) -> Result<Value<G::Object>> {
         let (Value::Global(name), Value::Tuple(args, _)) = (function, arguments) else {
-            return Err(format!("{} is called", describe(function)));
+            return Err(format!("{} is called", function.describe()));
         };
         match (&**name, &**args) {
             ("collections.OrderedDict", []) => Ok(self.new_dict(vec![])),
             ("collections.OrderedDict", [Value::List(items)]) => {
                 // Taken, not copied: a list that is used again and again would grow without bound.
                 let items = std::mem::take(&mut self.lists[*items]);
-                let pair = |item: Value| match item {
+                let pair = |item: Value<G::Object>| match item {
                     Value::Tuple(pair, _) if pair.len() == 2 => Ok((pair[0].clone(), pair[1].clone())),
                     Value::List(pair) if self.lists[pair].len() == 2 => {
                         Ok((self.lists[pair][0].clone(), self.lists[pair][1].clone()))
                     }
-                    other => Err(format!("an OrderedDict of {}", describe(&other))),
+                    other => Err(format!("an OrderedDict of {}", other.describe())),
                 };
                 let items = items.into_iter().map(pair).collect::<Result<_>>()?;
                 Ok(self.new_dict(items))
             }
-            ("torch._utils._rebuild_tensor", [storage, offset, shape, strides])
-            | ("torch._utils._rebuild_tensor_v2", [storage, offset, shape, strides, ..]) => {
-                objects::view(storage, offset, shape, strides)
-            }
-            ("torch._utils._rebuild_parameter", [data @ Value::Tensor(_), ..])
-            | ("torch.Size", [data @ Value::Tuple(..)])
-            | ("torch.nn.parameter.Parameter", [data @ Value::Tensor(_), ..]) => Ok(data.clone()),
-            ("_codecs.encode", [Value::Text(data), ..]) => Ok(text(&latin(data.chars()))),
-            ("numpy.dtype", [Value::Text(code), ..]) => Ok(Value::Dtype(code.clone())),
+            ("_codecs.encode", [Value::Text(data), ..]) => Ok(Value::text(&latin1(data.chars()))),
+            ("numpy.dtype", [Value::Text(code), ..]) => Ok(Value::NumpyType(code.clone())),
             (
                 "numpy.core.multiarray.scalar" | "numpy._core.multiarray.scalar",
-                [Value::Dtype(code), data],
-            ) => objects::scalar(code, data),
-            _ => Err(format!("it wants `{name}` called; only tensors and plain containers are read")),
+                [Value::NumpyType(code), data],
+            ) => numpy::scalar(code, data),
+            _ => self
+                .globals
+                .call(name, args)?
+                .ok_or_else(|| format!("it wants `{name}` called; only {} are read", self.globals.known())),
         }
     }
 
-    fn pop(&mut self) -> Result<Value> {
+    fn pop(&mut self) -> Result<Value<G::Object>> {
         let full = self.stack.len() > self.floor();
         full.then(|| self.stack.pop()).flatten().ok_or_else(|| "an empty stack".to_owned())
     }
 
-    fn top(&self) -> Result<&Value> {
+    fn top(&self) -> Result<&Value<G::Object>> {
         self.stack
             .last()
             .filter(|_| self.stack.len() > self.floor())
@@ -355,17 +244,17 @@ impl Machine {
         self.marks.last().copied().unwrap_or(0)
     }
 
-    fn since_mark(&mut self) -> Result<Vec<Value>> {
+    fn since_mark(&mut self) -> Result<Vec<Value<G::Object>>> {
         let mark = self.marks.pop().ok_or("no mark")?;
         Ok(self.stack.split_off(mark))
     }
 
-    fn new_list(&mut self, items: Vec<Value>) -> Value {
+    fn new_list(&mut self, items: Vec<Value<G::Object>>) -> Value<G::Object> {
         self.lists.push(items);
         Value::List(self.lists.len() - 1)
     }
 
-    fn new_dict(&mut self, items: Vec<(Value, Value)>) -> Value {
+    fn new_dict(&mut self, items: Pairs<G::Object>) -> Value<G::Object> {
         self.dicts.push(items);
         Value::Dict(self.dicts.len() - 1)
     }
@@ -395,12 +284,12 @@ impl Machine {
         Ok(())
     }
 
-    fn recall(&self, index: usize) -> Result<Value> {
+    fn recall(&self, index: usize) -> Result<Value<G::Object>> {
         self.memo.get(&index).cloned().ok_or_else(|| format!("memo {index} is empty"))
     }
 }
 
-fn tuple(items: Vec<Value>) -> Result<Value> {
+fn tuple<O: Object>(items: Vec<Value<O>>) -> Result<Value<O>> {
     let below = items.iter().map(|v| if let Value::Tuple(_, depth) = v { *depth } else { 0 }).max();
     let depth = below.unwrap_or(0) + 1;
     if depth > MAX_DEPTH {
@@ -409,7 +298,7 @@ fn tuple(items: Vec<Value>) -> Result<Value> {
     Ok(Value::Tuple(items.into(), depth))
 }
 
-fn pairs(items: Vec<Value>) -> Result<Vec<(Value, Value)>> {
+fn pairs<O: Object>(items: Vec<Value<O>>) -> Result<Pairs<O>> {
     if items.len() % 2 == 1 {
         return Err("a key without a value".into());
     }
@@ -418,28 +307,10 @@ fn pairs(items: Vec<Value>) -> Result<Vec<(Value, Value)>> {
 }
 
 /// `I` and `L` lines; booleans are `I00` and `I01`.
-fn number(line: &str) -> Result<Value> {
+fn number<O: Object>(line: &str) -> Result<Value<O>> {
     match line {
         "00" => Ok(Value::Bool(false)),
         "01" => Ok(Value::Bool(true)),
         _ => line.trim_end_matches('L').parse().map(Value::Int).map_err(|_| format!("`{line}` is no number")),
-    }
-}
-
-pub(crate) fn describe(value: &Value) -> String {
-    match value {
-        Value::None => "None".into(),
-        Value::Bool(_) => "a boolean".into(),
-        Value::Int(_) | Value::Long => "an integer".into(),
-        Value::Float => "a number".into(),
-        Value::Text(_) => "text".into(),
-        Value::Bytes(_) => "bytes that are no text".into(),
-        Value::Dtype(_) => "a type of numpy".into(),
-        Value::Tuple(..) => "a tuple".into(),
-        Value::List(_) => "a list".into(),
-        Value::Dict(_) => "a dictionary".into(),
-        Value::Global(name) => format!("`{name}`"),
-        Value::Storage(_) => "a storage".into(),
-        Value::Tensor(_) => "a tensor".into(),
     }
 }

@@ -1,6 +1,6 @@
 //! Initial values.
-use crate::params::name_rng;
-use crate::{Kind, ParamStore, Result};
+use super::seed::name_rng;
+use crate::{ParamKind, ParamStore, Result};
 use candle_core::{DType, Device, Tensor};
 use rand_distr::{Distribution, Normal, StandardNormal};
 
@@ -13,12 +13,12 @@ pub fn gan(store: &ParamStore) -> Result<()> {
     for (name, kind, var) in store.all() {
         let mut rng = name_rng(store.seed(), &name);
         let value = match (kind, var.rank(), name.rsplit('.').next()) {
-            (Kind::Param, 2.., _) => orthogonal(var.dims(), &mut rng)?,
-            (Kind::Param, 1, Some("weight")) => {
+            (ParamKind::Param, 2.., _) => orthogonal(var.dims(), &mut rng)?,
+            (ParamKind::Param, 1, Some("weight")) => {
                 let d = Normal::new(1., 0.02).map_err(candle_core::Error::wrap)?;
                 Tensor::from_iter((0..var.elem_count()).map(|_| d.sample(&mut rng)), &Device::Cpu)?
             }
-            (Kind::Buffer, 1, Some("weight_u" | "weight_v")) => {
+            (ParamKind::Buffer, 1, Some("weight_u" | "weight_v")) => {
                 let v: Vec<f64> = StandardNormal.sample_iter(&mut rng).take(var.elem_count()).collect();
                 let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
                 Tensor::from_iter(v.into_iter().map(|x| x / norm), &Device::Cpu)?

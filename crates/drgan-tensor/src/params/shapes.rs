@@ -1,24 +1,25 @@
-use crate::Result;
+//! Names and shapes of a module's parameters, without their values.
+use crate::{Result, VarBuilder};
 use candle_core::{DType, Device, Shape, Tensor};
-use candle_nn::{Init, VarBuilder, var_builder::SimpleBackend};
+use candle_nn::{Init, var_builder::SimpleBackend};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Shapes of parameters by name.
 pub type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// Names and shapes of what `build` asks its builder for: the list that a weight file is held against, taken from the
-/// module itself. No memory is spent on values.
+/// Names and shapes of the parameters and buffers that `build` asks its builder for: what a weight file must hold, as the
+/// module itself says it. No memory is spent on values.
 ///
 /// ```
-/// let shapes = drgan_tensor::blueprint(|vb| drgan_tensor::nn::Linear::new(3, 2, vb.pp("fc")))?;
+/// let shapes = drgan_tensor::parameter_shapes(|vb| drgan_tensor::nn::Linear::new(3, 2, vb.pp("fc")))?;
 /// assert_eq!(shapes["fc.weight"], [2, 3]);
 /// # Ok::<(), drgan_tensor::Error>(())
 /// ```
 ///
 /// # Errors
 /// What `build` reports.
-pub fn blueprint<M>(build: impl FnOnce(VarBuilder<'static>) -> Result<M>) -> Result<Shapes> {
+pub fn parameter_shapes<M>(build: impl FnOnce(VarBuilder<'static>) -> Result<M>) -> Result<Shapes> {
     let asked = Recorder::default();
     build(VarBuilder::from_backend(Box::new(asked.clone()), DType::F32, Device::Cpu))?;
     let mut shapes = asked.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,29 +1,28 @@
+//! Named parameters and buffers of one network: where they live, how they get their values.
+pub mod init;
+mod kind;
+pub(crate) mod seed;
+mod shapes;
+
+pub use kind::ParamKind;
+pub use shapes::{Shapes, parameter_shapes};
+
+use crate::VarBuilder;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Shape, Tensor, Var};
-use candle_nn::{Init, VarBuilder, var_builder::SimpleBackend};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use candle_nn::{Init, var_builder::SimpleBackend};
 use rand_distr::{Distribution, Normal, Uniform};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Is a stored value learnt, or merely remembered?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Touched by the optimizer.
-    Param,
-    /// Batch-norm running statistics, spectral-norm vectors.
-    Buffer,
-}
-
 #[derive(Debug, Default)]
 struct Inner {
-    vars: BTreeMap<String, (Kind, Var)>,
+    vars: BTreeMap<String, (ParamKind, Var)>,
     seed: u64,
-    unset: bool,
+    zeroed: bool,
 }
 
-/// Named, ordered, seeded parameters: one store a network, so that one network's optimizer cannot see another.
+/// Named, ordered, seeded parameters: one store per network, so that the optimizer of one network cannot touch another's.
 #[derive(Clone, Debug, Default)]
 pub struct ParamStore(Arc<Mutex<Inner>>);
 
@@ -36,8 +35,8 @@ impl ParamStore {
 
     /// A store whose values start as zeros, for a network that [`ParamStore::assign`] gives its values: drawing random ones
     /// takes longer than reading them.
-    pub fn unset() -> Self {
-        Self(Arc::new(Mutex::new(Inner { unset: true, ..Default::default() })))
+    pub fn zeroed() -> Self {
+        Self(Arc::new(Mutex::new(Inner { zeroed: true, ..Default::default() })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -55,18 +54,18 @@ impl ParamStore {
     }
 
     /// Name and variable, sorted by name.
-    pub fn vars(&self, kind: Kind) -> Vec<(String, Var)> {
+    pub fn vars(&self, kind: ParamKind) -> Vec<(String, Var)> {
         self.all().into_iter().filter(|(_, k, _)| *k == kind).map(|(n, _, v)| (n, v)).collect()
     }
 
     /// Everything, sorted by name.
-    pub fn all(&self) -> Vec<(String, Kind, Var)> {
+    pub fn all(&self) -> Vec<(String, ParamKind, Var)> {
         self.lock().vars.iter().map(|(n, (k, v))| (n.clone(), *k, v.clone())).collect()
     }
 
     /// Number of learnable scalars.
     pub fn num_params(&self) -> usize {
-        self.vars(Kind::Param).iter().map(|(_, v)| v.elem_count()).sum()
+        self.vars(ParamKind::Param).iter().map(|(_, v)| v.elem_count()).sum()
     }
 
     /// Graph-free views by name. They share storage: a later optimizer step shows through.
@@ -101,26 +100,16 @@ impl ParamStore {
             return Err(Error::Weights { missing, unexpected });
         }
         for (name, _, var) in &all {
-            var.set(&tensors[name].to_dtype(var.dtype())?.contiguous()?)?;
+            var.set(&tensors[name].to_device(var.device())?.to_dtype(var.dtype())?.contiguous()?)?;
         }
         Ok(())
     }
 }
 
-/// FNV-1a, 64 bits: a stable hash of a name, the same in every version and on every machine.
-pub fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// The random source of the parameter `name` under `seed`.
-pub(crate) fn name_rng(seed: u64, name: &str) -> ChaCha8Rng {
-    ChaCha8Rng::seed_from_u64(seed ^ fnv1a(name.as_bytes()))
-}
-
-fn kind_of(name: &str) -> Kind {
+fn kind_of(name: &str) -> ParamKind {
     match name.rsplit('.').next() {
-        Some("running_mean" | "running_var" | "weight_u" | "weight_v") => Kind::Buffer,
-        _ => Kind::Param,
+        Some("running_mean" | "running_var" | "weight_u" | "weight_v") => ParamKind::Buffer,
+        _ => ParamKind::Param,
     }
 }
 
@@ -143,13 +132,13 @@ impl SimpleBackend for ParamStore {
             }
             return Ok(var.as_tensor().clone());
         }
-        if inner.unset {
+        if inner.zeroed {
             let var = Var::zeros(shape, dtype, dev)?;
             let tensor = var.as_tensor().clone();
             inner.vars.insert(name.to_owned(), (kind_of(name), var));
             return Ok(tensor);
         }
-        let mut rng = name_rng(inner.seed, name);
+        let mut rng = seed::name_rng(inner.seed, name);
         let n = shape.elem_count();
         let mut normal = |mean: f64, std: f64| -> candle_core::Result<Vec<f32>> {
             let d = Normal::new(mean, std).map_err(candle_core::Error::wrap)?;
@@ -197,7 +186,7 @@ mod tests {
         Linear::new(3, 4, va.pp("two"))?;
         Linear::new(3, 4, vb.pp("two"))?;
         Linear::new(3, 4, vb.pp("one"))?;
-        for ((n, x), (m, y)) in a.vars(Kind::Param).iter().zip(&b.vars(Kind::Param)) {
+        for ((n, x), (m, y)) in a.vars(ParamKind::Param).iter().zip(&b.vars(ParamKind::Param)) {
             assert_eq!(n, m);
             assert_close(n, x, y, Tol::EXACT)?;
         }
@@ -209,7 +198,7 @@ mod tests {
         let dev = Device::Cpu;
         let a = ParamStore::seeded(1);
         BatchNorm::new(5, a.builder(DType::F32, &dev).pp("bn"))?;
-        assert_eq!((a.vars(Kind::Buffer).len(), a.num_params()), (2, 10));
+        assert_eq!((a.vars(ParamKind::Buffer).len(), a.num_params()), (2, 10));
         let mut tensors = a.views();
         tensors.insert("stray".into(), Tensor::zeros(1, DType::F32, &dev)?);
         tensors.insert("bn.bias".into(), Tensor::zeros(4, DType::F32, &dev)?);
@@ -223,13 +212,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unset_store_takes_the_values_it_is_given() -> Result<()> {
+    fn a_zeroed_store_takes_the_values_it_is_given() -> Result<()> {
         let dev = Device::Cpu;
-        let (from, to) = (ParamStore::seeded(4), ParamStore::unset());
+        let (from, to) = (ParamStore::seeded(4), ParamStore::zeroed());
         let x = Tensor::ones((1, 3), DType::F32, &dev)?;
         let want = Linear::new(3, 2, from.builder(DType::F32, &dev))?.forward(&x)?;
         let twin = Linear::new(3, 2, to.builder(DType::F32, &dev))?;
-        assert_close("unset", &twin.forward(&x)?, &want.zeros_like()?, Tol::EXACT)?;
+        assert_close("zeroed", &twin.forward(&x)?, &want.zeros_like()?, Tol::EXACT)?;
         to.assign(&from.views())?;
         assert_close("assigned", &twin.forward(&x)?, &want, Tol::EXACT)
     }
@@ -241,7 +230,7 @@ mod tests {
         let live = Linear::new(2, 1, store.builder(DType::F32, &dev))?;
         let twin = Linear::new(2, 1, store.frozen(DType::F32, &dev))?;
         let x = Var::ones((1, 2), DType::F32, &dev)?;
-        let (_, w) = store.vars(Kind::Param).swap_remove(1);
+        let (_, w) = store.vars(ParamKind::Param).swap_remove(1);
         w.set(&Tensor::new(&[[2f32, 3.]], &dev)?)?;
         assert_close("follows", &twin.forward(&x)?, &live.forward(&x)?, Tol::EXACT)?;
         let grads = twin.forward(&x)?.sum_all()?.backward()?;

@@ -1,10 +1,12 @@
-//! Python pickles of plain values, of protocols 0 to 4 and either Python: what data sets of the time are kept in.
-use crate::weights::open::read;
-use crate::weights::torch::pickle::{Bytes, Machine, Value, describe};
+//! Pickles of plain values, of protocols 0 to 4 and either Python: the lists that published data sets come with.
+use super::machine::{Globals, Machine};
+use super::reader::Reader;
+use super::value::{Object, Value};
+use crate::weights::file::read;
 use crate::{Error, Result};
 use std::path::Path;
 
-/// A value without code behind it.
+/// A value of Python without code behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plain {
     /// `None`.
@@ -39,8 +41,8 @@ impl Plain {
     /// # Errors
     /// What is wrong or refused.
     pub fn from_bytes(bytes: &[u8]) -> std::result::Result<Self, String> {
-        let mut machine = Machine::default();
-        let value = machine.run(&mut Bytes::new(bytes))?;
+        let mut machine = Machine::new(NoGlobals);
+        let value = machine.run(&mut Reader::new(bytes))?;
         let mut budget = Budget { values: 16 + 4 * bytes.len(), text: 1024 + 64 * bytes.len() };
         plain(&machine, &value, DEPTH, &mut budget)
     }
@@ -61,7 +63,40 @@ impl Plain {
     }
 }
 
-/// What may still be made: a value or text that is remembered and used again and again is copied each time.
+/// Knows no function and no object: every one is refused.
+struct NoGlobals;
+
+/// An object that cannot be.
+#[derive(Clone, Debug)]
+enum NoObject {}
+
+impl Object for NoObject {
+    fn describe(&self) -> &'static str {
+        match *self {}
+    }
+
+    fn ignores_attributes(&self) -> bool {
+        match *self {}
+    }
+}
+
+impl Globals for NoGlobals {
+    type Object = NoObject;
+
+    fn call(&self, _: &str, _: &[Value<NoObject>]) -> std::result::Result<Option<Value<NoObject>>, String> {
+        Ok(None)
+    }
+
+    fn persistent(&self, id: &Value<NoObject>) -> std::result::Result<Value<NoObject>, String> {
+        Err(format!("{} as a persistent id", id.describe()))
+    }
+
+    fn known(&self) -> &'static str {
+        "plain values"
+    }
+}
+
+/// What may still be made: a value that a pickle keeps in its memo and uses again and again is copied each time.
 struct Budget {
     values: usize,
     /// Bytes.
@@ -69,7 +104,7 @@ struct Budget {
 }
 
 impl Budget {
-    fn take(&mut self, value: &Value) -> std::result::Result<(), String> {
+    fn take(&mut self, value: &Value<NoObject>) -> std::result::Result<(), String> {
         let len = match value {
             Value::Text(text) => text.len(),
             Value::Bytes(bytes) => 3 * bytes.len(), // each may become a replacement character
@@ -82,14 +117,14 @@ impl Budget {
 }
 
 fn plain(
-    machine: &Machine,
-    value: &Value,
+    machine: &Machine<NoGlobals>,
+    value: &Value<NoObject>,
     depth: usize,
     budget: &mut Budget,
 ) -> std::result::Result<Plain, String> {
     budget.take(value)?;
     let below = depth.checked_sub(1).ok_or_else(|| format!("lists nested more than {DEPTH} deep"));
-    let mut all = |items: &[Value]| -> std::result::Result<Plain, String> {
+    let mut all = |items: &[Value<NoObject>]| -> std::result::Result<Plain, String> {
         let below = below.clone()?;
         Ok(Plain::List(
             items.iter().map(|v| plain(machine, v, below, budget)).collect::<std::result::Result<_, _>>()?,
@@ -111,7 +146,7 @@ fn plain(
             }
             Plain::Dict(pairs)
         }
-        other => return Err(format!("it holds {}", describe(other))),
+        other => return Err(format!("it holds {}", other.describe())),
     })
 }
 
