@@ -1,3 +1,4 @@
+//! Sizes of the benchmarks: those of a preset's configuration, and how each is measured.
 use crate::{captions, values};
 use candle_core::{Tensor, Var};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};

@@ -27,7 +27,7 @@ pub(crate) struct Bench {
     /// on the first call, about 3 GB.
     #[arg(long, group = MODES, conflicts_with_all = ["baseline", "save_baseline", "criterion"])]
     peer: bool,
-    /// Measure how time and memory grow, a process a point; prints a table and writes growth.json and growth.svg into
+    /// Measure how time and memory grow, one process per point; prints a table and writes growth.json and growth.svg into
     /// target/growth.
     #[arg(long, group = MODES, conflicts_with_all = ["baseline", "save_baseline", "criterion"])]
     growth: bool,

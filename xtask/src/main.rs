@@ -1,6 +1,9 @@
 //! Project automation: `cargo xtask --help`. Links neither candle nor the model crates, so it starts at once.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+
 mod bench;
 mod ci;
+mod compat;
 mod data;
 mod growth;
 mod measure;
@@ -20,12 +23,13 @@ Examples:
   cargo xtask train --preset tiny --out runs/t   a run of seconds
   cargo xtask sample \"a red heart\" --out hearts.png
   cargo xtask train --help                       the options of `drgan train`
-  cargo xtask parity ../shared/golden            hold golden files of another framework against our modules
+  cargo xtask parity ../shared/golden            compare golden files of another framework with our modules
   cargo xtask test                               all tests
   cargo xtask bench kernels -- up_conv2d         some benchmarks of one module
   cargo xtask bench --baseline before            compare with what `--save-baseline before` kept
   cargo xtask bench --peer step-4                beside the same training step in PyTorch
   cargo xtask bench --growth                     time and memory against batch, picture size and words
+  cargo xtask compat v0.1.0                      whether an older revision's run goes on with the same bits
   cargo xtask tidy                               the invariants a program can check";
 
 #[derive(Parser)]
@@ -58,14 +62,16 @@ enum Task {
     Data(data::Data),
     /// Show the tensors of a weight file.
     Inspect(Rest),
-    /// Write a weight file of others as safetensors.
+    /// Write a third-party weight file as safetensors.
     Import(Rest),
-    /// Hold golden files against our modules, e.g. `cargo xtask parity ../shared/golden`.
+    /// Compare golden files of another framework with our modules, e.g. `cargo xtask parity ../shared/golden`.
     Parity(Rest),
     /// Run all tests.
     Test(test::Test),
     /// Run the benchmarks of a module, or of all; or compare with PyTorch (--peer), or measure growth (--growth).
     Bench(bench::Bench),
+    /// Compare the bits of a short training run with those of an older revision.
+    Compat(compat::Compat),
     /// Check the invariants of docs/architecture.md.
     Tidy {
         /// The tree to check.
@@ -88,6 +94,7 @@ fn main() -> Result<ExitCode> {
         Task::Parity(rest) => run::parity(&rest.args),
         Task::Test(test) => test.run(),
         Task::Bench(bench) => bench.run(),
+        Task::Compat(compat) => compat.run(),
         Task::Tidy { root } => tidy::run(&root),
         Task::Ci => ci::run(),
     }

@@ -42,6 +42,11 @@ pub(crate) fn build(name: &str) -> Result<PathBuf> {
     }
     let mut build = cargo();
     build.args(["build", "--workspace", "--release", "--bin", name, "--example", EXAMPLE]);
+    binary(&mut build, name)
+}
+
+/// Runs a `cargo build` and finds the binary `name` among what it made.
+pub(crate) fn binary(build: &mut Command, name: &str) -> Result<PathBuf> {
     build.arg("--message-format=json-render-diagnostics");
     let built = build.stderr(Stdio::inherit()).output().context("could not start cargo")?;
     if !built.status.success() {
@@ -52,7 +57,7 @@ pub(crate) fn build(name: &str) -> Result<PathBuf> {
 }
 
 /// Where cargo puts what it builds.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target")))
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// All tests; `cargo test` is enough for them.
 #[derive(Args)]
 pub(crate) struct Test {
-    /// Use cargo-nextest, which must be installed: a process a test, all cores.
+    /// Use cargo-nextest, which must be installed: one process per test, all cores.
     #[arg(long)]
     nextest: bool,
     /// Passed on, e.g. a part of a test's name.

@@ -111,7 +111,7 @@ impl Setting {
         command
     }
 
-    /// Both sides of a row, held against each other, then timed by turns.
+    /// Both sides of a row, compared with each other, then timed by turns.
     fn measure(&self, row: &Row) -> Result<Line> {
         let dir = run::root().join("target/peer").join(row.name);
         std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;

@@ -1,8 +1,11 @@
-//! Rules about documents: links lead somewhere, and comments name divergences that exist.
+//! Rules about documents: links lead somewhere, comments name divergences that exist, the overview stays one.
 use super::{File, Tree, Violation};
 use std::path::{Component, Path, PathBuf};
 
 const DIVERGENCES: &str = "docs/divergences.md";
+const OVERVIEW: &str = "docs/architecture.md";
+/// Lines that the overview may have; details have documents of their own.
+const OVERVIEW_LINES: usize = 120;
 
 pub(super) fn check(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -10,6 +13,12 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
         links(tree, file, &mut found);
     }
     divergences(tree, &mut found);
+    if let Some(file) = tree.get(OVERVIEW)
+        && file.text.lines().count() > OVERVIEW_LINES
+    {
+        let what = format!("more than {OVERVIEW_LINES} lines: move details into a document of their own");
+        found.push(file.at(OVERVIEW_LINES + 1, what));
+    }
     found
 }
 

@@ -39,11 +39,17 @@ fn dependencies(file: &File, manifest: &Table, found: &mut Vec<Violation>) {
         Some("drgan-kernels") => Some(""),
         _ => None,
     };
+    let program = file.member().is_none_or(|name| name == "drgan");
     for name in names(manifest) {
         let line = 1 + file.text.lines().position(|l| l.trim_start().starts_with(&name)).unwrap_or(0);
         let ours = name.starts_with("drgan-");
         if is_xtask && (ours || name.starts_with("candle")) {
             found.push(file.at(line, format!("xtask must not depend on `{name}`: call the binary instead")));
+        }
+        if !program && ["anyhow", "clap"].contains(&name.as_str()) {
+            found.push(
+                file.at(line, format!("`{name}` is for programs: a library has an error type and no flags")),
+            );
         }
         if let Some(allowed) = allowed.filter(|a| ours && *a != name) {
             let instead =
@@ -55,13 +61,18 @@ fn dependencies(file: &File, manifest: &Table, found: &mut Vec<Violation>) {
     }
 }
 
-/// A README, an example, a licence and a description.
+/// What a package needs to be found and used by itself: fields of its manifest, a README, an example, the licenses' texts.
 fn furniture(tree: &Tree, file: &File, manifest: &Table, found: &mut Vec<Violation>) {
     let Some(folder) = file.path.parent() else { return };
     let package = manifest.get("package").and_then(toml::Value::as_table);
-    for field in ["license", "description"] {
+    for field in ["license", "description", "keywords", "categories", "rust-version"] {
         if !package.is_some_and(|p| p.contains_key(field)) {
             found.push(file.at(1, format!("[package] has no `{field}`: add it")));
+        }
+    }
+    for license in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        if tree.get(folder.join(license)).is_none() {
+            found.push(file.at(1, format!("the crate has no {license}: link it to the one at the top")));
         }
     }
     if tree.get(folder.join("README.md")).is_none() {

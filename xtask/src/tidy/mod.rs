@@ -2,6 +2,7 @@
 mod circles;
 mod docs;
 mod manifests;
+mod places;
 mod source;
 mod sources;
 #[cfg(test)]
@@ -46,6 +47,18 @@ impl File {
     fn member(&self) -> Option<&str> {
         let mut parts = self.path.iter().map(|p| p.to_str().unwrap_or_default());
         (parts.next() == Some("crates")).then(|| parts.next()).flatten()
+    }
+
+    /// The path below the package's folder, in parts: `["src", "lib.rs"]`.
+    fn inside(&self) -> Vec<&str> {
+        let package = if self.member().is_some() { 2 } else { 1 };
+        self.path.iter().skip(package).filter_map(|p| p.to_str()).collect()
+    }
+
+    /// Whether the file holds tests only.
+    fn is_test(&self) -> bool {
+        let inside = self.inside();
+        inside.iter().any(|part| matches!(*part, "tests" | "tests.rs"))
     }
 }
 
@@ -106,6 +119,7 @@ fn check(root: &Path) -> Result<Vec<Violation>> {
     let tree = Tree::read(root)?;
     let mut found = manifests::check(&tree);
     found.extend(sources::check(&tree));
+    found.extend(places::check(&tree));
     found.extend(docs::check(&tree));
     found.extend(circles::check(&tree));
     found.sort();
@@ -122,6 +136,6 @@ pub(crate) fn run(root: &Path) -> Result<ExitCode> {
         println!("tidy: nothing to do");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("tidy: {} to mend", found.len());
+    println!("tidy: {} to fix", found.len());
     Ok(ExitCode::FAILURE)
 }

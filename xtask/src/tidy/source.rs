@@ -3,25 +3,65 @@
 /// The lines of `text` with comments removed and the contents of string and character literals blanked.
 pub(super) fn code_lines(text: &str) -> Vec<String> {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    let mut previous = ' ';
-    while let Some(c) = rest.chars().next() {
-        let skipped = comment(rest)
-            .or_else(|| (!is_word(previous)).then(|| raw_string(rest)).flatten())
-            .or_else(|| quoted(rest, '"'))
-            .or_else(|| character(rest))
-            .unwrap_or(0);
-        let (taken, tail) = rest.split_at(if skipped == 0 { c.len_utf8() } else { skipped });
-        if skipped == 0 {
-            out.push(c);
-        } else {
-            out.push(' ');
-            out.extend(taken.chars().filter(|c| *c == '\n'));
+    for (part, kind) in parts(text) {
+        match kind {
+            Kind::Code => out.push_str(part),
+            Kind::Comment | Kind::Literal => {
+                out.push(' ');
+                out.extend(part.chars().filter(|c| *c == '\n'));
+            }
         }
-        previous = c;
-        rest = tail;
     }
     out.lines().map(str::to_owned).collect()
+}
+
+/// String and character literals as they are written, with the line each begins on.
+pub(super) fn strings(text: &str) -> Vec<(usize, &str)> {
+    let mut line = 1;
+    let mut found = Vec::new();
+    for (part, kind) in parts(text) {
+        if kind == Kind::Literal {
+            found.push((line, part));
+        }
+        line += part.matches('\n').count();
+    }
+    found
+}
+
+/// The lines before the tests that a file ends with.
+pub(super) fn before_tests(code: &[String]) -> &[String] {
+    let test =
+        |pair: &[String]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{');
+    &code[..code.windows(2).position(test).unwrap_or(code.len())]
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Code,
+    Comment,
+    Literal,
+}
+
+/// `text` in pieces: a comment, a literal, or one character of code each.
+fn parts(text: &str) -> impl Iterator<Item = (&str, Kind)> {
+    let (mut rest, mut previous) = (text, ' ');
+    std::iter::from_fn(move || {
+        let c = rest.chars().next()?;
+        let literal = || {
+            let raw = (!is_word(previous)).then(|| raw_string(rest)).flatten();
+            raw.or_else(|| quoted(rest, '"')).or_else(|| character(rest))
+        };
+        let (length, kind) = if let Some(length) = comment(rest) {
+            (length, Kind::Comment)
+        } else if let Some(length) = literal() {
+            (length, Kind::Literal)
+        } else {
+            (c.len_utf8(), Kind::Code)
+        };
+        let (part, tail) = rest.split_at(length);
+        (previous, rest) = (c, tail);
+        Some((part, kind))
+    })
 }
 
 /// Whether `c` may be part of a name.

@@ -73,7 +73,7 @@ fn code(file: &File, found: &mut Vec<Violation>) {
                 add(format!("`{name}`: libraries never print; return a value or emit an event"));
             }
         }
-        if library && !file.path.ends_with("tests.rs") && file.member() != Some("drgan-kernels") {
+        if library && !file.is_test() && file.member() != Some("drgan-kernels") {
             for name in WRONG_GRADIENTS.iter().filter(|n| line.contains(**n) && !line.contains("detach()")) {
                 add(format!("`{name}`: candle's gradient of it is wrong or missing; use drgan_tensor::ops"));
             }
@@ -86,7 +86,7 @@ fn code(file: &File, found: &mut Vec<Violation>) {
         }
     }
     for (i, line) in file.text.lines().enumerate().filter(|(_, line)| has_word(line, &mark)) {
-        found.push(file.at(i + 1, format!("`{}`: mend it", line.trim())));
+        found.push(file.at(i + 1, format!("`{}`: fix it", line.trim())));
     }
 }
 

@@ -2,13 +2,17 @@
 use super::source::code_lines;
 use super::*;
 
-const MANIFEST: &str = "[package]\nname = \"x\"\nlicense = \"MIT\"\ndescription = \"x\"\n";
+/// Six lines, so that a dependency stands on the eighth.
+const MANIFEST: &str = "[package]\nlicense = \"MIT\"\ndescription = \"x\"\nkeywords = []\ncategories = []\n\
+                        rust-version = \"1\"\n";
 
 /// A tidy tree of one crate, with `changes` written over it; what tidy says, a line each.
 fn say(changes: &[(&str, &str)]) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let base = [
         ("crates/drgan-sdm/Cargo.toml", MANIFEST),
+        ("crates/drgan-sdm/LICENSE-MIT", "x"),
+        ("crates/drgan-sdm/LICENSE-APACHE", "x"),
         ("crates/drgan-sdm/README.md", "# x\n[the docs](../../docs/divergences.md#where-we-differ)\n"),
         ("crates/drgan-sdm/examples/x.rs", "fn main() {\n    println!(\"examples print\");\n}\n"),
         ("crates/drgan-sdm/src/lib.rs", "//! See (docs/divergences.md,\n//! mask).\n"),
@@ -40,12 +44,12 @@ fn a_tidy_tree_passes() {
 fn model_crates_never_see_each_other() {
     let with = |name: &str| format!("{MANIFEST}[dependencies]\n{name}.workspace = true\n");
     let sdm = "crates/drgan-sdm/Cargo.toml";
-    says(&[(sdm, &with("drgan-dnm"))], "crates/drgan-sdm/Cargo.toml:6", "drgan-tensor");
+    says(&[(sdm, &with("drgan-dnm"))], "crates/drgan-sdm/Cargo.toml:8", "drgan-tensor");
     assert!(say(&[(sdm, &with("drgan-tensor")), (sdm, &with("candle-core"))]).is_empty());
     let dev = format!("{MANIFEST}[dev-dependencies]\ndrgan-losses.workspace = true\n");
-    says(&[(sdm, &dev)], "crates/drgan-sdm/Cargo.toml:6", "drgan-losses");
+    says(&[(sdm, &dev)], "crates/drgan-sdm/Cargo.toml:8", "drgan-losses");
     let platform = format!("{MANIFEST}[target.'cfg(unix)'.dependencies]\ndrgan-text = \"1\"\n");
-    says(&[(sdm, &platform)], "crates/drgan-sdm/Cargo.toml:6", "drgan-text");
+    says(&[(sdm, &platform)], "crates/drgan-sdm/Cargo.toml:8", "drgan-text");
 }
 
 #[test]
@@ -57,7 +61,8 @@ fn xtask_depends_on_no_candle() {
 fn a_crate_has_its_furniture() {
     let bare = "[package]\nname = \"y\"\n";
     let said = say(&[("crates/drgan-train/Cargo.toml", bare)]).join("\n");
-    for missing in ["`license`", "`description`", "README.md", "examples"] {
+    let fields = ["`license`", "`description`", "`keywords`", "`categories`", "`rust-version`"];
+    for missing in fields.into_iter().chain(["LICENSE-MIT", "LICENSE-APACHE", "README.md", "examples"]) {
         assert!(said.contains(missing), "{missing}: {said}");
     }
     says(
@@ -70,23 +75,73 @@ fn a_crate_has_its_furniture() {
 #[test]
 fn words_have_their_place() {
     let lib = "crates/drgan-sdm/src/other.rs";
-    says(&[(lib, "fn f() {\n    unsafe { g() }\n}\n")], "crates/drgan-sdm/src/other.rs:2", "drgan-kernels");
-    says(&[(lib, "fn f() { println!(\"x\") }\n")], "crates/drgan-sdm/src/other.rs:1", "never print");
-    says(&[(lib, "fn f() { x.relu(); }\n")], "crates/drgan-sdm/src/other.rs:1", "gradient");
-    assert!(say(&[(lib, "fn f() { x.detach().relu(); }\n")]).is_empty());
-    says(&[(lib, "fn f() { todo!() }\n")], "crates/drgan-sdm/src/other.rs:1", "todo!");
-    says(&[(lib, "fn f() { dbg!(1); }\n")], "crates/drgan-sdm/src/other.rs:1", "dbg!");
-    says(&[(lib, "#[test]\n#[ignore]\nfn f() {}\n")], "crates/drgan-sdm/src/other.rs:2", "ignored");
-    says(&[(lib, concat!("// FIX", "ME later\n"))], "crates/drgan-sdm/src/other.rs:1", "mend it");
+    says(
+        &[(lib, "//! x\nfn f() {\n    unsafe { g() }\n}\n")],
+        "crates/drgan-sdm/src/other.rs:3",
+        "drgan-kernels",
+    );
+    says(&[(lib, "//! x\nfn f() { println!(\"x\") }\n")], "crates/drgan-sdm/src/other.rs:2", "never print");
+    says(&[(lib, "//! x\nfn f() { x.relu(); }\n")], "crates/drgan-sdm/src/other.rs:2", "gradient");
+    assert!(say(&[(lib, "//! x\nfn f() { x.detach().relu(); }\n")]).is_empty());
+    says(&[(lib, "//! x\nfn f() { todo!() }\n")], "crates/drgan-sdm/src/other.rs:2", "todo!");
+    says(&[(lib, "//! x\nfn f() { dbg!(1); }\n")], "crates/drgan-sdm/src/other.rs:2", "dbg!");
+    says(&[(lib, "//! x\n#[test]\n#[ignore]\nfn f() {}\n")], "crates/drgan-sdm/src/other.rs:3", "ignored");
+    says(&[(lib, concat!("//! x\n// FIX", "ME later\n"))], "crates/drgan-sdm/src/other.rs:2", "fix it");
     // Words of comments and literals are none of code's.
-    let quoted = "// unsafe println!\nconst A: &str = \"unsafe \\\" todo!\";\nconst B: char = '\"';\n";
+    let quoted = "//! x\n// unsafe println!\nconst A: &str = \"unsafe \\\" todo!\";\nconst B: char = '\"';\n";
     assert!(say(&[(lib, quoted)]).is_empty());
-    assert!(say(&[("crates/drgan-sdm/src/main.rs", "fn main() { println!() }\n")]).is_empty());
+    assert!(say(&[("crates/drgan-sdm/src/main.rs", "//! x\nfn main() { println!() }\n")]).is_empty());
+}
+
+#[test]
+fn programs_alone_have_a_command_line() {
+    let with = |name: &str| format!("{MANIFEST}[dependencies]\n{name}.workspace = true\n");
+    for name in ["anyhow", "clap"] {
+        says(&[("crates/drgan-sdm/Cargo.toml", &with(name))], "crates/drgan-sdm/Cargo.toml:8", "programs");
+        let said = say(&[("crates/drgan/Cargo.toml", &with(name))]).join("\n");
+        assert!(!said.contains("programs"), "{said}");
+    }
+    let lib = "crates/drgan-sdm/src/other.rs";
+    let place = "crates/drgan-sdm/src/other.rs:2";
+    for text in ["go on with: cargo xtask train", "--steps is too small", "set it by `--set a=1`"] {
+        says(&[(lib, &format!("//! x\nconst A: &str = \"{text}\";\n"))], place, "names a command");
+    }
+    let fine = "//! As `cargo xtask x --set` does.\nconst A: &str = \"a -- b, a--b, ---\";\n\
+                #[cfg(test)]\nmod tests {\n    const B: &str = \"--set\";\n}\n";
+    assert!(say(&[(lib, fine)]).is_empty());
+    assert!(say(&[("crates/drgan-sdm/tests/x.rs", "const A: &str = \"--set\";\n")]).is_empty());
+}
+
+#[test]
+fn devices_and_types_have_their_place() {
+    let asks = "//! x\nfn f(x: &Tensor) -> bool {\n    x.device().is_cpu()\n}\n";
+    let kernels = "crates/drgan-kernels/src/ops/x.rs";
+    says(&[(kernels, asks)], "crates/drgan-kernels/src/ops/x.rs:3", "dispatch.rs");
+    says(&[(kernels, "//! x\nfn f(x: &T) -> bool { x.dtype() == DType::F32 }\n")], kernels, "== DType::");
+    assert!(say(&[("crates/drgan-kernels/src/dispatch.rs", asks)]).is_empty());
+    assert!(say(&[("crates/drgan-kernels/src/ops/tests.rs", asks)]).is_empty());
+    assert!(say(&[("crates/drgan-sdm/src/x.rs", asks)]).is_empty());
+
+    let host = "//! x\nfn f() -> Device {\n    Device::Cpu\n}\n";
+    says(&[("crates/drgan-sdm/src/x.rs", host)], "crates/drgan-sdm/src/x.rs:3", "as an argument");
+    assert!(say(&[("crates/drgan-tensor/src/device.rs", host)]).is_empty());
+    assert!(
+        say(&[("crates/drgan-sdm/tests/x.rs", host), ("crates/drgan-sdm/src/x/tests.rs", host)]).is_empty()
+    );
+}
+
+#[test]
+fn a_file_begins_with_what_is_in_it() {
+    says(&[("crates/drgan-sdm/src/other.rs", "fn f() {}\n")], "crates/drgan-sdm/src/other.rs:1", "//!");
+    says(&[("xtask/src/other.rs", "use a::b;\n//! late\n")], "xtask/src/other.rs:1", "//!");
+    let readme = "#![doc = include_str!(\"../README.md\")]\n";
+    assert!(say(&[("crates/drgan-sdm/src/lib.rs", readme)]).is_empty());
+    assert!(say(&[("crates/drgan-sdm/tests/other.rs", "fn f() {}\n")]).is_empty());
 }
 
 #[test]
 fn files_stay_small() {
-    let long = "// line\n".repeat(501);
+    let long = "//! line\n".repeat(501);
     says(&[("crates/drgan-sdm/src/long.rs", &long)], "crates/drgan-sdm/src/long.rs:501", "split");
     says(&[("benches/peer/x.py", &"# line\n".repeat(501))], "benches/peer/x.py:501", "501 lines");
     let large = " ".repeat((20 << 20) + 1);
@@ -106,6 +161,13 @@ fn links_lead_somewhere() {
     says(&[("docs/a.md", "[b](divergences.md#nothing)\n")], "docs/a.md:1", "heading");
     let fine = "[web](https://example.org) [up](../xtask/Cargo.toml) `[no](link)`\n```\n[no](link)\n```\n";
     assert!(say(&[("docs/a.md", fine)]).is_empty());
+}
+
+#[test]
+fn the_overview_stays_one() {
+    let long = "line\n".repeat(121);
+    says(&[("docs/architecture.md", &long)], "docs/architecture.md:121", "120");
+    assert!(say(&[("docs/architecture.md", &"line\n".repeat(120))]).is_empty());
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! Whether both sides compute the same: nothing is timed before they do.
+#![expect(clippy::print_stdout, reason = "how far the sides agree is for whoever runs the comparison")]
+
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 use drgan_parity::relative_error;

@@ -4,7 +4,7 @@
 //! says `ready BYTES`; then for each line `run N` of standard input does N iterations and says their seconds; at `quit`,
 //! the largest resident memory since `ready`. benches/peer does the same in PyTorch.
 //!
-//! `drgan-peer compare ROW DIR` holds ours.safetensors against peer.safetensors; `drgan-peer sample-run DIR` writes a run
+//! `drgan-peer compare ROW DIR` compares ours.safetensors with peer.safetensors; `drgan-peer sample-run DIR` writes a run
 //! folder for `drgan sample`.
 mod agreement;
 mod image;

@@ -1,6 +1,7 @@
 //! Which file needs which, and for what.
-use super::modules::{Crate, Meaning, Written};
+use super::modules::{Crate, Meaning};
 use super::resolve::Target;
+use super::tokens::Written;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A file, or one of two halves of a file that has children: what its children may share, and what puts them together
@@ -109,10 +110,10 @@ impl Crate {
     fn reason<'a>(&'a self, id: usize, path: &'a Written) -> &'a Written {
         let [name] = path.segments.as_slice() else { return path };
         let meanings = self.modules[id].names.get(name).into_iter().flatten();
-        let imports = meanings.filter_map(|m| match m {
+        let mut imports = meanings.filter_map(|m| match m {
             Meaning::Import { path, .. } => Some(path),
             _ => None,
         });
-        imports.last().unwrap_or(path)
+        imports.next_back().unwrap_or(path)
     }
 }

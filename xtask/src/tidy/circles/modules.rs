@@ -1,18 +1,11 @@
 //! The modules of one crate as its files declare them: what each defines, imports and names.
 use super::super::{File, Tree};
-use super::tokens;
+use super::tokens::{self, Written};
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, UseTree, Visibility};
-
-/// A path as it is written, and where.
-#[derive(Clone, Debug)]
-pub(super) struct Written {
-    pub(super) segments: Vec<String>,
-    pub(super) line: usize,
-}
 
 /// What a name stands for in the module that has it.
 pub(super) enum Meaning {

@@ -1,5 +1,6 @@
 //! From a name to the module that defines it, re-exports followed.
-use super::modules::{Crate, Meaning, Written};
+use super::modules::{Crate, Meaning};
+use super::tokens::Written;
 use std::collections::BTreeSet;
 
 /// What a path leads to.

@@ -1,6 +1,12 @@
-//! Paths and names inside macro calls, which the parser leaves as tokens.
-use super::modules::Written;
+//! Paths as they are written, and those inside macro calls, which the parser leaves as tokens.
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
+
+/// A path as it is written, and where.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    pub(super) segments: Vec<String>,
+    pub(super) line: usize,
+}
 
 /// The words that introduce an item and come directly before its name.
 const ITEM_WORDS: [&str; 8] = ["fn", "struct", "enum", "union", "trait", "type", "static", "const"];
