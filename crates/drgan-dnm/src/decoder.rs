@@ -1,10 +1,9 @@
 //! Decoding half of the discriminator's VAE: latent and sentence code to an image.
 use crate::DiscriminatorConfig;
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{Conv2d, LEAKY_RELU_SLOPE, UpBlock, VectorToMap};
 use drgan_tensor::ops::Activation;
-use drgan_tensor::{Ctx, Result, Variant};
+use drgan_tensor::{Ctx, Result, VarBuilder, Variant};
 
 /// D^E, the decoding half of the VAE: sentence code and latent to an image.
 ///

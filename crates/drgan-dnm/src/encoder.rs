@@ -1,10 +1,9 @@
 //! The discriminator's encoder: images to features.
 use crate::DiscriminatorConfig;
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{LEAKY_RELU_SLOPE, SpectralConv2d};
 use drgan_tensor::ops::Activation;
-use drgan_tensor::{Ctx, Result, expect_shape};
+use drgan_tensor::{Ctx, Result, VarBuilder, expect_shape};
 
 /// E^D, the encoder: spectrally normalized 4x4 convolutions of stride 2, each followed by a LeakyReLU(0.2), down to features
 /// `(B, 8 ndf, 4, 4)`.

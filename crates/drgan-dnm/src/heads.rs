@@ -1,10 +1,9 @@
 //! The discriminator's heads: features to logits, alone and beside a sentence.
 use crate::DiscriminatorConfig;
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{Conv2d, LEAKY_RELU_SLOPE, SpectralConv2d};
 use drgan_tensor::ops::Activation;
-use drgan_tensor::{Ctx, Result, expect_shape};
+use drgan_tensor::{Ctx, Result, VarBuilder, expect_shape};
 
 /// The last layer of both heads: a 4x4 convolution with a bias, from the 4x4 map to one logit. Name: `outlogits.0`.
 fn logits(channels: usize, vb: VarBuilder<'_>) -> Result<Conv2d> {

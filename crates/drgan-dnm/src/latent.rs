@@ -1,10 +1,9 @@
 //! Encoding half of the discriminator's VAE: features and sentences to Gaussians.
 use crate::{DiscriminatorConfig, EncodedImages};
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{BatchNorm, ConditionNet, Conv2d, ConvLayer};
 use drgan_tensor::ops::Activation;
-use drgan_tensor::{Ctx, Gaussian, Result, Variant};
+use drgan_tensor::{Ctx, Gaussian, Result, VarBuilder, Variant};
 
 /// The encoding half of the VAE: features to the Gaussian of the latent z*, sentences to the Gaussian of the code c_s.
 ///

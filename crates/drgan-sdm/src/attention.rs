@@ -1,9 +1,8 @@
 //! Word attention (WAM): the words that each pixel of a feature map reads.
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::Conv2d;
 use drgan_tensor::ops;
-use drgan_tensor::{Error, Result, expect_shape};
+use drgan_tensor::{Error, Result, VarBuilder, expect_shape};
 
 /// Word attention (WAM): every pixel of a feature map reads the words it looks like.
 ///

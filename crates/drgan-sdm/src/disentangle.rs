@@ -1,9 +1,8 @@
 //! Semantic disentangling: a feature map split into key and non-key parts by a learnt mask.
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer, LEAKY_RELU_SLOPE};
 use drgan_tensor::ops::{Activation, Precision};
-use drgan_tensor::{Ctx, MaskedSplit, Result, Variant, expect_shape};
+use drgan_tensor::{Ctx, MaskedSplit, Result, VarBuilder, Variant, expect_shape};
 use serde::{Deserialize, Serialize};
 
 /// How a [`Disentangle`] makes its mask.

@@ -1,9 +1,8 @@
 //! Image heads: the last layers of a stage, from features to an image.
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer};
 use drgan_tensor::ops::{Activation, Precision};
-use drgan_tensor::{Ctx, Result, Variant, expect_shape};
+use drgan_tensor::{Ctx, Result, VarBuilder, Variant, expect_shape};
 
 /// Features to an image: `tanh(conv3x3(h))`, no bias. Name: `img.0`.
 ///

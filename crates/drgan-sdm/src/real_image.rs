@@ -1,10 +1,9 @@
 //! The real image path: encoders that exist in training only, from real images to features.
 use crate::RealImageConfig;
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer, LEAKY_RELU_SLOPE, ResidualBlock};
 use drgan_tensor::ops::Activation;
-use drgan_tensor::{Ctx, Error, FromConfig, Result, Variant, expect_shape};
+use drgan_tensor::{Ctx, Error, FromConfig, Result, VarBuilder, Variant, expect_shape};
 
 /// Encoders of the real image reconstruction module (RIRM): real images to features H*, with which the losses compare the
 /// generator's key and non-key features in training.

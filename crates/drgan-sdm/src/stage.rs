@@ -1,10 +1,9 @@
 //! The generator's stages: the first, from noise and condition, and those that refine its features.
 use crate::{Disentangle, GeneratorConfig, WordAttention};
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{ResidualBlock, UpBlock, VectorToMap};
 use drgan_tensor::ops::Precision;
-use drgan_tensor::{Ctx, Disentangled, Result, TextFeatures};
+use drgan_tensor::{Ctx, Disentangled, Result, TextFeatures, VarBuilder};
 
 /// The first stage (stage 0): condition and noise to the first feature map.
 ///

@@ -339,7 +339,7 @@ fn sizes_at_the_papers_width_are_the_released_ones() -> Result<()> {
         ("ca_net.fc.bias", vec![400]),
         ("h_net1.fc.0.weight", vec![32768, 200]),
     ];
-    let mut tensors = std::collections::HashMap::new();
+    let mut tensors = std::collections::BTreeMap::new();
     for (name, dims) in map {
         tensors.insert(name.to_owned(), Tensor::zeros(dims, DType::F32, &CPU)?);
     }
@@ -352,7 +352,7 @@ fn sizes_at_the_papers_width_are_the_released_ones() -> Result<()> {
         }
     }
     tensors.insert("img_net1.img.0.weight".to_owned(), Tensor::zeros((3, 64, 3, 3), DType::F32, &CPU)?);
-    let vb = candle_nn::VarBuilder::from_tensors(tensors, DType::F32, &CPU);
+    let vb = drgan_tensor::builder_over(tensors, DType::F32, &CPU);
     StageGenerator::from_config(&GeneratorConfig { stages: 1, ..Default::default() }, vb)?;
     Ok(())
 }

@@ -17,6 +17,7 @@ mod roles;
 mod values;
 mod variant;
 
+pub mod device;
 pub mod internal;
 pub mod nn;
 pub mod prelude;
@@ -32,12 +33,14 @@ pub use drgan_kernels as ops;
 
 /// The version of candle whose tensors this crate's functions take: depend on it through here and the versions agree.
 pub use candle_core;
-/// The builder that every module's constructor takes.
-pub use candle_nn::VarBuilder;
+/// Initial values of a new tensor, for [`Hint`].
+pub use candle_nn::Init;
 
 pub use ctx::{Ctx, Mode};
 pub use error::{Cause, Error, Result, expect_shape};
-pub use params::{ParamKind, ParamStore, Shapes, init, parameter_shapes};
+pub use params::{
+    Hint, ParamKind, ParamStore, Shapes, TensorSource, VarBuilder, builder_over, init, parameter_shapes,
+};
 pub use roles::{Discriminator, FromConfig, Generator, ImageEncoder, TextEncoder};
 pub use values::{
     DiscriminatorOutput, Disentangled, Gaussian, GeneratorOutput, ImageFeatures, MaskedSplit, StageOutput,

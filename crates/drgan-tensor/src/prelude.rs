@@ -10,7 +10,6 @@
 //! assert_eq!(y.dims(), [4, 2]);
 //! # Ok::<(), drgan_tensor::Error>(())
 //! ```
-pub use crate::VarBuilder;
 pub use crate::{Ctx, Mode, ParamKind, ParamStore, Variant, init, nn, ops};
 pub use crate::{Discriminator, FromConfig, Generator, ImageEncoder, TextEncoder};
 pub use crate::{
@@ -18,4 +17,5 @@ pub use crate::{
     TextFeatures, TokenBatch,
 };
 pub use crate::{Error, Result, expect_shape};
+pub use crate::{Hint, Init, VarBuilder};
 pub use candle_core::{DType, Device, Tensor};

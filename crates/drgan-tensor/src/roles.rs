@@ -1,5 +1,6 @@
-use crate::VarBuilder;
-use crate::{Ctx, DiscriminatorOutput, GeneratorOutput, ImageFeatures, Result, TextFeatures, TokenBatch};
+use crate::{
+    Ctx, DiscriminatorOutput, GeneratorOutput, ImageFeatures, Result, TextFeatures, TokenBatch, VarBuilder,
+};
 use candle_core::Tensor;
 use serde::{Serialize, de::DeserializeOwned};
 

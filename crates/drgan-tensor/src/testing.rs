@@ -1,6 +1,7 @@
 //! Numerical comparison for tests: both tolerances, worst offender named.
-use crate::Result;
-use candle_core::{DType, Tensor};
+use crate::device::HOST;
+use crate::{Hint, Result, TensorSource, VarBuilder, builder_over};
+use candle_core::{DType, Device, Shape, Tensor};
 
 /// `|a - b| <= atol + rtol * |b|`, as in NumPy.
 #[derive(Clone, Copy, Debug)]
@@ -20,24 +21,22 @@ impl Tol {
     pub const NETWORK: Self = Self { rtol: 1e-3, atol: 1e-4 };
 }
 
-/// Panics with the worst element's index, both values and the tolerance that failed.
+/// Panics with the worst element's index, both values and the tolerance that failed, and where there is nothing to compare.
+///
+/// # Errors
+/// What candle reports.
 #[track_caller]
 pub fn assert_close(what: &str, got: &Tensor, want: &Tensor, tol: Tol) -> Result<()> {
     assert_eq!(got.dims(), want.dims(), "{what}: shapes differ");
+    assert_ne!(got.elem_count(), 0, "{what}: no elements to compare");
     let flat = |t: &Tensor| t.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>();
     let (g, w) = (flat(got)?, flat(want)?);
     let excess = |i: usize| (g[i] - w[i]).abs() - (tol.atol + tol.rtol * w[i].abs());
     if let Some(nan) = g.iter().position(|v| v.is_nan()) {
         panic!("{what}: NaN at flat index {nan}");
     }
-    if let Some(worst) = (0..g.len()).max_by(|&a, &b| excess(a).total_cmp(&excess(b))) {
-        assert!(
-            excess(worst) <= 0.,
-            "{what}: flat index {worst}: got {}, want {} ({tol:?})",
-            g[worst],
-            w[worst]
-        );
-    }
+    let worst = (0..g.len()).max_by(|&a, &b| excess(a).total_cmp(&excess(b))).unwrap_or(0);
+    assert!(excess(worst) <= 0., "{what}: flat index {worst}: got {}, want {} ({tol:?})", g[worst], w[worst]);
     Ok(())
 }
 
@@ -76,8 +75,8 @@ impl Fill {
     }
 
     /// A builder whose parameters follow the rule.
-    pub fn builder(&self) -> candle_nn::VarBuilder<'static> {
-        candle_nn::VarBuilder::from_backend(Box::new(self.clone()), DType::F32, candle_core::Device::Cpu)
+    pub fn builder(&self) -> VarBuilder<'static> {
+        builder_over(self.clone(), DType::F32, &HOST)
     }
 
     /// The values of the parameter `name` of shape `dims`.
@@ -108,24 +107,20 @@ impl Fill {
     }
 }
 
-impl candle_nn::var_builder::SimpleBackend for Fill {
-    fn get(
+impl TensorSource for Fill {
+    fn tensor(
         &self,
-        shape: candle_core::Shape,
+        shape: Shape,
         name: &str,
-        _: candle_nn::Init,
+        _: Hint,
         dtype: DType,
-        dev: &candle_core::Device,
+        device: &Device,
     ) -> candle_core::Result<Tensor> {
         let values = self.values(name, shape.dims());
-        Tensor::from_vec(values, shape, dev)?.to_dtype(dtype)
+        Tensor::from_vec(values, shape, device)?.to_dtype(dtype)
     }
 
-    fn get_unchecked(&self, name: &str, _: DType, _: &candle_core::Device) -> candle_core::Result<Tensor> {
-        candle_core::bail!("`{name}`: the fill rule needs a shape")
-    }
-
-    fn contains_tensor(&self, _: &str) -> bool {
+    fn contains(&self, _: &str) -> bool {
         true
     }
 }
@@ -135,5 +130,5 @@ impl candle_nn::var_builder::SimpleBackend for Fill {
 /// # Errors
 /// The file is missing or not safetensors.
 pub fn golden(path: impl AsRef<std::path::Path>) -> Result<std::collections::HashMap<String, Tensor>> {
-    Ok(candle_core::safetensors::load(path, &candle_core::Device::Cpu)?)
+    Ok(candle_core::safetensors::load(path, &HOST)?)
 }

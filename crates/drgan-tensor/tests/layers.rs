@@ -2,13 +2,12 @@
 //! forms.
 #![cfg(feature = "testing")]
 use candle_core::{DType, Device, Tensor, Var};
-use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{
     BatchNorm, ConditionNet, Conv2d, Linear, ResidualBlock, SpectralConv2d, UpBlock, VectorToMap,
 };
 use drgan_tensor::ops::{self, Activation};
 use drgan_tensor::testing::{Tol, assert_close, assert_grad};
-use drgan_tensor::{Ctx, Mode, ParamKind, ParamStore, Result};
+use drgan_tensor::{Ctx, Mode, ParamKind, ParamStore, Result, VarBuilder, builder_over};
 
 const CPU: Device = Device::Cpu;
 
@@ -37,7 +36,7 @@ fn check_layer<M>(
     let with = |name: &str, value: &Tensor| -> Result<M> {
         let mut values = store.views();
         values.insert(name.to_owned(), value.clone());
-        build(VarBuilder::from_tensors(values.into_iter().collect(), DType::F64, &CPU))
+        build(builder_over(values, DType::F64, &CPU))
     };
     let twin = build(store.frozen(DType::F64, &CPU))?;
     let shared = |x: &Tensor| Ok((score(&forward(&twin, x)?)? + score(&x.sqr()?)?)?);
@@ -243,7 +242,7 @@ fn check_layer_at(
     let at = |p: &Tensor| {
         let mut values = views.clone();
         values.insert(name.to_owned(), p.clone());
-        f(VarBuilder::from_tensors(values.into_iter().collect(), DType::F64, &CPU))
+        f(builder_over(values, DType::F64, &CPU))
     };
     assert_grad(name, &views[name], at, Tol::LAYER)
 }

@@ -3,9 +3,8 @@ use crate::error::TrainError;
 use candle_core::Tensor;
 use drgan_dnm::{DiscriminatorConfig, StageDiscriminator};
 use drgan_sdm::{GeneratorConfig, RealImagePath, StageGenerator};
-use drgan_tensor::VarBuilder;
 use drgan_tensor::weights::{Metadata, Tensors, WeightFile};
-use drgan_tensor::{FromConfig, Shapes, Variant, parameter_shapes};
+use drgan_tensor::{FromConfig, Shapes, VarBuilder, Variant, parameter_shapes};
 use drgan_text::{Backbone, BiLstmEncoder, InceptionV3, Projection, TextEncoderConfig};
 use serde::{Deserialize, Serialize};
 

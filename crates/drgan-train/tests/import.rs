@@ -71,7 +71,7 @@ fn nothing_is_written_of_a_file_that_lacks_something() {
 }
 
 /// Saves a seeded network's state under the names its module asks for.
-fn save<M>(path: &Path, build: impl FnOnce(candle_nn::VarBuilder<'static>) -> drgan_tensor::Result<M>) {
+fn save<M>(path: &Path, build: impl FnOnce(drgan_tensor::VarBuilder<'static>) -> drgan_tensor::Result<M>) {
     let store = ParamStore::seeded(3);
     build(store.builder(DType::F32, &Device::Cpu)).unwrap();
     let mut tensors = store.views();

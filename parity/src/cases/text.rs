@@ -3,9 +3,8 @@ use super::{Place, outputs};
 use crate::{Golden, Row};
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
-use drgan_tensor::VarBuilder;
 use drgan_tensor::weights::torch;
-use drgan_tensor::{Ctx, FromConfig, ImageEncoder, Mode, TextEncoder, TokenBatch};
+use drgan_tensor::{Ctx, FromConfig, ImageEncoder, Mode, TextEncoder, TokenBatch, VarBuilder, builder_over};
 use drgan_text::{
     Backbone, BackboneKind, BiLstmEncoder, DamsmImageEncoder, EfficientNetLite0, ImageEncoderConfig,
     TextEncoderConfig, load_backbone_weights,
@@ -37,7 +36,7 @@ pub(super) fn encode(g: &Golden, checkpoint: &Path) -> Result<Vec<Row>> {
         words_dim: 2 * recurrent.dim(1)?,
         ..Default::default()
     };
-    compare(g, &cfg, VarBuilder::from_tensors(tensors.into_iter().collect(), DType::F32, &Device::Cpu))
+    compare(g, &cfg, builder_over(tensors, DType::F32, &Device::Cpu))
 }
 
 /// The width of the file's sentences.

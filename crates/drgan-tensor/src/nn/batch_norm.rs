@@ -18,7 +18,7 @@
 //! ```
 use super::conv::Conv2d;
 use crate::ops::{self, Activation, ConvNormSpec, Normalized};
-use crate::{Ctx, Result, VarBuilder};
+use crate::{Ctx, Hint, Result, VarBuilder};
 use candle_core::{Tensor, Var};
 use candle_nn::Init;
 
@@ -52,10 +52,10 @@ impl BatchNorm {
     /// A parameter is missing or of another shape.
     pub fn with_eps(channels: usize, eps: f64, vb: VarBuilder<'_>) -> Result<Self> {
         Ok(Self {
-            weight: vb.get_with_hints(channels, "weight", Init::Const(1.))?,
-            bias: vb.get_with_hints(channels, "bias", Init::Const(0.))?,
-            running_mean: vb.get_with_hints(channels, "running_mean", Init::Const(0.))?,
-            running_var: vb.get_with_hints(channels, "running_var", Init::Const(1.))?,
+            weight: vb.get_with_hints(channels, "weight", Hint::param(Init::Const(1.)))?,
+            bias: vb.get_with_hints(channels, "bias", Hint::param(Init::Const(0.)))?,
+            running_mean: vb.get_with_hints(channels, "running_mean", Hint::buffer(Init::Const(0.)))?,
+            running_var: vb.get_with_hints(channels, "running_var", Hint::buffer(Init::Const(1.)))?,
             eps,
         })
     }

@@ -14,8 +14,9 @@
 //! # Ok::<(), drgan_tensor::Error>(())
 //! ```
 use crate::ops::{self, Activation, Conv2dSpec};
-use crate::{Result, VarBuilder};
+use crate::{Hint, Result, VarBuilder};
 use candle_core::Tensor;
+use candle_nn::Init;
 
 /// A convolution with its weights: `weight` `(O, C, kh, kw)`, and `bias` `(O,)` if it has one.
 #[derive(Clone, Debug)]
@@ -66,7 +67,11 @@ impl Conv2d {
         spec: Conv2dSpec,
         vb: VarBuilder<'_>,
     ) -> Result<Self> {
-        Ok(Self { weight: vb.get_with_hints((c_out, c_in, kh, kw), "weight", INIT)?, bias: None, spec })
+        Ok(Self {
+            weight: vb.get_with_hints((c_out, c_in, kh, kw), "weight", Hint::param(INIT))?,
+            bias: None,
+            spec,
+        })
     }
 
     /// As [`Conv2d::new`], with a bias.
@@ -80,7 +85,7 @@ impl Conv2d {
         padding: usize,
         vb: VarBuilder<'_>,
     ) -> Result<Self> {
-        let bias = vb.get_with_hints(c_out, "bias", candle_nn::Init::Const(0.))?;
+        let bias = vb.get_with_hints(c_out, "bias", Hint::param(Init::Const(0.)))?;
         Ok(Self { bias: Some(bias), ..Self::new((c_in, c_out), kernel, stride, padding, vb)? })
     }
 
@@ -117,4 +122,4 @@ impl Conv2d {
 }
 
 /// Initial weights until [`crate::init::gan`] gives the GAN's networks theirs.
-pub(crate) const INIT: candle_nn::Init = candle_nn::init::DEFAULT_KAIMING_NORMAL;
+pub(crate) const INIT: Init = candle_nn::init::DEFAULT_KAIMING_NORMAL;

@@ -15,7 +15,7 @@
 //! ```
 use super::batch_norm::BatchNorm;
 use crate::ops::{self, Activation};
-use crate::{Ctx, Gaussian, Result, VarBuilder};
+use crate::{Ctx, Gaussian, Hint, Result, VarBuilder};
 use candle_core::Tensor;
 use candle_nn::Init;
 
@@ -32,7 +32,7 @@ impl Linear {
     /// # Errors
     /// A parameter is missing or of another shape.
     pub fn new(inp: usize, out: usize, vb: VarBuilder<'_>) -> Result<Self> {
-        let bias = Some(vb.get_with_hints(out, "bias", Init::Const(0.))?);
+        let bias = Some(vb.get_with_hints(out, "bias", Hint::param(Init::Const(0.)))?);
         Ok(Self { bias, ..Self::no_bias(inp, out, vb)? })
     }
 
@@ -41,7 +41,10 @@ impl Linear {
     /// # Errors
     /// A parameter is missing or of another shape.
     pub fn no_bias(inp: usize, out: usize, vb: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self { weight: vb.get_with_hints((out, inp), "weight", super::conv::INIT)?, bias: None })
+        Ok(Self {
+            weight: vb.get_with_hints((out, inp), "weight", Hint::param(super::conv::INIT))?,
+            bias: None,
+        })
     }
 
     /// `x` `(B, in)` to `(B, out)`.

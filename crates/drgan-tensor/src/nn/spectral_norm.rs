@@ -16,7 +16,7 @@
 //! ```
 use super::conv;
 use crate::ops::{self, Activation, Conv2dSpec};
-use crate::{Ctx, Result, VarBuilder};
+use crate::{Ctx, Hint, Result, VarBuilder};
 use candle_core::{Tensor, Var};
 use candle_nn::Init;
 
@@ -47,10 +47,18 @@ impl SpectralConv2d {
         vb: VarBuilder<'_>,
     ) -> Result<Self> {
         Ok(Self {
-            weight_bar: vb.get_with_hints((c_out, c_in, kernel, kernel), "weight_bar", conv::INIT)?,
-            bias: vb.get_with_hints(c_out, "bias", Init::Const(0.))?,
-            u: vb.get_with_hints(c_out, "weight_u", Init::Randn { mean: 0., stdev: 1. })?,
-            v: vb.get_with_hints(c_in * kernel * kernel, "weight_v", Init::Randn { mean: 0., stdev: 1. })?,
+            weight_bar: vb.get_with_hints(
+                (c_out, c_in, kernel, kernel),
+                "weight_bar",
+                Hint::param(conv::INIT),
+            )?,
+            bias: vb.get_with_hints(c_out, "bias", Hint::param(Init::Const(0.)))?,
+            u: vb.get_with_hints(c_out, "weight_u", Hint::buffer(Init::Randn { mean: 0., stdev: 1. }))?,
+            v: vb.get_with_hints(
+                c_in * kernel * kernel,
+                "weight_v",
+                Hint::buffer(Init::Randn { mean: 0., stdev: 1. }),
+            )?,
             spec: Conv2dSpec::new(stride, padding),
         })
     }

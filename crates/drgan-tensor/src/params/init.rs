@@ -1,14 +1,18 @@
-//! Initial values.
+//! Initial values of whole networks, over those that each layer gives its own parameters.
 use super::seed::name_rng;
-use crate::{ParamKind, ParamStore, Result};
-use candle_core::{DType, Device, Tensor};
+use super::{ParamKind, ParamStore};
+use crate::Result;
+use crate::device::HOST;
+use candle_core::{DType, Tensor};
 use rand_distr::{Distribution, Normal, StandardNormal};
 
-/// The initialisation of the GAN networks (SPEC: orthogonal for convolution and linear weights, batch-norm weights
-/// N(1, 0.02), spectral-norm vectors on the unit sphere, biases 0). Depends on the store's seed and the names only.
+/// Initializes a network of the GAN: weights of convolutions and linear layers orthogonal, weights of batch norm from
+/// N(1, 0.02), vectors of spectral norm uniform on the unit sphere, biases left at 0 (docs/model.md, initial values).
+///
+/// Values are computed on the host in f64 and depend on the store's seed and the names only.
 ///
 /// # Errors
-/// Whatever candle reports.
+/// What the parameters' device reports.
 pub fn gan(store: &ParamStore) -> Result<()> {
     for (name, kind, var) in store.all() {
         let mut rng = name_rng(store.seed(), &name);
@@ -16,12 +20,12 @@ pub fn gan(store: &ParamStore) -> Result<()> {
             (ParamKind::Param, 2.., _) => orthogonal(var.dims(), &mut rng)?,
             (ParamKind::Param, 1, Some("weight")) => {
                 let d = Normal::new(1., 0.02).map_err(candle_core::Error::wrap)?;
-                Tensor::from_iter((0..var.elem_count()).map(|_| d.sample(&mut rng)), &Device::Cpu)?
+                Tensor::from_iter((0..var.elem_count()).map(|_| d.sample(&mut rng)), &HOST)?
             }
             (ParamKind::Buffer, 1, Some("weight_u" | "weight_v")) => {
                 let v: Vec<f64> = StandardNormal.sample_iter(&mut rng).take(var.elem_count()).collect();
                 let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
-                Tensor::from_iter(v.into_iter().map(|x| x / norm), &Device::Cpu)?
+                Tensor::from_iter(v.into_iter().map(|x| x / norm), &HOST)?
             }
             _ => continue,
         };
@@ -30,15 +34,16 @@ pub fn gan(store: &ParamStore) -> Result<()> {
     Ok(())
 }
 
-/// A random tensor whose matrix `(dims[0], rest)` has orthonormal rows, or columns where there are fewer of those.
+/// A random orthogonal tensor: its matrix `(dims[0], rest)` has orthonormal rows, or columns where there are fewer of those.
+///
 /// `Q = L^-1 A` with `A A^T = L L^T`, in f64.
 fn orthogonal(dims: &[usize], rng: &mut impl rand::Rng) -> Result<Tensor> {
     let (rows, cols) = (dims[0], dims[1..].iter().product::<usize>());
     let (m, n) = (rows.min(cols), rows.max(cols));
     let a: Vec<f64> = StandardNormal.sample_iter(rng).take(m * n).collect();
-    let a = Tensor::from_vec(a, (m, n), &Device::Cpu)?;
+    let a = Tensor::from_vec(a, (m, n), &HOST)?;
     let gram = a.matmul(&a.t()?)?.flatten_all()?.to_vec1::<f64>()?;
-    let inverse = Tensor::from_vec(inverse_cholesky(gram, m), (m, m), &Device::Cpu)?;
+    let inverse = Tensor::from_vec(inverse_cholesky(gram, m), (m, m), &HOST)?;
     let q = inverse.matmul(&a)?;
     let q = if rows <= cols { q } else { q.t()?.contiguous()? };
     Ok(q.reshape(dims)?.to_dtype(DType::F32)?)
@@ -73,6 +78,7 @@ mod tests {
     use super::*;
     use crate::nn::{BatchNorm, Conv2d, Linear};
     use crate::testing::{Tol, assert_close};
+    use candle_core::Device;
 
     #[test]
     fn weights_are_orthogonal_and_seeded() -> Result<()> {

@@ -8,3 +8,12 @@ pub enum ParamKind {
     /// State that a training pass itself updates: running statistics of batch norm, vectors of spectral norm.
     Buffer,
 }
+
+impl std::fmt::Display for ParamKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Param => "parameter",
+            Self::Buffer => "buffer",
+        })
+    }
+}

@@ -1,16 +1,18 @@
 //! Named parameters and buffers of one network: where they live, how they get their values.
+mod builder;
 pub mod init;
 mod kind;
 pub(crate) mod seed;
 mod shapes;
 
+pub use builder::{Hint, TensorSource, VarBuilder, builder_over};
 pub use kind::ParamKind;
 pub use shapes::{Shapes, parameter_shapes};
 
-use crate::VarBuilder;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Shape, Tensor, Var};
-use candle_nn::{Init, var_builder::SimpleBackend};
+use candle_nn::Init;
+use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, Uniform};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,7 +52,7 @@ impl ParamStore {
 
     /// The builder that modules take; creating a parameter registers it here.
     pub fn builder(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
-        VarBuilder::from_backend(Box::new(self.clone()), dtype, device.clone())
+        builder_over(self.clone(), dtype, device)
     }
 
     /// Name and variable, sorted by name.
@@ -76,7 +78,7 @@ impl ParamStore {
     /// A builder over [`ParamStore::views`]: a module built from it computes with the current
     /// weights but takes no part in backpropagation, as `D` should while `G` learns.
     pub fn frozen(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
-        VarBuilder::from_tensors(self.views().into_iter().collect(), dtype, device)
+        builder_over(self.views(), dtype, device)
     }
 
     /// Those of `tensors` that this store has a name for: what [`ParamStore::assign`] takes of a file that holds more.
@@ -106,67 +108,61 @@ impl ParamStore {
     }
 }
 
-fn kind_of(name: &str) -> ParamKind {
-    match name.rsplit('.').next() {
-        Some("running_mean" | "running_var" | "weight_u" | "weight_v") => ParamKind::Buffer,
-        _ => ParamKind::Param,
-    }
-}
-
-impl SimpleBackend for ParamStore {
-    fn get(
+impl TensorSource for ParamStore {
+    fn tensor(
         &self,
         shape: Shape,
         name: &str,
-        init: Init,
+        hint: Hint,
         dtype: DType,
-        dev: &Device,
+        device: &Device,
     ) -> candle_core::Result<Tensor> {
         let mut inner = self.lock();
-        if let Some((_, var)) = inner.vars.get(name) {
+        if let Some((kind, var)) = inner.vars.get(name) {
             if var.shape() != &shape {
                 candle_core::bail!(
                     "`{name}` was created with shape {:?}, now asked for as {shape:?}",
                     var.shape()
                 )
             }
+            if *kind != hint.kind {
+                candle_core::bail!("`{name}` was created as a {kind}, now asked for as a {}", hint.kind)
+            }
             return Ok(var.as_tensor().clone());
         }
-        if inner.zeroed {
-            let var = Var::zeros(shape, dtype, dev)?;
-            let tensor = var.as_tensor().clone();
-            inner.vars.insert(name.to_owned(), (kind_of(name), var));
-            return Ok(tensor);
-        }
-        let mut rng = seed::name_rng(inner.seed, name);
-        let n = shape.elem_count();
-        let mut normal = |mean: f64, std: f64| -> candle_core::Result<Vec<f32>> {
-            let d = Normal::new(mean, std).map_err(candle_core::Error::wrap)?;
-            Ok((0..n).map(|_| d.sample(&mut rng) as f32).collect())
+        let var = if inner.zeroed {
+            Var::zeros(shape, dtype, device)?
+        } else {
+            let values = initial_values(hint.init, &shape, &mut seed::name_rng(inner.seed, name))?;
+            Var::from_tensor(&Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)?
         };
-        let values = match init {
-            Init::Const(c) => vec![c as f32; n],
-            Init::Randn { mean, stdev } => normal(mean, stdev)?,
-            Init::Kaiming { fan, non_linearity, .. } => {
-                normal(0., non_linearity.gain() / (fan.for_shape(&shape) as f64).sqrt())?
-            }
-            Init::Uniform { lo, up } => {
-                let d = Uniform::new(lo, up).map_err(candle_core::Error::wrap)?;
-                (0..n).map(|_| d.sample(&mut rng) as f32).collect()
-            }
-        };
-        let var = Var::from_tensor(&Tensor::from_vec(values, shape, dev)?.to_dtype(dtype)?)?;
         let tensor = var.as_tensor().clone();
-        inner.vars.insert(name.to_owned(), (kind_of(name), var));
+        inner.vars.insert(name.to_owned(), (hint.kind, var));
         Ok(tensor)
     }
 
-    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
-        candle_core::bail!("`{name}`: a new parameter needs a shape")
-    }
-
-    fn contains_tensor(&self, name: &str) -> bool {
+    fn contains(&self, name: &str) -> bool {
         self.lock().vars.contains_key(name)
+    }
+}
+
+/// Values of `shape` as `init` asks for, in row-major order.
+fn initial_values(init: Init, shape: &Shape, rng: &mut ChaCha8Rng) -> candle_core::Result<Vec<f32>> {
+    let n = shape.elem_count();
+    let mut normal = |mean: f64, std: f64| -> candle_core::Result<Vec<f32>> {
+        let d = Normal::new(mean, std).map_err(candle_core::Error::wrap)?;
+        Ok((0..n).map(|_| d.sample(rng) as f32).collect())
+    };
+    match init {
+        Init::Const(c) => Ok(vec![c as f32; n]),
+        Init::Randn { mean, stdev } => normal(mean, stdev),
+        Init::Kaiming { fan, non_linearity, .. } => {
+            normal(0., non_linearity.gain() / (fan.for_shape(shape) as f64).sqrt())
+        }
+        Init::Uniform { lo, up } => {
+            let d = Uniform::new(lo, up).map_err(candle_core::Error::wrap)?;
+            Ok((0..n).map(|_| d.sample(rng) as f32).collect())
+        }
     }
 }
 
@@ -190,6 +186,22 @@ mod tests {
             assert_eq!(n, m);
             assert_close(n, x, y, Tol::EXACT)?;
         }
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_module_declares_decides_what_is_learnt_not_the_name() -> Result<()> {
+        let store = ParamStore::seeded(1);
+        let vb = store.builder(DType::F32, &Device::Cpu).pp("quantizer");
+        vb.get_with_hints((4, 2), "codebook", Hint::buffer(Init::Const(0.)))?;
+        vb.get_with_hints(3, "running_mean", Hint::param(Init::Const(0.)))?;
+        let names = |kind| store.vars(kind).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names(ParamKind::Buffer), ["quantizer.codebook"]);
+        assert_eq!(names(ParamKind::Param), ["quantizer.running_mean"]);
+        assert_eq!(store.num_params(), 3);
+        let again = vb.get_with_hints((4, 2), "codebook", Hint::param(Init::Const(0.)));
+        let message = again.unwrap_err().to_string();
+        assert!(message.contains("`quantizer.codebook` was created as a buffer"), "{message}");
         Ok(())
     }
 

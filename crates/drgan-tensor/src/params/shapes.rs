@@ -1,7 +1,8 @@
 //! Names and shapes of a module's parameters, without their values.
-use crate::{Result, VarBuilder};
+use super::builder::{Hint, TensorSource, VarBuilder, builder_over};
+use crate::Result;
+use crate::device::HOST;
 use candle_core::{DType, Device, Shape, Tensor};
-use candle_nn::{Init, var_builder::SimpleBackend};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,7 +22,7 @@ pub type Shapes = BTreeMap<String, Vec<usize>>;
 /// What `build` reports.
 pub fn parameter_shapes<M>(build: impl FnOnce(VarBuilder<'static>) -> Result<M>) -> Result<Shapes> {
     let asked = Recorder::default();
-    build(VarBuilder::from_backend(Box::new(asked.clone()), DType::F32, Device::Cpu))?;
+    build(builder_over(asked.clone(), DType::F32, &HOST))?;
     let mut shapes = asked.0.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(std::mem::take(&mut shapes))
 }
@@ -29,25 +30,21 @@ pub fn parameter_shapes<M>(build: impl FnOnce(VarBuilder<'static>) -> Result<M>)
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<Shapes>>);
 
-impl SimpleBackend for Recorder {
-    fn get(
+impl TensorSource for Recorder {
+    fn tensor(
         &self,
         shape: Shape,
         name: &str,
-        _: Init,
+        _: Hint,
         dtype: DType,
-        dev: &Device,
+        device: &Device,
     ) -> candle_core::Result<Tensor> {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         asked.insert(name.to_owned(), shape.dims().to_vec());
-        Tensor::zeros((), dtype, dev)?.broadcast_as(shape) // one value, seen everywhere
+        Tensor::zeros((), dtype, device)?.broadcast_as(shape) // one value, seen everywhere
     }
 
-    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
-        candle_core::bail!("`{name}` is asked for without a shape")
-    }
-
-    fn contains_tensor(&self, _: &str) -> bool {
+    fn contains(&self, _: &str) -> bool {
         true
     }
 }

@@ -1,8 +1,11 @@
 //! The role of a frozen image network, which network plays it, and its weight files.
 use crate::fail;
 use candle_core::{DType, Device, Tensor};
-use drgan_tensor::VarBuilder;
-use drgan_tensor::{Result, weights};
+use drgan_tensor::{
+    Result,
+    weights::{self, Tensors},
+};
+use drgan_tensor::{VarBuilder, builder_over};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::path::Path;
@@ -91,5 +94,5 @@ fn floats(
 ) -> Result<VarBuilder<'static>> {
     let cast = |(name, t): (String, Tensor)| Ok((name, t.to_dtype(dtype)?));
     let kept = tensors.into_iter().filter(|(_, t)| t.dtype().is_float()); // leaves batch counters out
-    Ok(VarBuilder::from_tensors(kept.map(cast).collect::<Result<_>>()?, dtype, device))
+    Ok(builder_over(kept.map(cast).collect::<Result<Tensors>>()?, dtype, device))
 }

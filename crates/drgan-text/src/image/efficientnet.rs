@@ -2,9 +2,8 @@
 use super::backbone::{Backbone, BackboneFeatures};
 use super::conv_bn::ConvBn;
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::ops::{self, Activation, Padding};
-use drgan_tensor::{Error, Result, expect_shape};
+use drgan_tensor::{Error, Result, VarBuilder, expect_shape};
 
 /// Kernel size, stride, expansion factor, output channels and repeats of each group of blocks.
 const GROUPS: [(usize, usize, usize, usize, usize); 7] = [

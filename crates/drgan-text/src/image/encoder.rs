@@ -4,8 +4,7 @@ use super::efficientnet::EfficientNetLite0;
 use super::inception::InceptionV3;
 use super::projection::Projection;
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
-use drgan_tensor::{Error, ImageEncoder, ImageFeatures, Result};
+use drgan_tensor::{Error, ImageEncoder, ImageFeatures, Result, VarBuilder};
 use serde::{Deserialize, Serialize};
 
 /// Which backbone a [`DamsmImageEncoder`] has, and at which size it sees images.

@@ -2,9 +2,8 @@
 use super::backbone::{Backbone, BackboneFeatures};
 use super::conv_bn::ConvBn;
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::ops::{self, Activation, Padding};
-use drgan_tensor::{Result, expect_shape};
+use drgan_tensor::{Result, VarBuilder, expect_shape};
 
 /// Side in pixels of the images that the network was trained on.
 const SIDE: usize = 299;

@@ -1,9 +1,8 @@
 //! The trained part of the image encoder: linear maps to the space shared with text.
 use super::backbone::BackboneFeatures;
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::{Conv2d, Linear};
-use drgan_tensor::{ImageFeatures, Result, expect_shape};
+use drgan_tensor::{ImageFeatures, Result, VarBuilder, expect_shape};
 
 /// Linear maps from a backbone's features to the space that images share with text: the trained part of the image encoder.
 ///

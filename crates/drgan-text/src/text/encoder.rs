@@ -3,8 +3,10 @@ use super::config::TextEncoderConfig;
 use super::lstm::BiLstm;
 use crate::fail;
 use candle_core::Tensor;
-use candle_nn::{Init, VarBuilder};
-use drgan_tensor::{Ctx, FromConfig, Mode, Result, TextEncoder, TextFeatures, TokenBatch, expect_shape};
+use drgan_tensor::{
+    Ctx, FromConfig, Hint, Init, Mode, Result, TextEncoder, TextFeatures, TokenBatch, VarBuilder,
+    expect_shape,
+};
 use rand::Rng;
 
 /// AttnGAN's text encoder: embedding, dropout in training, bi-directional LSTM (docs/model.md, text encoder).
@@ -24,7 +26,11 @@ impl FromConfig for BiLstmEncoder {
         cfg.validate()?;
         let init = Init::Uniform { lo: -0.1, up: 0.1 };
         Ok(Self {
-            embedding: vb.pp("encoder").get_with_hints((cfg.vocab_size, cfg.embedding), "weight", init)?,
+            embedding: vb.pp("encoder").get_with_hints(
+                (cfg.vocab_size, cfg.embedding),
+                "weight",
+                Hint::param(init),
+            )?,
             lstm: BiLstm::new(cfg.embedding, cfg.words_dim / 2, vb.pp("rnn"))?,
             dropout: cfg.dropout,
         })

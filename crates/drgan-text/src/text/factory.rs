@@ -3,8 +3,7 @@ use super::config::{TextEncoderConfig, TextEncoderKind};
 use super::encoder::BiLstmEncoder;
 use super::tokenize::Tokenize;
 use super::tokenizer::Tokenizer;
-use drgan_tensor::VarBuilder;
-use drgan_tensor::{FromConfig, Result, TextEncoder};
+use drgan_tensor::{FromConfig, Result, TextEncoder, VarBuilder};
 
 impl TextEncoderConfig {
     /// Builds the encoder, with its parameters under the prefix of `vb`.

@@ -1,7 +1,7 @@
 //! A bi-directional LSTM that knows the length of each sequence.
 use candle_core::{D, Tensor};
-use candle_nn::{Init, VarBuilder, ops::sigmoid};
-use drgan_tensor::{Error, Result, expect_shape};
+use candle_nn::ops::sigmoid;
+use drgan_tensor::{Error, Hint, Init, Result, VarBuilder, expect_shape};
 
 /// A bi-directional LSTM layer that knows the length of each sequence: its reverse pass starts at the last element that is
 /// not padding.
@@ -35,8 +35,8 @@ impl BiLstm {
     pub fn new(input: usize, hidden: usize, vb: VarBuilder<'_>) -> Result<Self> {
         let bound = 1. / (hidden as f64).sqrt();
         let init = Init::Uniform { lo: -bound, up: bound };
-        let matrix = |cols: usize, name: &str| vb.get_with_hints((4 * hidden, cols), name, init);
-        let vector = |name: &str| vb.get_with_hints(4 * hidden, name, init);
+        let matrix = |cols: usize, name: &str| vb.get_with_hints((4 * hidden, cols), name, Hint::param(init));
+        let vector = |name: &str| vb.get_with_hints(4 * hidden, name, Hint::param(init));
         Ok(Self {
             input: [matrix(input, "weight_ih_l0")?, matrix(input, "weight_ih_l0_reverse")?],
             state: [matrix(hidden, "weight_hh_l0")?, matrix(hidden, "weight_hh_l0_reverse")?],

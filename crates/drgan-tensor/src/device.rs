@@ -1,0 +1,178 @@
+//! Devices and floating-point types as configurations and command lines name them.
+//!
+//! A network is built on one device in one type: both are chosen once, at the top, and passed down.
+//!
+//! ```
+//! use drgan_tensor::device::{DeviceRequest, FloatType};
+//!
+//! let device = "auto".parse::<DeviceRequest>()?.open()?;
+//! let dtype = "f32".parse::<FloatType>()?.into();
+//! let zeros = candle_core::Tensor::zeros(3, dtype, &device)?;
+//! assert_eq!(zeros.to_vec1::<f32>()?, [0.; 3]);
+//! assert_eq!("cuda".parse::<DeviceRequest>()?.to_string(), "cuda:0");
+//! # Ok::<(), drgan_tensor::Error>(())
+//! ```
+use crate::{Error, Result};
+use candle_core::{DType, Device};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The host's memory: where files are read, initial values computed and expectations of tests kept.
+pub const HOST: Device = Device::Cpu;
+
+/// The device that is asked for: `"auto"`, `"cpu"`, or `"cuda"` and `"cuda:N"` for the first and the N-th CUDA device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+#[non_exhaustive]
+pub enum DeviceRequest {
+    /// The fastest device that this build supports and this machine has.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// The CUDA device of this number, from 0.
+    Cuda(usize),
+}
+
+impl DeviceRequest {
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that says what to use in place of a device that this build does not support.
+    pub fn open(self) -> Result<Device> {
+        match self {
+            Self::Auto | Self::Cpu => Ok(HOST),
+            Self::Cuda(_) => {
+                let reason = format!("`{self}`: this build has no CUDA support; use `cpu` or `auto`");
+                Err(Error::Config { field: "device", reason })
+            }
+        }
+    }
+}
+
+impl fmt::Display for DeviceRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+impl FromStr for DeviceRequest {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?;
+        match (text, text.strip_prefix("cuda:").and_then(number)) {
+            ("auto", _) => Ok(Self::Auto),
+            ("cpu", _) => Ok(Self::Cpu),
+            ("cuda", _) => Ok(Self::Cuda(0)),
+            (_, Some(number)) => Ok(Self::Cuda(number)),
+            _ => {
+                let reason = format!("`{text}` is not a device; expected `auto`, `cpu`, `cuda` or `cuda:N`");
+                Err(Error::Config { field: "device", reason })
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for DeviceRequest {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<DeviceRequest> for String {
+    fn from(device: DeviceRequest) -> Self {
+        device.to_string()
+    }
+}
+
+/// The floating-point type of a network's weights and activations: `"f32"` or `"f64"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum FloatType {
+    /// 32 bits: training and inference.
+    #[default]
+    F32,
+    /// 64 bits: checks of gradients.
+    F64,
+}
+
+impl From<FloatType> for DType {
+    fn from(dtype: FloatType) -> Self {
+        match dtype {
+            FloatType::F32 => Self::F32,
+            FloatType::F64 => Self::F64,
+        }
+    }
+}
+
+impl fmt::Display for FloatType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(DType::from(*self).as_str())
+    }
+}
+
+impl FromStr for FloatType {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "f32" => Ok(Self::F32),
+            "f64" => Ok(Self::F64),
+            _ => {
+                let reason = format!("`{text}` is not a type of weights; expected `f32` or `f64`");
+                Err(Error::Config { field: "dtype", reason })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_read_as_they_are_written() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:12"] {
+            let device: DeviceRequest = text.parse().unwrap();
+            assert_eq!(device.to_string(), text);
+            let json = serde_json::to_string(&device).unwrap();
+            assert_eq!(json, format!("\"{text}\""));
+            assert_eq!(serde_json::from_str::<DeviceRequest>(&json).unwrap(), device);
+        }
+        assert_eq!("cuda".parse::<DeviceRequest>().unwrap(), DeviceRequest::Cuda(0));
+        for text in ["", "CPU", "tpu", "cuda:", "cuda:x", "cuda:-1", "cuda:+1", "cuda:99999999999999999999"] {
+            let message = text.parse::<DeviceRequest>().unwrap_err().to_string();
+            assert!(message.contains(&format!("`{text}`")) && message.contains("`cuda:N`"), "{message}");
+        }
+        let message = serde_json::from_str::<DeviceRequest>("\"tpu\"").unwrap_err().to_string();
+        assert!(message.contains("`tpu` is not a device"), "{message}");
+    }
+
+    #[test]
+    fn a_device_that_the_build_lacks_is_a_named_error() {
+        assert!(DeviceRequest::Auto.open().unwrap().is_cpu());
+        assert!(DeviceRequest::Cpu.open().unwrap().is_cpu());
+        let message = DeviceRequest::Cuda(1).open().unwrap_err().to_string();
+        assert!(message.contains("`cuda:1`") && message.contains("no CUDA support"), "{message}");
+    }
+
+    #[test]
+    fn types_are_read_as_they_are_written() {
+        for (text, dtype) in [("f32", DType::F32), ("f64", DType::F64)] {
+            let read: FloatType = text.parse().unwrap();
+            assert_eq!((read.to_string().as_str(), DType::from(read)), (text, dtype));
+            assert_eq!(serde_json::to_string(&read).unwrap(), format!("\"{text}\""));
+        }
+        let message = "bf8".parse::<FloatType>().unwrap_err().to_string();
+        assert!(message.contains("`bf8`") && message.contains("`f64`"), "{message}");
+    }
+}
