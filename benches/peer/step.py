@@ -113,7 +113,7 @@ class Trainer:
 
     @torch.no_grad()
     def _follow(self) -> None:
-        decay = min(self.cfg["train"]["average"], (1 + self.steps) / (10 + self.steps))
+        decay = min(self.cfg["train"]["ema"], (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self.average_values, self.generator_values, 1 - decay)
 
     def _watch(self, kind: str, network: nn.Module, side: int | str = "") -> None:

@@ -71,7 +71,8 @@ fn executable(messages: &str, name: &str) -> Option<PathBuf> {
 /// Builds `drgan` and becomes `drgan COMMAND ARGS`, in the caller's directory.
 pub(crate) fn drgan(command: &str, args: &[String]) -> Result<ExitCode> {
     let mut drgan = Command::new(build("drgan")?);
-    drgan.arg(command).args(args);
+    // The commands that it shows begin with what the user typed.
+    drgan.arg(command).args(args).env("DRGAN_INVOKED_AS", "cargo xtask");
     become_it(drgan)
 }
 

@@ -4,7 +4,8 @@
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
 use candle_core::Device;
 use drgan_data::{Dataset, Split};
-use drgan_train::grid::{self, Cell, Row};
+use drgan_infer::grid::{self, Cell, Row};
+use drgan_infer::rgb;
 use std::path::PathBuf;
 
 const SIDES: [usize; 3] = [16, 32, 64];
@@ -21,10 +22,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let index = data.find_caption(caption).ok_or("no picture has this caption")?;
     let cells = SIDES.map(|side| -> Result<Cell, Box<dyn std::error::Error>> {
         let picture = data.load_image(index, side)?.to_tensor(&Device::Cpu)?;
-        Ok(Cell { image: grid::to_rgb(&picture)?, label: Some(format!("{side} px")) })
+        Ok(Cell { image: rgb::to_rgb(&picture)?, label: Some(format!("{side} px")) })
     });
     let row = Row { caption: caption.to_owned(), cells: cells.into_iter().collect::<Result<_, _>>()? };
-    grid::save_png(&grid::render(&[row], grid::default_cell_side(SIDES[2]))?, &out)?;
+    rgb::save_png(&grid::render(&[row], grid::default_cell_side(SIDES[2]))?, &out)?;
     println!("{caption}, as the three stages see it: {}", out.display());
     Ok(())
 }

@@ -2,7 +2,8 @@
 use drgan_data::DataError;
 use std::path::{Path, PathBuf};
 
-/// Errors of the training crate; every message says what to do.
+/// Errors of the training crate. A message says what is wrong and what would be accepted; how to say that to a program is left
+/// to the program, which matches the variants.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -20,8 +21,49 @@ pub enum TrainError {
     /// A run folder or checkpoint.
     #[error("{0}")]
     Run(String),
+    /// A folder for a new run that is in use.
+    #[error("{}: the folder is not empty; resume the run in it, or start in another", path.display())]
+    RunExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder that holds no run.
+    #[error("{}: not a run folder: config.toml is missing; runs nearby: {}", path.display(), list(nearby))]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+        /// Run folders beside it.
+        nearby: Vec<PathBuf>,
+    },
+    /// No run where the newest was asked for.
+    #[error("{}: no run folder is in it", root.display())]
+    NoRuns {
+        /// The folder of runs.
+        root: PathBuf,
+    },
+    /// A run whose generator was asked for too early.
+    #[error("{}: its generator has not been trained yet: the run stands at its encoders", path.display())]
+    NotTrained {
+        /// The run.
+        path: PathBuf,
+    },
+    /// A run whose encoders were to be trained after its GAN was begun.
+    #[error("{}: its encoders are trained and its GAN begun; continue with the GAN", path.display())]
+    EncodersTrained {
+        /// The run.
+        path: PathBuf,
+    },
+    /// Inception-v3 without weights.
+    #[error(
+        "preset {preset}: image_encoder.weights: Inception-v3 needs its weights, torchvision's inception_v3 (.pth or \
+         .safetensors); or take the embedded network, image_encoder.backbone efficientnet-lite0"
+    )]
+    NoBackbone {
+        /// Preset of the run.
+        preset: String,
+    },
     /// A loss stopped being a number.
-    #[error("{loss} is {value} at {phase} step {step}; training stopped. {}", way_back(phase, checkpoint.as_deref()))]
+    #[error("{loss} is {value} at {phase} step {step}; training stopped. {}", way_back(checkpoint.as_deref()))]
     Diverged {
         /// Which.
         loss: String,
@@ -34,7 +76,7 @@ pub enum TrainError {
         /// Where to resume from.
         checkpoint: Option<PathBuf>,
     },
-    /// Pictures and captions.
+    /// Images and captions.
     #[error(transparent)]
     Data(#[from] DataError),
     /// A model error.
@@ -43,14 +85,20 @@ pub enum TrainError {
 }
 
 /// What a user does about a divergence.
-fn way_back(phase: &str, checkpoint: Option<&Path>) -> String {
-    let calmer = match phase {
-        "damsm" => "a smaller learning rate (--set damsm.opt.lr=...)",
-        _ => "smaller learning rates (--set generator_opt.lr=..., --set discriminator_opt.lr=...)",
-    };
+fn way_back(checkpoint: Option<&Path>) -> String {
     match checkpoint {
-        Some(path) => format!("The last good checkpoint is {}: resume the run with {calmer}", path.display()),
-        None => format!("There is no checkpoint yet: start again with {calmer}"),
+        Some(path) => format!(
+            "The last good checkpoint is {}: resume the run with a smaller learning rate",
+            path.display()
+        ),
+        None => "There is no checkpoint yet: start again with a smaller learning rate".to_owned(),
+    }
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    match paths {
+        [] => "none".to_owned(),
+        paths => paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "),
     }
 }
 

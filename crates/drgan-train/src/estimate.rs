@@ -67,7 +67,7 @@ pub fn estimate(cfg: &RunConfig, encoders: &Encoders, pictures: usize) -> Result
     };
     let start = Instant::now();
     let caption = encoders.words_of(cfg.damsm.max_words);
-    encoders.embed(&vec![caption; cfg.damsm.batch])?;
+    encoders.captions.embed(&vec![caption; cfg.damsm.batch])?;
     // Backward about doubles the forward pass, the loss costs as much again.
     let epoch = start.elapsed().mul_f64(4. * pictures as f64 / cfg.damsm.batch as f64);
 

@@ -1,27 +1,12 @@
-//! Stopping at the next safe place.
+//! A request to stop at the next safe place.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Whether the user asked to stop; clones share the answer. Made in `main` and handed in.
+/// Whether the user asked to stop; clones share the answer. Whoever handles the signal makes it and hands it in.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
-    /// One that Ctrl-C (or a termination signal) triggers; the second time the process exits with code 130.
-    ///
-    /// # Errors
-    /// When the process already has a handler.
-    pub fn install() -> Result<Self, ctrlc::Error> {
-        let this = Self::default();
-        let handler = this.clone();
-        ctrlc::set_handler(move || {
-            if handler.request() > 1 {
-                std::process::exit(130);
-            }
-        })?;
-        Ok(this)
-    }
-
     /// Asks to stop; returns how often that has been asked.
     pub fn request(&self) -> usize {
         self.0.fetch_add(1, Ordering::SeqCst) + 1

@@ -1,9 +1,7 @@
-//! Trains, samples and evaluates DR-GAN; the drgan binary.
+//! Trains, samples and evaluates DR-GAN.
 pub mod adam;
 pub mod captions;
 pub mod checkpoint;
-pub mod cli;
-pub mod commands;
 pub mod config;
 pub mod ema;
 pub mod encoders;
@@ -11,25 +9,22 @@ pub mod error;
 pub mod estimate;
 pub mod evaluate;
 pub mod events;
-pub mod foreign;
-pub mod grid;
 pub mod import;
 pub mod interrupt;
 pub mod networks;
 pub mod pretrain;
 pub mod progress;
-pub mod report;
 pub mod run_dir;
-pub mod sample_grid;
-pub mod sampler;
 pub mod sinks;
 pub mod state;
 pub mod step;
 pub mod train;
+pub mod trained;
 
 pub use adam::{Adam, AdamConfig};
 pub use checkpoint::Checkpoint;
 pub use ema::Ema;
+pub use error::TrainError;
 pub use interrupt::Interrupt;
 pub use run_dir::RunDir;
 

@@ -7,7 +7,6 @@ use crate::step::{Adversary, Protagonist};
 use candle_core::{DType, Device};
 use drgan_dnm::StageDiscriminator;
 use drgan_sdm::{RealImagePath, StageGenerator};
-use drgan_tensor::ops::Precision;
 use drgan_tensor::{Ctx, FromConfig, Mode, ParamStore, init};
 
 /// Random streams of one seed; each consumer has its own, so that none moves another's.
@@ -45,24 +44,6 @@ impl OwnedGenerator {
         let store = ParamStore::zeroed();
         let net = StageGenerator::from_config(&cfg.generator, store.builder(DType::F32, &Device::Cpu))?;
         Ok(Self { store, net })
-    }
-
-    /// The network for drawing, with the weights of now; see [`StageGenerator::pack`].
-    ///
-    /// # Errors
-    /// Whatever the device reports.
-    pub fn packed(&self, cfg: &RunConfig, precision: Precision) -> Result<StageGenerator, TrainError> {
-        // Of constants, so that no graph is kept while it draws.
-        let vb = self.store.frozen(DType::F32, &Device::Cpu);
-        Ok(StageGenerator::from_config(&cfg.generator, vb)?.pack(precision)?)
-    }
-
-    /// The same in double precision by plain-tensor operations, none of them fast: what the others are held against.
-    ///
-    /// # Errors
-    /// Whatever the device reports.
-    pub fn exact(&self, cfg: &RunConfig) -> Result<StageGenerator, TrainError> {
-        Ok(StageGenerator::from_config(&cfg.generator, self.store.frozen(DType::F64, &Device::Cpu))?)
     }
 }
 
@@ -124,7 +105,7 @@ impl Networks {
             real_image_opt: Adam::new(&real_image, cfg.generator_opt)?,
             ctx: Ctx::with_stream(Mode::Train, cfg.seed, stream::GENERATOR),
         };
-        let ema = Ema::new(&generator, &average.store, cfg.train.average)?;
+        let ema = Ema::new(&generator, &average.store, cfg.train.ema)?;
         Ok(Self { hero, adversaries, generator, real_image, discriminators, average, ema })
     }
 

@@ -13,8 +13,8 @@ use drgan_data::{Crop, Dataset, LoaderConfig, Split};
 use drgan_losses::damsm;
 use drgan_metrics::RPrecision;
 use drgan_tensor::internal::fnv1a;
-use drgan_tensor::{Ctx, Mode, TextEncoder};
-use drgan_text::{BackboneFeatures, Tokenize};
+use drgan_tensor::{Ctx, Mode};
+use drgan_text::BackboneFeatures;
 use rand::Rng;
 use rand::seq::SliceRandom;
 use std::collections::BTreeSet;
@@ -93,7 +93,7 @@ impl Pretrainer {
             skipped,
             features: fits.then(joined).transpose()?,
             loader,
-            text_opt: Adam::new(&encoders.text_store, cfg.damsm.opt)?,
+            text_opt: Adam::new(encoders.captions.weights(), cfg.damsm.opt)?,
             image_opt: Adam::new(&encoders.image_store, cfg.damsm.opt)?,
             epoch: 0,
         }))
@@ -133,9 +133,9 @@ impl Pretrainer {
             };
             let texts: Vec<String> = there.iter().map(|i| std::mem::take(&mut texts[*i])).collect();
             let groups: Vec<i64> = there.iter().map(|i| groups[*i]).collect();
-            let captions: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let (tokens, _) = encoders.tokenizer.batch(&captions, d.max_words, &Device::Cpu)?;
-            let text = encoders.text.encode_text(&tokens, &mut ctx)?;
+            let words: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let (tokens, _) = encoders.captions.tokenizer().batch(&words, d.max_words, &Device::Cpu)?;
+            let text = encoders.captions.encoder().encode_text(&tokens, &mut ctx)?;
             let image = encoders.image.project(&features)?;
             let loss = damsm::loss(&image, &text, Some(&groups), d.gammas)?;
             let value = scalar(&loss)?;
@@ -261,7 +261,7 @@ impl HeldOut {
         candidates: usize,
     ) -> Result<RPrecision, TrainError> {
         let codes = encoders.image.code(&self.pooled)?.detach();
-        let sentences = encoders.embed(&self.texts)?.sentence;
+        let sentences = encoders.captions.embed(&self.texts)?.sentence;
         Ok(drgan_metrics::r_precision(&codes, &sentences, &self.texts, candidates, cfg.seed)?)
     }
 }

@@ -1,5 +1,5 @@
 //! The folder of one run: `config.toml`, `checkpoints/`, `samples/`, `log.jsonl`, `tokenizer.json`.
-use drgan_tensor::{Error, Result};
+use crate::error::TrainError;
 use std::path::{Path, PathBuf};
 
 /// A run's folder.
@@ -10,8 +10,8 @@ impl RunDir {
     /// Makes `out`, or the first free `runs/PRESET-sSEED-NNN`.
     ///
     /// # Errors
-    /// [`Error::File`] when `out` is not empty or cannot be made.
-    pub fn create(out: Option<&Path>, preset: &str, seed: u64) -> Result<Self> {
+    /// `out` is not empty or cannot be made.
+    pub fn create(out: Option<&Path>, preset: &str, seed: u64) -> Result<Self, TrainError> {
         let dir = match out {
             Some(p) => p.to_owned(),
             None => (1..)
@@ -20,11 +20,11 @@ impl RunDir {
                 .unwrap_or_default(),
         };
         if std::fs::read_dir(&dir).is_ok_and(|mut d| d.next().is_some()) {
-            return Err(Error::file(&dir, "is not empty; use --resume to go on, or another --out"));
+            return Err(TrainError::RunExists { path: dir });
         }
         for sub in ["checkpoints", "samples"] {
             let p = dir.join(sub);
-            std::fs::create_dir_all(&p).map_err(|e| Error::file(&p, format!("cannot be created: {e}")))?;
+            std::fs::create_dir_all(&p).map_err(|e| TrainError::io(&p, e))?;
         }
         Ok(Self(dir))
     }
@@ -32,29 +32,24 @@ impl RunDir {
     /// An existing run.
     ///
     /// # Errors
-    /// [`Error::File`] that says what is missing and which runs lie beside it.
-    pub fn open(path: &Path) -> Result<Self> {
+    /// [`TrainError::NotARun`], with the runs beside it.
+    pub fn open(path: &Path) -> Result<Self, TrainError> {
         let this = Self(path.to_owned());
         if this.config().is_file() {
             return Ok(this);
         }
-        let near = runs(path.parent().unwrap_or(path));
-        let near = match near.as_slice() {
-            [] => "there is no run beside it".to_owned(),
-            near => near.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "),
-        };
-        Err(Error::file(path, format!("is no run: config.toml is missing; runs nearby: {near}")))
+        Err(TrainError::NotARun { path: path.to_owned(), nearby: runs(path.parent().unwrap_or(path)) })
     }
 
     /// The run under `root` whose configuration is newest.
     ///
     /// # Errors
-    /// [`Error::File`] when there is none.
-    pub fn latest(root: &Path) -> Result<Self> {
+    /// [`TrainError::NoRuns`].
+    pub fn latest(root: &Path) -> Result<Self, TrainError> {
         let newest = runs(root)
             .into_iter()
             .max_by_key(|p| std::fs::metadata(p.join("config.toml")).and_then(|m| m.modified()).ok());
-        newest.map(Self).ok_or_else(|| Error::file(root, "holds no run; train one or name one with --run"))
+        newest.map(Self).ok_or_else(|| TrainError::NoRuns { root: root.to_owned() })
     }
 
     /// The folder.
@@ -85,7 +80,7 @@ impl RunDir {
     pub fn backbone(&self) -> PathBuf {
         self.0.join("backbone.safetensors")
     }
-    /// `encoders.safetensors`: what `drgan pretrain` gives to others.
+    /// `encoders.safetensors`: both trained encoders, for other runs.
     pub fn encoders(&self) -> PathBuf {
         self.0.join("encoders.safetensors")
     }
@@ -111,7 +106,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         assert!(RunDir::latest(root.path()).is_err());
         let a = RunDir::create(Some(&root.path().join("a")), "p", 1).unwrap();
-        assert!(RunDir::create(Some(a.path()), "p", 1).unwrap_err().to_string().contains("--resume"));
+        let e = RunDir::create(Some(a.path()), "p", 1).unwrap_err().to_string();
+        assert!(e.contains("not empty") && e.contains("resume"), "{e}");
         assert!(RunDir::open(a.path()).unwrap_err().to_string().contains("config.toml"));
         std::fs::write(a.config(), "").unwrap();
         assert_eq!(RunDir::open(a.path()).unwrap(), a);

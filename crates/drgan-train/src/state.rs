@@ -36,7 +36,7 @@ fn set(c: &mut Checkpoint, key: &str, value: impl ToString) {
 
 fn base(cfg: &RunConfig, encoders: &Encoders, phase: &str, step: u64) -> Result<Checkpoint, TrainError> {
     let mut c = Checkpoint::default();
-    c.insert_all("text", encoders.text_store.views());
+    c.insert_all("text", encoders.captions.weights().views());
     c.insert_all("image", encoders.image_store.views());
     set(&mut c, "config", cfg.to_toml()?);
     set(&mut c, "phase", phase);
@@ -81,7 +81,7 @@ pub fn restore_damsm(
 /// # Errors
 /// The checkpoint is of another network.
 pub fn restore_encoders(c: &Checkpoint, encoders: &Encoders) -> Result<(), TrainError> {
-    encoders.text_store.assign(&c.section("text"))?;
+    encoders.captions.weights().assign(&c.section("text"))?;
     encoders.image_store.assign(&c.section("image"))?;
     Ok(())
 }
@@ -153,7 +153,7 @@ mod tests {
         data.truncate(40);
         let records = data.split(Split::Train);
         let fresh = || -> Result<(Encoders, Pretrainer), TrainError> {
-            let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&data)?)?;
+            let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&data)?, &candle_core::Device::Cpu)?;
             let phase = Pretrainer::new(&cfg, &encoders, &data, &records, |_| true)?;
             Ok((encoders, phase.expect("not interrupted")))
         };

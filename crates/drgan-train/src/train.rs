@@ -11,13 +11,12 @@ use crate::networks::{Networks, OwnedGenerator};
 use crate::pretrain::{HeldOut, Pretrainer, cuts};
 use crate::progress::Meter;
 use crate::run_dir::RunDir;
-use crate::sample_grid::{self, Options};
-use crate::sampler::Sampler;
 use crate::state::{self, Phase};
 use crate::step::{self, Judge, StepBatch};
 use drgan_data::{Batch, Dataset, Loader, Split};
+use drgan_infer::sheet::{self, Options};
+use drgan_infer::{Model, Precision, Sampler, rgb};
 use drgan_tensor::internal::fnv1a;
-use drgan_tensor::ops::Precision;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -57,8 +56,6 @@ const SHOWN: [&str; 8] = [
 const SHOWN_COUNT: u64 = 4;
 /// KID is taken for the first time after this part of a run.
 const EARLY: u64 = 8;
-/// Candidates of R-precision.
-pub(crate) const CANDIDATES: usize = 100;
 
 /// Everything a run needs beside its data.
 pub struct Session<'a> {
@@ -104,10 +101,7 @@ impl Session<'_> {
         if let Some(c) = &saved
             && state::phase(c, &self.run.checkpoints())? == Phase::Gan
         {
-            let path = self.run.path().display();
-            return Err(TrainError::Run(format!(
-                "{path}: its encoders are trained and its GAN begun; use `train`"
-            )));
+            return Err(TrainError::EncodersTrained { path: self.run.path().to_owned() });
         }
         let (encoders, _) = self.encoders(data, saved.as_ref())?;
         let done = self.pretrain(data, &data.split(Split::Train), &encoders, saved.as_ref())?;
@@ -119,11 +113,12 @@ impl Session<'_> {
 
     /// The encoders to start or go on with, and whether they need no training; a fresh run keeps their vocabulary.
     fn encoders(&self, data: &Dataset, saved: Option<&Checkpoint>) -> Result<(Encoders, bool), TrainError> {
+        let device = self.cfg.open_device()?;
         if saved.is_some() {
-            return Ok((Encoders::kept(self.cfg, self.run)?, false));
+            return Ok((Encoders::kept(self.cfg, self.run, &device)?, false));
         }
         // Held-out captions too: a word that no training picture has is known, if untrained.
-        let (encoders, trained) = Encoders::starting(self.cfg, data)?;
+        let (encoders, trained) = Encoders::starting(self.cfg, data, &device)?;
         encoders.keep(self.cfg, self.run)?;
         Ok((encoders, trained))
     }
@@ -194,7 +189,7 @@ impl Session<'_> {
             }
             meter.skip_pause();
             if let Some(held_out) = &held_out {
-                let r = held_out.r_precision(cfg, encoders, CANDIDATES)?;
+                let r = held_out.r_precision(cfg, encoders, cfg.evaluate.candidates)?;
                 let shares = [("r_image_to_text", r.image_to_text), ("r_text_to_image", r.text_to_image)];
                 let shares = shares.map(|(name, share)| (name.to_owned(), share as f32));
                 self.sinks.emit(&meter.at(pairs_before(phase.epoch), &shares));
@@ -252,7 +247,7 @@ impl Session<'_> {
             if step == (total / EARLY).max(1)
                 && let Some(evaluator) = &evaluator
             {
-                early_kid = Some(evaluator.kid(&networks.average)?);
+                early_kid = Some(evaluator.kid(&model(cfg, encoders, &networks.average))?);
             }
             let stopping = self.interrupt.requested();
             if step % cfg.train.checkpoint_every == 0 || step == total || stopping {
@@ -273,7 +268,9 @@ impl Session<'_> {
         self.sinks.emit(&meter.ended());
         drop(loader);
         let evaluation = match &evaluator {
-            Some(e) => Some(Box::new(e.evaluate(&networks.average, step, early_kid)?)),
+            Some(e) => {
+                Some(Box::new(e.evaluate(&model(cfg, encoders, &networks.average), step, early_kid)?))
+            }
             None => None,
         };
         let grid = match grid {
@@ -315,12 +312,13 @@ impl Session<'_> {
         generator: &OwnedGenerator,
         step: u64,
     ) -> Result<PathBuf, TrainError> {
-        let sampler = Sampler::new(self.cfg, encoders, generator, Precision::F32)?;
+        let sampler = Sampler::new(&model(self.cfg, encoders, generator), Precision::F32)?;
         let known = shown(self.cfg, data, encoders);
         let path = self.run.samples().join(format!("step-{step:06}.png"));
         if !known.is_empty() {
             let noise: Vec<u64> = (0..SHOWN_COUNT).collect();
-            sample_grid::save(&sampler, &known, &noise, self.cfg.seed, Options::default(), &path)?;
+            let image = sheet::draw(&sampler, &known, &noise, self.cfg.seed, Options::default())?;
+            rgb::save_png(&image, &path)?;
             self.sinks.emit(&Event::Images { tag: "samples".to_owned(), step, path: path.clone() });
         }
         Ok(path)
@@ -340,12 +338,17 @@ pub(crate) fn shown<'a>(cfg: &RunConfig, data: &'a Dataset, encoders: &Encoders)
         let n = records.len().min(SHOWN.len());
         (0..n).map(|i| data.records()[records[i * records.len() / n]].captions[0].as_str()).collect()
     };
-    captions.into_iter().filter(|c| encoders.embed(&[c]).is_ok()).collect()
+    captions.into_iter().filter(|c| encoders.captions.embed(&[c]).is_ok()).collect()
+}
+
+/// The averaged generator with the text encoder, to draw with.
+fn model(cfg: &RunConfig, encoders: &Encoders, generator: &OwnedGenerator) -> Model {
+    Model::new(cfg.model(), encoders.captions.clone(), generator.store.clone())
 }
 
 /// A loader's batch with its captions as features.
 fn prepare(batch: Batch, encoders: &Encoders) -> Result<StepBatch, TrainError> {
-    let text = encoders.embed(&batch.captions)?;
+    let text = encoders.captions.embed(&batch.captions)?;
     let groups = match &batch.class_ids {
         Some(ids) => ids.iter().map(|&id| i64::from(id)).collect(),
         None => batch.keys.iter().map(|k| fnv1a(k.as_bytes()) as i64).collect(),

@@ -30,7 +30,7 @@ pub(crate) fn write(dir: &Path) -> Result<()> {
     let cfg = RunConfig::resolve("birds", &Overrides { file: None, set: &set })?;
     let run = RunDir::create(Some(dir), &cfg.preset, cfg.seed)?;
     let tokenizer = Tokenizer::new(&Vocabulary::from_captions(["a red heart"])?)?;
-    let encoders = Encoders::new(&cfg, tokenizer)?;
+    let encoders = Encoders::new(&cfg, Box::new(tokenizer), &Device::Cpu)?;
     encoders.keep(&cfg, &run)?;
     let networks = Networks::new(&cfg)?;
     fill(&networks.average.store, "generator.")?;

@@ -2,7 +2,7 @@
 //! shows is one that the program takes.
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use drgan_train::cli::{Cli, Command};
+use drgan::cli::{Cli, Command};
 use drgan_train::config::{Overrides, RunConfig};
 use std::path::{Path, PathBuf};
 

@@ -135,5 +135,5 @@ fn a_generator_of_the_authors_form_draws_from_its_files() {
         "--vocabulary",
         &at("captions.pickle"),
     ]);
-    assert!(!done && said.contains("no generator") && said.contains("text.safetensors"), "{said}");
+    assert!(!done && said.contains("not a generator") && said.contains("text.safetensors"), "{said}");
 }

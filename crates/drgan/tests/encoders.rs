@@ -128,7 +128,7 @@ fn files_that_do_not_belong_together_are_named() {
         text(&vocabulary),
     ]);
     assert!(
-        !done && said.contains("state.legacy.pth: no text-encoder") && said.contains("encoder.weight"),
+        !done && said.contains("state.legacy.pth: not a text-encoder") && said.contains("encoder.weight"),
         "{said}"
     );
     // Of other sizes than the preset's: the file decides.
@@ -166,7 +166,7 @@ fn exported_encoders_and_a_backbone_file_serve_a_run_and_may_then_be_gone() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     let weights = at("backbone.safetensors");
-    let embedded = "assets/efficientnet_lite0_imagenet_f16.safetensors";
+    let embedded = "../drgan-train/assets/efficientnet_lite0_imagenet_f16.safetensors";
     std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(embedded), &weights).unwrap();
     let (pretrained, gan) = (at("pretrained"), at("gan"));
     let backbone = format!("image_encoder.weights={:?}", text(&weights));

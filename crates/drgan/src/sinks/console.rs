@@ -1,11 +1,13 @@
-#![allow(clippy::print_stderr, reason = "the one place that talks to the user")]
-use crate::events::{Event, Sink, format_duration};
+//! Events as lines of a terminal.
+#![allow(clippy::print_stderr, reason = "the one place that shows events to the user")]
+use drgan_train::events::{Event, Sink, format_duration};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// A progress line on a terminal, else a plain line about every ten seconds; all to stderr.
-pub struct Console {
+#[derive(Debug)]
+pub(crate) struct Console {
     terminal: bool,
     bar: Option<ProgressBar>,
     last: Option<Instant>,

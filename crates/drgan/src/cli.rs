@@ -1,11 +1,11 @@
 //! The command line of `drgan`.
-use crate::import::Network;
-use crate::sampler::Arithmetic;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use drgan_tensor::ops::Precision;
+use drgan_infer::{Arithmetic, Precision};
+use drgan_tensor::device::DeviceRequest;
+use drgan_train::import::Network;
 use std::path::PathBuf;
 
-/// DR-GAN: pictures from captions, trained and sampled on a CPU.
+/// DR-GAN: pictures from captions, trained and drawn on your own machine.
 #[derive(Debug, Parser)]
 #[command(name = "drgan", version, propagate_version = true)]
 pub struct Cli {
@@ -23,6 +23,7 @@ pub enum Command {
   drgan train --preset tiny --out runs/first
   drgan train --data my/folder --set train.steps=5000 --set loss.lambda=2
   drgan train --resume runs/emoji-64-s0-001
+  drgan train --set text.words_dim=128 --device cpu
   drgan train --preset emoji-256 --dry-run")]
     Train(TrainArgs),
     /// Train the text and image encoders alone (DAMSM), for `train --encoders RUN`.
@@ -37,8 +38,9 @@ pub enum Command {
   drgan sample \"a green apple\" --run runs/emoji-64-s0-001 --stages --attention
   drgan sample \"a small red bird\" --generator netG_epoch_600.pth --text-encoder text_encoder200.pth --vocabulary captions.pickle")]
     Sample(SampleArgs),
-    /// Measure a trained run beside its untrained self and the real pictures.
-    #[command(after_help = "Example:
+    /// Measure a trained run beside its untrained self and real pictures.
+    #[command(after_help = "Examples:
+  drgan evaluate
   drgan evaluate --run runs/emoji-64-s0-001")]
     Evaluate(EvaluateArgs),
     /// Make data sets.
@@ -48,7 +50,7 @@ pub enum Command {
     #[command(after_help = "Example:
   drgan inspect netG_epoch_600.pth")]
     Inspect(InspectArgs),
-    /// Recognise a weight file of others and write it as safetensors.
+    /// Recognize a weight file of another program and write it as safetensors.
     #[command(after_help = "Examples:
   drgan import text_encoder200.pth --out text_encoder.safetensors
   drgan import netG_epoch_600.pth --as generator --out netG.safetensors")]
@@ -70,7 +72,7 @@ pub struct RunArgs {
     /// CUB, COCO, a WebDataset tar or an image folder instead of the embedded emoji set.
     #[arg(long, value_name = "DIR_OR_TAR")]
     pub data: Option<PathBuf>,
-    /// Go on with a run from its last good checkpoint.
+    /// Resume a run from its last good checkpoint.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "seed"])]
     pub resume: Option<PathBuf>,
     /// Seed of every random number [default: 0].
@@ -79,12 +81,12 @@ pub struct RunArgs {
     /// Run folder [default: runs/PRESET-sSEED-NNN].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Print the resolved settings, parameters a network and the estimated time, and stop.
+    /// Print the resolved settings, the parameters per network and the estimated time, and stop.
     #[arg(long)]
     pub dry_run: bool,
-    /// How many threads compute.
+    /// What computes.
     #[command(flatten)]
-    pub threads: Threads,
+    pub compute: Compute,
 }
 
 /// Arguments of `drgan train`.
@@ -124,10 +126,13 @@ pub struct PretrainArgs {
     pub epochs: Option<u64>,
 }
 
-/// How many threads compute.
-#[derive(Args, Clone, Copy, Debug)]
-pub struct Threads {
-    /// Threads that compute [default: one a physical core].
+/// What computes.
+#[derive(Args, Clone, Debug)]
+pub struct Compute {
+    /// Where to compute: cpu, cuda, cuda:N, or auto for the fastest that this build and machine have [default: auto].
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<DeviceRequest>,
+    /// Threads that compute [default: one per physical core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
 }
@@ -135,7 +140,7 @@ pub struct Threads {
 /// Arguments of `drgan sample`.
 #[derive(Args, Debug)]
 pub struct SampleArgs {
-    /// What to draw, a caption a row.
+    /// What to draw, one caption per row.
     #[arg(required = true)]
     pub captions: Vec<String>,
     /// The run to draw with [default: the newest in runs/].
@@ -150,7 +155,7 @@ pub struct SampleArgs {
     /// AttnGAN's captions.pickle, or a tokenizer.json.
     #[arg(long, value_name = "FILE", requires = "generator")]
     pub vocabulary: Option<PathBuf>,
-    /// What mask logits are multiplied by [default: 0.25 for a generator of the authors' form, else 1].
+    /// Factor on the logits of both masks [default: 0.25 for a generator in the released form, else 1].
     #[arg(long, value_name = "X", requires = "generator")]
     pub mask_logit_scale: Option<f64>,
     /// The picture to write.
@@ -159,7 +164,7 @@ pub struct SampleArgs {
     /// Seed of the noise: the same caption and seed give the same picture.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Samples a caption.
+    /// Samples per caption.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub count: u16,
     /// What to compute in.
@@ -171,9 +176,9 @@ pub struct SampleArgs {
     /// Show the word attention and the two masks over the picture.
     #[arg(long)]
     pub attention: bool,
-    /// How many threads compute.
+    /// What computes.
     #[command(flatten)]
-    pub threads: Threads,
+    pub compute: Compute,
 }
 
 /// What `drgan sample` computes in.
@@ -184,7 +189,7 @@ pub enum PrecisionArg {
     F32,
     /// bfloat16 with sums in f32, about twice as fast, on processors with AMX; f32 on others.
     Bf16,
-    /// Double precision by plain-tensor operations: slow, to check the others with.
+    /// Double precision by the reference operations: slow, to check the others with.
     F64,
 }
 
@@ -204,9 +209,9 @@ pub struct EvaluateArgs {
     /// The run to measure [default: the newest in runs/].
     #[arg(long, value_name = "RUN")]
     pub run: Option<PathBuf>,
-    /// How many threads compute.
+    /// What computes.
     #[command(flatten)]
-    pub threads: Threads,
+    pub compute: Compute,
 }
 
 /// What `drgan data` can do.
@@ -256,8 +261,32 @@ pub struct ImportArgs {
     pub file: PathBuf,
     /// What it is, where its names do not tell.
     #[arg(long = "as", value_enum, value_name = "NETWORK")]
-    pub network: Option<Network>,
-    /// The safetensors file to write. Tensors that nothing of ours reads are kept.
+    pub network: Option<NetworkArg>,
+    /// The safetensors file to write. Tensors that no network of DR-GAN reads are kept.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+}
+
+/// The networks that `drgan import` recognizes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum NetworkArg {
+    /// AttnGAN's bi-directional LSTM.
+    TextEncoder,
+    /// Inception-v3, torchvision's alone or AttnGAN's with its projection.
+    ImageEncoder,
+    /// A generator, in the paper's form or the released one.
+    Generator,
+    /// A discriminator of one stage, in the paper's form or the released one.
+    Discriminator,
+}
+
+impl From<NetworkArg> for Network {
+    fn from(arg: NetworkArg) -> Self {
+        match arg {
+            NetworkArg::TextEncoder => Self::TextEncoder,
+            NetworkArg::ImageEncoder => Self::ImageEncoder,
+            NetworkArg::Generator => Self::Generator,
+            NetworkArg::Discriminator => Self::Discriminator,
+        }
+    }
 }

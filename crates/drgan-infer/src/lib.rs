@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+mod captions;
+mod font;
+pub mod grid;
+mod model;
+mod model_file;
+mod noise;
+#[cfg(feature = "fs")]
+pub mod pretrained;
+pub mod rgb;
+mod sampler;
+pub mod sheet;
+#[cfg(test)]
+mod testing;
+
+pub use candle_core::Device;
+pub use captions::CaptionEncoder;
+pub use drgan_tensor::ops::Precision;
+pub use drgan_tensor::{Error, Result};
+pub use image::RgbImage;
+pub use model::{Model, ModelConfig};
+pub use sampler::{Arithmetic, Sampler};

@@ -1,0 +1,139 @@
+//! [`Sampler`]: images from captions, with noise by number.
+use crate::{Model, noise};
+use candle_core::{DType, Tensor};
+use drgan_sdm::{GeneratorNoise, StageGenerator};
+use drgan_tensor::ops::Precision;
+use drgan_tensor::{Ctx, FromConfig, GeneratorOutput, Mode, Result};
+use std::sync::Arc;
+
+/// Captions drawn at once: bounds memory, changes no image.
+const CHUNK: usize = 32;
+
+/// How a [`Sampler`] computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Arithmetic {
+    /// By layers that are packed for the processor; see [`StageGenerator::pack`].
+    Packed(Precision),
+    /// In double precision by the reference operations: some fifty times slower, to check the others with.
+    Exact,
+}
+
+impl Arithmetic {
+    fn dtype(self) -> DType {
+        if self == Self::Exact { DType::F64 } else { DType::F32 }
+    }
+}
+
+impl From<Precision> for Arithmetic {
+    fn from(precision: Precision) -> Self {
+        Self::Packed(precision)
+    }
+}
+
+/// Draws captions, with the model's weights as they were when it was made. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    model: Model,
+    generator: Arc<StageGenerator>,
+    arithmetic: Arithmetic,
+}
+
+impl Sampler {
+    /// A sampler of `model`; packs the generator's layers.
+    ///
+    /// # Errors
+    /// Weights of other shapes than the configuration's.
+    pub fn new(model: &Model, arithmetic: impl Into<Arithmetic>) -> Result<Self> {
+        let arithmetic = arithmetic.into();
+        // Built from constants, so that no graph is kept while it draws.
+        let weights = model.generator().frozen(arithmetic.dtype(), model.device());
+        let generator = StageGenerator::from_config(&model.config().generator, weights)?;
+        let generator = match arithmetic {
+            Arithmetic::Packed(precision) => generator.pack(precision)?,
+            Arithmetic::Exact => generator,
+        };
+        Ok(Self { model: model.clone(), generator: Arc::new(generator), arithmetic })
+    }
+
+    /// The model that it draws with.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// All stages' images, attention and masks: image `k` is `captions[k]` under the noise number `noise[k]`. An image
+    /// depends on its caption, `seed` and noise number only.
+    ///
+    /// # Errors
+    /// A caption without a known word; another number of captions than of noise numbers.
+    pub fn draw(&self, captions: &[impl AsRef<str>], noise: &[u64], seed: u64) -> Result<GeneratorOutput> {
+        let (mut text, dtype) = (self.model.captions().embed(captions)?, self.arithmetic.dtype());
+        text.words = text.words.to_dtype(dtype)?;
+        text.sentence = text.sentence.to_dtype(dtype)?;
+        let (z, eps) = noise::noise(&self.model.config().generator, noise, seed, dtype, self.model.device())?;
+        let ctx = Ctx::new(Mode::Eval, seed);
+        // On a thread of the pool, which need not be woken for every operation.
+        let noise = GeneratorNoise::new(&z).with_condition(&eps);
+        rayon::scope(|_| self.generator.generate_with(noise, &text, &ctx))
+    }
+
+    /// The finest images only, drawn in chunks.
+    ///
+    /// # Shapes
+    /// `(N, 3, side, side)`, f32, in `[-1, 1]`.
+    ///
+    /// # Errors
+    /// As [`Sampler::draw`].
+    pub fn images(&self, captions: &[impl AsRef<str>], noise: &[u64], seed: u64) -> Result<Tensor> {
+        let mut parts = Vec::new();
+        for (captions, noise) in captions.chunks(CHUNK).zip(noise.chunks(CHUNK)) {
+            let made = self.draw(captions, noise, seed)?;
+            if let Some(finest) = made.stages.last() {
+                parts.push(finest.image.detach().to_dtype(DType::F32)?);
+            }
+        }
+        Ok(Tensor::cat(&parts, 0)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::small_model;
+    use drgan_tensor::testing::{Tol, assert_close};
+
+    #[test]
+    fn an_image_depends_on_its_caption_seed_and_noise_number_only() -> Result<()> {
+        let sampler = Sampler::new(&small_model()?, Precision::F32)?;
+        let captions = ["a red heart", "a very long caption about a green square with words", "cat"];
+        let all = sampler.images(&captions, &[0, 1, 2], 5)?;
+        let reversed = sampler.images(&["cat", captions[1], captions[0]], &[2, 1, 0], 5)?;
+        let tol = Tol { rtol: 0., atol: 1e-5 };
+        for (i, caption) in captions.iter().enumerate() {
+            let alone = sampler.images(&[caption], &[i as u64], 5)?.get(0)?;
+            assert_close("in a batch", &all.get(i)?, &alone, tol)?;
+            assert_close("in another order", &reversed.get(2 - i)?, &alone, tol)?;
+        }
+        let other = sampler.images(&["a red heart"], &[1], 5)?.get(0)?;
+        let change = (other - all.get(0)?)?.abs()?.max_all()?.to_scalar::<f32>()?;
+        assert!(change > 1e-4, "other noise gives another image, changed by {change}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_sampler_outlives_its_model_and_draws_on_any_thread() -> Result<()> {
+        fn shareable<T: Clone + Send + Sync + 'static>(value: T) -> T {
+            value
+        }
+        let sampler = shareable(Sampler::new(&shareable(small_model()?), Arithmetic::Exact)?);
+        let here = sampler.images(&["a red heart"], &[0], 1)?;
+        let there = std::thread::spawn({
+            let sampler = sampler.clone();
+            move || sampler.images(&["a red heart"], &[0], 1)
+        });
+        let there = there.join().expect("the thread does not panic")?;
+        assert_close("on another thread", &there, &here, Tol::EXACT)?;
+        let packed = Sampler::new(sampler.model(), Precision::F32)?.images(&["a red heart"], &[0], 1)?;
+        assert_close("packed", &packed, &here, Tol { rtol: 0., atol: 1e-4 })
+    }
+}

@@ -1,0 +1,188 @@
+//! Everything that decides a run, as plain data: default <- preset <- file <- single settings.
+mod merge;
+mod presets;
+mod sections;
+mod validate;
+
+pub use presets::PRESETS;
+pub use sections::{
+    DamsmConfig, DataConfig, EvaluateConfig, GivenEncoders, ImageEncoderSettings, LossConfig, RunConfig,
+    SplitRule, TrainConfig,
+};
+
+use crate::error::TrainError;
+use std::path::Path;
+use toml::{Table, Value};
+
+/// What is laid over a preset.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Overrides<'a> {
+    /// A TOML file.
+    pub file: Option<&'a Path>,
+    /// Single settings, `a.b=c`, in order; over the file.
+    pub set: &'a [String],
+}
+
+impl RunConfig {
+    /// A preset, then a file, then single settings.
+    ///
+    /// # Errors
+    /// An unknown preset or key (the nearest name is suggested), a value of another type, a value out of range.
+    pub fn resolve(preset: &str, over: &Overrides<'_>) -> Result<Self, TrainError> {
+        let (settings, origin) = presets::preset(preset)?;
+        let mut all = Self::default().to_table()?;
+        merge::merge(&mut all, settings, &origin)?;
+        if let Some(path) = over.file {
+            let text = std::fs::read_to_string(path).map_err(|e| TrainError::io(path, e))?;
+            let origin = path.display().to_string();
+            let mut table = merge::parse(&text, &origin)?;
+            merge::rename(&mut table);
+            merge::remove_derived(&mut table);
+            merge::merge(&mut all, table, &origin)?;
+        }
+        all.insert("preset".into(), Value::String(preset.to_owned()));
+        Self::from_table(all)?.with(over.set)
+    }
+
+    /// This configuration under further single settings, `a.b=c`.
+    ///
+    /// # Errors
+    /// As [`RunConfig::resolve`].
+    pub fn with(&self, settings: &[String]) -> Result<Self, TrainError> {
+        let mut all = self.to_table()?;
+        for setting in settings {
+            let mut table = merge::parse_setting(setting)?;
+            merge::rename(&mut table);
+            merge::merge(&mut all, table, &format!("setting {setting}"))?;
+        }
+        let cfg = Self::from_table(all)?;
+        validate::validate(&cfg)?;
+        Ok(cfg)
+    }
+
+    /// Without what follows from other keys.
+    fn to_table(&self) -> Result<Table, TrainError> {
+        let mut table = Table::try_from(self).map_err(|e| TrainError::Config(e.to_string()))?;
+        merge::remove_derived(&mut table);
+        Ok(table)
+    }
+
+    fn from_table(all: Table) -> Result<Self, TrainError> {
+        let read: Result<Self, toml::de::Error> = all.try_into();
+        let mut cfg = read.map_err(|e| TrainError::Config(e.to_string().trim().to_owned()))?;
+        cfg.derive();
+        Ok(cfg)
+    }
+
+    /// Reads what [`RunConfig::to_toml`] wrote, in this version or an older one. Sizes that follow from settings are filled
+    /// in: `text_dim` of the generator and of the discriminator is `text.words_dim`.
+    ///
+    /// # Errors
+    /// Not a configuration of this or an older version.
+    pub fn from_toml(text: &str) -> Result<Self, TrainError> {
+        let mut table = merge::parse(text, "configuration")?;
+        merge::rename(&mut table);
+        merge::remove_derived(&mut table);
+        Self::from_table(table)
+    }
+
+    /// The resolved configuration as TOML: settings only, nothing that follows from others.
+    ///
+    /// # Errors
+    /// None that a valid configuration could cause.
+    pub fn to_toml(&self) -> Result<String, TrainError> {
+        toml::to_string(&self.to_table()?).map_err(|e| TrainError::Config(e.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use drgan_tensor::device::{DeviceRequest, FloatType};
+
+    fn resolve(preset: &str, set: &[&str]) -> Result<RunConfig, String> {
+        let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
+        RunConfig::resolve(preset, &Overrides { file: None, set: &set }).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn every_preset_resolves_and_survives_a_round_trip() {
+        for (name, _) in PRESETS {
+            let cfg = resolve(name, &[]).unwrap();
+            assert_eq!(RunConfig::from_toml(&cfg.to_toml().unwrap()).unwrap(), cfg);
+            assert_eq!(cfg.preset, name);
+        }
+        assert_eq!(resolve("emoji-64", &[]).unwrap().sides(), [16, 32, 64]);
+        assert_eq!(resolve("birds", &[]).unwrap().sides(), [64, 128, 256]);
+    }
+
+    #[test]
+    fn settings_lie_over_presets() {
+        let cfg = resolve("tiny", &["loss.lambda=2", "train.steps = 9", "data.path=my/folder"]).unwrap();
+        assert_eq!((cfg.loss.lambda, cfg.train.steps, cfg.data.path.as_str()), (2.0, 9, "my/folder"));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_the_nearest_name() {
+        assert_eq!(
+            resolve("emoji64", &[]).unwrap_err(),
+            "unknown preset `emoji64`; did you mean `emoji-64`?"
+        );
+        let e = resolve("tiny", &["loss.lamda=2"]).unwrap_err();
+        assert_eq!(e, "setting loss.lamda=2: unknown key `loss.lamda`; did you mean `lambda`?");
+        let e = resolve("tiny", &["loss.lambda=much"]).unwrap_err();
+        assert_eq!(e, "setting loss.lambda=much: `loss.lambda` takes a float, got the string \"much\"");
+        assert!(resolve("tiny", &["loss.lambda"]).unwrap_err().contains("KEY=VALUE"));
+        assert!(resolve("tiny", &["loader.batch=1"]).unwrap_err().contains("at least 2"));
+        assert!(resolve("tiny", &["train=3"]).unwrap_err().contains("is a section"));
+    }
+
+    #[test]
+    fn sizes_that_follow_from_others_are_no_settings() {
+        let cfg = resolve("tiny", &["text.words_dim=128"]).unwrap();
+        let widths = (cfg.text.words_dim, cfg.generator.text_dim, cfg.discriminator_at(32).text_dim);
+        assert_eq!(widths, (128, 128, 128));
+        assert_eq!(cfg.discriminator_at(32).base, cfg.generator.base);
+        let written = cfg.to_toml().unwrap();
+        for key in ["text_dim", "vocab_size", "[discriminator]\nside", "[discriminator]\nbase"] {
+            assert!(!written.contains(key), "{key} in\n{written}");
+        }
+        for (key, why) in [
+            ("generator.text_dim=128", "it is text.words_dim"),
+            ("discriminator.text_dim=128", "it is text.words_dim"),
+            ("discriminator.side=64", "each stage"),
+            ("discriminator.base=16", "generator.base"),
+            ("text.vocab_size=7", "captions"),
+            ("preset=\"tiny\"", "by its name"),
+        ] {
+            let e = resolve("tiny", &[key]).unwrap_err();
+            assert!(e.contains("is not a setting") && e.contains(why), "{key}: {e}");
+        }
+    }
+
+    /// Written by revision f1e38d0, for a run of `tiny` with a seed and a decay of its own.
+    const OLD: &str = include_str!("../../tests/fixtures/config-f1e38d0.toml");
+
+    #[test]
+    fn a_configuration_of_the_first_version_is_read_and_serves_as_a_file() {
+        let old = RunConfig::from_toml(OLD).unwrap();
+        let new = resolve("tiny", &["seed=3", "train.steps=2", "train.ema=0.75"]).unwrap();
+        assert_eq!(old, new);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("old.toml");
+        std::fs::write(&path, OLD.replace("preset = \"tiny\"\n", "")).unwrap();
+        let read = RunConfig::resolve("tiny", &Overrides { file: Some(&path), set: &[] }).unwrap();
+        assert_eq!(read, new);
+        let e = resolve("tiny", &["train.average=0.5"]).unwrap();
+        assert_eq!(e.train.ema, 0.5, "the old key of a single setting");
+    }
+
+    #[test]
+    fn device_and_type_are_settings() {
+        let cfg = resolve("tiny", &["device=cuda:1", "dtype=f64"]).unwrap();
+        assert_eq!((cfg.device, cfg.dtype), (DeviceRequest::Cuda(1), FloatType::F64));
+        assert_eq!(resolve("tiny", &[]).unwrap().device, DeviceRequest::Auto);
+        assert!(resolve("tiny", &["dtype=f16"]).unwrap_err().contains("f16"));
+        assert!(resolve("tiny", &["device=abacus"]).unwrap_err().contains("abacus"));
+    }
+}

@@ -1,0 +1,173 @@
+//! What a run measures at its end: a trained model beside its untrained self and real images.
+mod extract;
+mod suite;
+
+pub use suite::{Better, METRICS, Metric, Scores};
+
+use crate::config::RunConfig;
+use crate::encoders::Encoders;
+use crate::error::TrainError;
+use crate::networks::OwnedGenerator;
+use drgan_data::Dataset;
+use drgan_infer::{Model, Precision, Sampler};
+use drgan_metrics::kid;
+use extract::Reality;
+use serde::{Deserialize, Serialize};
+
+/// A whole evaluation: what evaluation.json holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Preset of the run.
+    pub preset: String,
+    /// Seed of the run and of the noise.
+    pub seed: u64,
+    /// Generator steps.
+    pub step: u64,
+    /// Generated images behind KID, pair distance and R-precision.
+    pub samples: usize,
+    /// Noise seeds per prompt behind the attribute accuracies.
+    pub noise_seeds: usize,
+    /// Scores of the averaged generator.
+    pub trained: Scores,
+    /// Scores of the same generator before its first step.
+    pub untrained: Scores,
+    /// Scores of held-out real images in the samples' place; for the attribute accuracies, of the 27 real images themselves.
+    pub real: Option<Scores>,
+    /// KID of the averaged generator at one eighth of the run.
+    pub early_kid: Option<f64>,
+}
+
+/// Measures models beside the real images of a data set, whose features are extracted once.
+#[derive(Debug)]
+pub struct Evaluator<'a> {
+    cfg: &'a RunConfig,
+    encoders: &'a Encoders,
+    reality: Reality,
+    real: Option<Scores>,
+}
+
+impl<'a> Evaluator<'a> {
+    /// Extracts and measures the real images.
+    ///
+    /// # Errors
+    /// An image that does not decode, fewer than two records or samples.
+    pub fn new(cfg: &'a RunConfig, encoders: &'a Encoders, data: &Dataset) -> Result<Self, TrainError> {
+        let (reality, held_out) = Reality::new(cfg, encoders, data)?;
+        let real = held_out.map(|images| Scores::measure(cfg, &images, &reality)).transpose()?;
+        Ok(Self { cfg, encoders, reality, real })
+    }
+
+    /// KID alone: what is measured at one eighth of a run.
+    ///
+    /// # Errors
+    /// As [`Evaluator::evaluate`].
+    pub fn kid(&self, model: &Model) -> Result<f64, TrainError> {
+        let sampler = Sampler::new(model, Precision::F32)?;
+        let images = self.reality.samples(&sampler, self.cfg.seed)?;
+        Ok(kid(&extract::pooled(self.encoders, &images)?, &self.reality.features)?)
+    }
+
+    /// Every metric, of a trained model and of its untrained self.
+    ///
+    /// # Errors
+    /// A caption without a known word; values that are not finite, from a network that has diverged.
+    pub fn evaluate(
+        &self,
+        trained: &Model,
+        step: u64,
+        early_kid: Option<f64>,
+    ) -> Result<Evaluation, TrainError> {
+        let start = OwnedGenerator::untrained(self.cfg)?.store;
+        let untrained = Model::new(self.cfg.model(), self.encoders.captions.clone(), start);
+        Ok(Evaluation {
+            preset: self.cfg.preset.clone(),
+            seed: self.cfg.seed,
+            step,
+            samples: self.reality.captions.len(),
+            noise_seeds: self.cfg.evaluate.seeds,
+            trained: self.measure(trained)?,
+            untrained: self.measure(&untrained)?,
+            real: self.real.clone(),
+            early_kid,
+        })
+    }
+
+    fn measure(&self, model: &Model) -> Result<Scores, TrainError> {
+        let sampler = Sampler::new(model, Precision::F32)?;
+        let images = self.reality.extract(self.encoders, &sampler, &self.cfg.evaluate, self.cfg.seed)?;
+        Scores::measure(self.cfg, &images, &self.reality)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+    use crate::networks::OwnedGenerator;
+    use candle_core::Device;
+    use drgan_metrics::attributes::Prompt;
+    use std::path::Path;
+
+    /// The 27 real pictures of the attribute scores and every fortieth other one of the embedded set, as a folder.
+    fn small_set(folder: &Path) -> Result<Dataset, TrainError> {
+        let all = Dataset::embedded()?;
+        let mut chosen: Vec<usize> =
+            Prompt::all().filter_map(|prompt| all.find_caption(&prompt.to_string())).collect();
+        assert_eq!(chosen.len(), 27);
+        chosen.extend((0..all.records().len()).step_by(40));
+        for index in chosen {
+            let (record, picture) = (&all.records()[index], all.load_image(index, 64)?);
+            let image = image::RgbImage::from_raw(64, 64, picture.rgb).expect("64 by 64 pixels");
+            let file = folder.join(&record.key);
+            image.save(file.with_extension("png")).expect("a picture can be written");
+            std::fs::write(file.with_extension("txt"), record.captions.join("\n")).expect("captions too");
+        }
+        Ok(Dataset::open(folder)?)
+    }
+
+    #[test]
+    fn an_evaluation_is_finite_repeatable_and_right_about_real_pictures() -> Result<(), TrainError> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = small_set(folder.path())?;
+        let set = ["evaluate.samples=12", "evaluate.seeds=1"].map(str::to_owned);
+        let cfg = RunConfig::resolve("tiny", &Overrides { file: None, set: &set })?;
+        let device = Device::Cpu;
+        let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&data)?, &device)?;
+        let generator = OwnedGenerator::untrained(&RunConfig { seed: 1, ..cfg.clone() })?.store;
+        // Fresh weights are small, and images of them so gray that the backbone cannot tell them apart.
+        let larger = generator.views().into_iter().map(|(name, t)| Ok((name, (t * 4.)?)));
+        generator.assign(&larger.collect::<Result<_, TrainError>>()?)?;
+        let model = Model::new(cfg.model(), encoders.captions.clone(), generator);
+        let measure = || Evaluator::new(&cfg, &encoders, &data)?.evaluate(&model, 7, Some(2.5));
+        let first = measure()?;
+        let real = first.real.as_ref().expect("images are held out");
+        for name in ["hue", "lab", "shape"] {
+            assert_eq!(real.get(name), Some(1.), "{name}");
+        }
+        for (source, scores) in [("trained", &first.trained), ("untrained", &first.untrained), ("real", real)]
+        {
+            for Metric { name, .. } in METRICS {
+                let finite = scores.get(name).is_some_and(f64::is_finite);
+                let there = source != "real" || name != "noise_diversity";
+                assert_eq!(finite, there, "{source} {name}: {scores:?}");
+            }
+        }
+        assert!(first.trained.get("pair_distance") > Some(0.), "{:?}", first.trained);
+        assert_ne!(first.trained, first.untrained);
+        let written = serde_json::to_string(&first).expect("JSON");
+        assert_eq!(serde_json::from_str::<Evaluation>(&written).expect("JSON"), first);
+        assert_eq!(measure()?, first, "the second evaluation gave other figures");
+        Ok(())
+    }
+
+    #[test]
+    fn an_evaluation_of_the_first_version_is_read() {
+        let text = include_str!("../../tests/fixtures/evaluation-f1e38d0.json");
+        let old: Evaluation = serde_json::from_str(text).unwrap();
+        assert_eq!((old.preset.as_str(), old.seed, old.step, old.noise_seeds), ("tiny", 3, 2, 1));
+        let real = old.real.unwrap();
+        assert_eq!((real.get("candidates"), real.get("noise_diversity")), (Some(4.), None));
+        assert_eq!(old.trained.get("kid"), Some(0.054_685_750_301_328_27));
+        assert_eq!(old.early_kid, old.trained.get("kid"));
+    }
+}

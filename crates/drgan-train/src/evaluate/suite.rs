@@ -1,0 +1,135 @@
+//! The metrics of an evaluation: each is a row of [`METRICS`], and nothing else knows them by name.
+use super::extract::{Extracted, Reality, distinct};
+use crate::config::RunConfig;
+use crate::error::TrainError;
+use drgan_metrics::{RPrecision, diversity, kid, r_precision};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Which values of a metric are better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Better {
+    /// Larger ones.
+    Higher,
+    /// Smaller ones.
+    Lower,
+    /// Neither: the number tells how to read another, or should be near that of real images.
+    Neither,
+}
+
+/// What a metric is computed from.
+#[derive(Clone, Copy, Debug)]
+struct Source<'a> {
+    cfg: &'a RunConfig,
+    images: &'a Extracted,
+    reality: &'a Reality,
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its key in evaluation.json.
+    pub name: &'static str,
+    /// Its row in a table.
+    pub label: &'static str,
+    /// Which values are better.
+    pub better: Better,
+    measure: fn(Source<'_>) -> Result<Option<f64>, TrainError>,
+}
+
+/// All metrics, in the order of a table.
+pub const METRICS: [Metric; 8] = [
+    Metric {
+        name: "hue",
+        label: "hue within 30 degrees",
+        better: Better::Higher,
+        measure: |s| Ok(s.images.attributes.as_ref().map(|a| a.hue)),
+    },
+    Metric {
+        name: "lab",
+        label: "nearest of nine colours (Lab)",
+        better: Better::Higher,
+        measure: |s| Ok(s.images.attributes.as_ref().map(|a| a.lab)),
+    },
+    Metric {
+        name: "shape",
+        label: "nearest of three shapes",
+        better: Better::Higher,
+        measure: |s| Ok(s.images.attributes.as_ref().map(|a| a.shape)),
+    },
+    Metric {
+        name: "pair_distance",
+        label: "pair distance / real",
+        better: Better::Neither,
+        measure: |s| {
+            let distance = diversity(&s.images.features, &distinct(s.images.texts.len()))?;
+            Ok(Some(distance / s.reality.pair_distance))
+        },
+    },
+    Metric {
+        name: "noise_diversity",
+        label: "noise diversity",
+        better: Better::Higher,
+        measure: noise_diversity,
+    },
+    Metric {
+        name: "kid",
+        label: "KID (backbone features)",
+        better: Better::Lower,
+        measure: |s| Ok(Some(kid(&s.images.features, &s.reality.features)?)),
+    },
+    Metric {
+        name: "r_precision",
+        label: "R-precision",
+        better: Better::Higher,
+        measure: |s| Ok(Some(retrieval(s)?.image_to_text)),
+    },
+    Metric {
+        name: "candidates",
+        label: "  of this many captions",
+        better: Better::Neither,
+        measure: |s| Ok(Some(retrieval(s)?.candidates as f64)),
+    },
+];
+
+/// The numbers of one source of images, by [`Metric::name`]; none where the source or the data set cannot give one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Scores(BTreeMap<String, Option<f64>>);
+
+impl Scores {
+    /// Every metric of `images`.
+    pub(super) fn measure(
+        cfg: &RunConfig,
+        images: &Extracted,
+        reality: &Reality,
+    ) -> Result<Self, TrainError> {
+        let source = Source { cfg, images, reality };
+        let one = |m: &Metric| Ok((m.name.to_owned(), (m.measure)(source)?));
+        METRICS.iter().map(one).collect::<Result<_, TrainError>>().map(Self)
+    }
+
+    /// The number of a metric.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.0.get(name).copied().flatten()
+    }
+}
+
+/// Mean feature distance of one caption's images under different noise, over that of different captions' images.
+fn noise_diversity(s: Source<'_>) -> Result<Option<f64>, TrainError> {
+    let Some(repeated) = &s.images.repeated else { return Ok(None) };
+    let (captions, seeds) = (repeated.captions, repeated.seeds);
+    let of_caption: Vec<usize> = (0..captions * seeds).map(|i| i / seeds).collect();
+    let between = diversity(&repeated.features, &of_caption)?;
+    let mut within = 0.;
+    for c in 0..captions {
+        within += diversity(&repeated.features.narrow(0, c * seeds, seeds)?, &distinct(seeds))?;
+    }
+    Ok(Some(within / captions as f64 / between.max(f64::MIN_POSITIVE)))
+}
+
+fn retrieval(s: Source<'_>) -> Result<RPrecision, TrainError> {
+    let Extracted { codes, sentences, texts, .. } = s.images;
+    Ok(r_precision(codes, sentences, texts, s.cfg.evaluate.candidates, s.cfg.seed)?)
+}

@@ -1,0 +1,67 @@
+//! A run that was trained, read from its folder.
+use crate::checkpoint::Checkpoint;
+use crate::config::RunConfig;
+use crate::encoders::Encoders;
+use crate::error::TrainError;
+use crate::run_dir::RunDir;
+use crate::state::{self, Phase};
+use candle_core::Device;
+use drgan_infer::{CaptionEncoder, Model};
+use drgan_tensor::ParamStore;
+
+/// The last good checkpoint of a run, as far as drawing and measuring need it.
+#[derive(Debug)]
+pub struct TrainedRun {
+    /// The settings it was trained with.
+    pub cfg: RunConfig,
+    /// Its averaged generator with the text encoder.
+    pub model: Model,
+    /// Generator steps behind it.
+    pub step: u64,
+    /// KID at one eighth of the run, if it was measured.
+    pub early_kid: Option<f64>,
+    /// What was wrong with newer checkpoints, if any.
+    pub warning: Option<String>,
+    run: RunDir,
+    checkpoint: Checkpoint,
+}
+
+impl TrainedRun {
+    /// Reads the last good checkpoint of a run.
+    ///
+    /// # Errors
+    /// No run, no checkpoint, one of another version, or one from before the generator's first step.
+    pub fn open(run: &RunDir, device: &Device) -> Result<Self, TrainError> {
+        let at = run.checkpoints();
+        let (checkpoint, warning) = Checkpoint::load_latest_part(&at, &state::SAMPLED)?;
+        let cfg = RunConfig::from_toml(&checkpoint.meta::<String>("config", &at)?)?;
+        if state::phase(&checkpoint, &at)? == Phase::Damsm {
+            return Err(TrainError::NotTrained { path: run.path().to_owned() });
+        }
+        let tokenizer = Encoders::kept_tokenizer(&cfg, run)?;
+        let (words, dtype) = (cfg.damsm.max_words, cfg.dtype.into());
+        let captions = CaptionEncoder::new(&cfg.text, tokenizer, words, ParamStore::zeroed(), dtype, device)?;
+        captions.weights().assign(&checkpoint.section("text"))?;
+        let generator = Model::generator_weights(&cfg.generator, device)?;
+        generator.assign(&checkpoint.section("g_avg"))?;
+        Ok(Self {
+            model: Model::new(cfg.model(), captions, generator),
+            step: checkpoint.meta("step", &at)?,
+            early_kid: checkpoint.meta("early_kid", &at).ok(),
+            warning: warning.map(|w| w.to_string()),
+            run: run.clone(),
+            cfg,
+            checkpoint,
+        })
+    }
+
+    /// Both encoders of the DAMSM with their trained weights, to measure with.
+    ///
+    /// # Errors
+    /// The image backbone cannot be read.
+    pub fn encoders(&self) -> Result<Encoders, TrainError> {
+        let encoders = Encoders::kept(&self.cfg, &self.run, self.model.device())?;
+        state::restore_encoders(&self.checkpoint, &encoders)?;
+        Ok(encoders)
+    }
+}

@@ -1,0 +1,72 @@
+//! What several commands need: runs, data sets, threads.
+use crate::cli::Compute;
+use crate::hints;
+use anyhow::{Context, Result, bail};
+use drgan_data::Dataset;
+use drgan_train::RunDir;
+use drgan_train::config::{RunConfig, SplitRule};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where runs lie unless the user names a folder.
+const RUNS: &str = "runs";
+
+/// Writes a text file; a reader sees the old one or the new one.
+pub(super) fn write(path: &Path, text: &str) -> Result<()> {
+    Ok(drgan_tensor::weights::file::write_atomic(path, text.as_bytes())?)
+}
+
+/// The data set of a run's settings.
+pub(super) fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
+    let mut data = match cfg.data.path.as_str() {
+        "" if matches!(cfg.preset.as_str(), "birds" | "coco") => {
+            bail!(
+                "preset {}: give its pictures and captions with --data DIR_OR_TAR (docs/data.md)",
+                cfg.preset
+            )
+        }
+        "" => Dataset::embedded()?,
+        path => Dataset::open(Path::new(path))?,
+    };
+    for note in data.notes() {
+        eprintln!("data: {note}");
+    }
+    if cfg.data.split == SplitRule::ByKey {
+        data.split_by_key();
+    }
+    if cfg.data.limit > 0 {
+        data.truncate(cfg.data.limit);
+    }
+    Ok(Arc::new(data))
+}
+
+/// The run that was named, or the newest.
+pub(super) fn open_run(path: Option<&Path>) -> Result<RunDir> {
+    match path {
+        Some(path) => Ok(RunDir::open(path)?),
+        None => Ok(RunDir::latest(Path::new(RUNS))?),
+    }
+}
+
+/// As many threads as asked for, else as `RAYON_NUM_THREADS` says, else one per physical core.
+pub(super) fn use_threads(compute: &Compute) -> Result<()> {
+    let n = match compute.threads {
+        Some(n) => n.into(),
+        None if std::env::var_os("RAYON_NUM_THREADS").is_some() => return Ok(()),
+        // Threads of one core share its arithmetic units and its cache; fewer processors may be ours than there are cores.
+        None => num_cpus::get_physical().min(num_cpus::get()),
+    };
+    rayon::ThreadPoolBuilder::new().num_threads(n).build_global().context("--threads")?;
+    Ok(())
+}
+
+/// A path as a setting, `KEY="PATH"`.
+pub(super) fn path_setting(key: &str, path: &Path) -> Result<String> {
+    let path = path.to_str().with_context(|| format!("{key}: {}: the path is not UTF-8", path.display()))?;
+    Ok(format!("{key}={}", toml::Value::String(path.to_owned())))
+}
+
+/// `drgan train ...` by the name that the user typed.
+pub(super) fn command_line(rest: &str) -> String {
+    format!("{} {rest}", hints::program())
+}

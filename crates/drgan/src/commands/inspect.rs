@@ -1,0 +1,17 @@
+//! `drgan inspect`.
+use crate::cli::InspectArgs;
+use crate::report::weights as report;
+use anyhow::Result;
+use drgan_tensor::device::HOST;
+use drgan_tensor::weights;
+use drgan_train::import;
+
+pub(super) fn run(args: &InspectArgs) -> Result<()> {
+    let opened = weights::open(&args.file, &HOST)?;
+    print!("{}", report::table(&opened)?);
+    match import::fit(&opened.shapes(), None) {
+        Ok(found) => print!("{}", report::import(&found)),
+        Err(e) => println!("{e}"),
+    }
+    Ok(())
+}

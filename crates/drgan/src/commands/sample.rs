@@ -1,0 +1,56 @@
+//! `drgan sample`.
+use super::common::{open_run, use_threads};
+use crate::cli::SampleArgs;
+use anyhow::Result;
+use candle_core::Device;
+use drgan_infer::pretrained::{self, Files};
+use drgan_infer::{Arithmetic, CaptionEncoder, Model, Sampler, rgb, sheet};
+use drgan_train::trained::TrainedRun;
+
+pub(super) fn run(args: &SampleArgs) -> Result<()> {
+    use_threads(&args.compute)?;
+    let device = args.compute.device.unwrap_or_default().open()?;
+    let (model, named) = open(args, &device)?;
+    let arithmetic = Arithmetic::from(args.precision);
+    if matches!(arithmetic, Arithmetic::Packed(precision) if !precision.is_native()) {
+        eprintln!("warning: this processor has no AMX units for bf16: drawing in f32");
+    }
+    for caption in &args.captions {
+        warn_of_dropped_words(model.captions(), caption)?;
+    }
+    let noise: Vec<u64> = (0..u64::from(args.count)).collect();
+    let options = sheet::Options { stages: args.stages, attention: args.attention };
+    let sampler = Sampler::new(&model, arithmetic)?;
+    let image = sheet::draw(&sampler, &args.captions, &noise, args.seed, options)?;
+    rgb::save_png(&image, &args.out)?;
+    println!("{} ({named}, seed {})", args.out.display(), args.seed);
+    Ok(())
+}
+
+/// The model to draw with, and what it is called.
+fn open(args: &SampleArgs, device: &Device) -> Result<(Model, String)> {
+    if let (Some(generator), Some(text_encoder), Some(vocabulary)) =
+        (&args.generator, &args.text_encoder, &args.vocabulary)
+    {
+        let mask_logit_scale = args.mask_logit_scale;
+        let files = Files { generator, text_encoder, vocabulary, mask_logit_scale };
+        return Ok((pretrained::open(&files, device)?, generator.display().to_string()));
+    }
+    let trained = TrainedRun::open(&open_run(args.run.as_deref())?, device)?;
+    if let Some(w) = &trained.warning {
+        eprintln!("warning: {w}");
+    }
+    Ok((trained.model, format!("{}, step {}", trained.cfg.preset, trained.step)))
+}
+
+fn warn_of_dropped_words(captions: &CaptionEncoder, caption: &str) -> Result<()> {
+    let found = captions.tokenize(caption)?;
+    if !found.unknown.is_empty() {
+        eprintln!("warning: \"{caption}\": not in the vocabulary, ignored: {}", found.unknown.join(", "));
+    }
+    if found.truncated {
+        let n = captions.max_words();
+        eprintln!("warning: \"{caption}\": only its first {n} known words are used");
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! An evaluation as a table for people.
+use drgan_train::evaluate::{Evaluation, METRICS, Scores};
+
+/// Trained, untrained and real side by side, with everything that a number depends on above them.
+pub(crate) fn table(e: &Evaluation) -> String {
+    let mut text = format!(
+        "preset {}, seed {}, step {}, averaged generator; {} samples, {} noise seeds per caption\n{:<34}{:>9}{:>11}{:>9}\n",
+        e.preset, e.seed, e.step, e.samples, e.noise_seeds, "", "trained", "untrained", "real"
+    );
+    for metric in &METRICS {
+        let cell = |scores: Option<&Scores>| {
+            scores.and_then(|s| s.get(metric.name)).map_or_else(|| "-".to_owned(), shown)
+        };
+        let (trained, untrained, real) =
+            (cell(Some(&e.trained)), cell(Some(&e.untrained)), cell(e.real.as_ref()));
+        text += &format!("{:<34}{trained:>9}{untrained:>11}{real:>9}\n", metric.label);
+    }
+    text += "real: held-out images in the samples' place; for the first three rows, the 27 real images themselves\n";
+    if let (Some(early), Some(kid)) = (e.early_kid, e.trained.get("kid")) {
+        text += &format!("KID at one eighth of the run: {early:.3}; now {:.2} of it\n", kid / early);
+    }
+    text
+}
+
+fn shown(value: f64) -> String {
+    if value >= 10. { format!("{value:.0}") } else { format!("{value:.3}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_a_row_and_what_was_not_measured_a_dash() {
+        let evaluation = serde_json::json!({
+            "preset": "tiny", "seed": 3, "step": 2, "samples": 16, "noise_seeds": 1,
+            "trained": { "hue": null, "kid": 0.0546, "candidates": 16 },
+            "untrained": { "kid": 12.3 },
+            "real": null,
+            "early_kid": 0.1092,
+        });
+        let text = table(&serde_json::from_value(evaluation).unwrap());
+        let rows: Vec<&str> = text.lines().collect();
+        assert_eq!(rows.len(), 2 + METRICS.len() + 2);
+        let row = |label: &str| -> Vec<&str> {
+            let found = rows.iter().find_map(|row| row.strip_prefix(label));
+            found.unwrap_or_else(|| panic!("no row {label} in\n{text}")).split_whitespace().collect()
+        };
+        assert_eq!(row("KID (backbone features)"), ["0.055", "12", "-"]);
+        assert_eq!(row("hue within 30 degrees"), ["-", "-", "-"]);
+        assert_eq!(row("  of this many captions"), ["16", "-", "-"]);
+        assert!(text.ends_with("KID at one eighth of the run: 0.109; now 0.50 of it\n"), "{text}");
+    }
+}

@@ -1,0 +1,4 @@
+//! Where a run's events go on a terminal.
+mod console;
+
+pub(crate) use console::Console;

@@ -1,0 +1,50 @@
+//! Settings from the command line to the model: widths, devices, model files.
+mod common;
+use common::{drgan, failure, success, train_tiny};
+use drgan_infer::{Device, Model, Precision, Sampler, sheet};
+use drgan_tensor::device::DeviceRequest;
+use drgan_train::RunDir;
+use drgan_train::trained::TrainedRun;
+
+#[test]
+fn a_run_of_another_width_trains_draws_and_becomes_a_model_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let set = ["--steps", "1", "--set", "text.words_dim=128", "--device", "cpu"];
+    let (stdout, _) = success(train_tiny(&run, &set).env("DRGAN_INVOKED_AS", "cargo xtask"));
+    assert!(stdout.contains("draw with: cargo xtask sample \"a red heart\" --run"), "{stdout}");
+    let written = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(written.contains("words_dim = 128") && written.contains("device = \"cpu\""), "{written}");
+    assert!(!written.contains("text_dim") && !written.contains("vocab_size"), "{written}");
+
+    let picture = dir.path().join("sample.png");
+    let mut sample = drgan();
+    sample.args(["sample", "a red heart", "--count", "2", "--seed", "5", "--run"]).arg(&run);
+    success(sample.arg("--out").arg(&picture));
+    let trained = TrainedRun::open(&RunDir::open(&run).unwrap(), &Device::Cpu).unwrap();
+    let file = dir.path().join("model.safetensors");
+    trained.model.save(&file).unwrap();
+    let model = Model::from_bytes(&std::fs::read(&file).unwrap(), &Device::Cpu).unwrap();
+    assert_eq!(model.config().generator.text_dim, 128);
+    let sampler = Sampler::new(&model, Precision::F32).unwrap();
+    let drawn = sheet::draw(&sampler, &["a red heart"], &[0, 1], 5, sheet::Options::default()).unwrap();
+    assert!(image::open(&picture).unwrap().into_rgb8() == drawn, "the model file draws what its run draws");
+
+    let (stdout, _) = success(drgan().args(["train", "--no-evaluate", "--steps", "2", "--resume"]).arg(&run));
+    assert!(stdout.contains("draw with: drgan sample"), "{stdout}");
+}
+
+#[test]
+fn devices_that_are_not_there_are_refused_before_anything_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let e = failure(&mut train_tiny(&run, &["--device", "abacus"]));
+    assert!(e.contains("abacus") && e.contains("cuda:N"), "{e}");
+    let e = failure(drgan().args(["evaluate", "--device", "tpu:0", "--run"]).arg(&run));
+    assert!(e.contains("tpu:0"), "{e}");
+    if DeviceRequest::Cuda(0).open().is_err() {
+        let e = failure(&mut train_tiny(&run, &["--device", "cuda"]));
+        assert!(e.contains("`cuda:0`") && e.contains("no CUDA support") && e.contains("`cpu`"), "{e}");
+    }
+    assert!(!run.exists(), "a mistake costs no run folder");
+}
