@@ -1,4 +1,4 @@
-"""Weights by the golden files' rule: they follow from a salt and each parameter's name (SPEC, Fill rule)."""
+"""Weights by the golden files' rule: they follow from a salt and each parameter's name (docs/model.md, Golden files)."""
 import math
 
 import numpy as np

@@ -320,6 +320,6 @@ pub struct EvaluateConfig {
 
 impl Default for EvaluateConfig {
     fn default() -> Self {
-        Self { samples: 1000, seeds: 4, candidates: 30 }
+        Self { samples: 1000, seeds: 4, candidates: 100 }
     }
 }
