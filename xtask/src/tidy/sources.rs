@@ -90,11 +90,11 @@ fn code(file: &File, found: &mut Vec<Violation>) {
     }
 }
 
-/// The binary's own files: its entry, its command line, what its commands print, and where events become lines of a terminal.
+/// The program's own files: its entry, its command line, what its commands print, and where events become lines of a terminal.
 fn may_print(file: &File) -> bool {
-    let inside: Vec<_> = file.path.iter().skip(3).map(|p| p.to_str().unwrap_or_default()).collect();
-    matches!(
-        inside.as_slice(),
-        ["main.rs" | "cli.rs" | "commands.rs"] | ["bin" | "cli", ..] | ["sinks", "console.rs"]
-    )
+    file.member() == Some("drgan")
+        && matches!(
+            file.inside().as_slice(),
+            ["src", "main.rs" | "cli.rs"] | ["src", "commands", ..] | ["src", "sinks", "console.rs"]
+        )
 }

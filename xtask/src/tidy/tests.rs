@@ -90,7 +90,10 @@ fn words_have_their_place() {
     // Words of comments and literals are none of code's.
     let quoted = "//! x\n// unsafe println!\nconst A: &str = \"unsafe \\\" todo!\";\nconst B: char = '\"';\n";
     assert!(say(&[(lib, quoted)]).is_empty());
-    assert!(say(&[("crates/drgan-sdm/src/main.rs", "//! x\nfn main() { println!() }\n")]).is_empty());
+    let main = "//! x\nfn main() { println!() }\n";
+    assert!(say(&[("crates/drgan/src/main.rs", main), ("crates/drgan/src/commands/x.rs", main)]).is_empty());
+    says(&[("crates/drgan/src/hints.rs", main)], "crates/drgan/src/hints.rs:2", "never print");
+    says(&[("crates/drgan-sdm/src/main.rs", main)], "crates/drgan-sdm/src/main.rs:2", "never print");
 }
 
 #[test]

@@ -4,9 +4,9 @@ use super::resolve::Target;
 use super::tokens::Written;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A file, or one of two halves of a file that has children: what its children may share, and what puts them together
-/// (`true`). A file with children often has both, and that is no circle: the children need the first, the second needs them.
-pub(super) type Node = (usize, bool);
+/// A file, or, where it has children, one of its items. Such a file may hold what its children share and what puts them
+/// together: that is a circle only if one item is both.
+pub(super) type Node = (usize, Option<usize>);
 
 /// The first reason of each node to need each other one.
 pub(super) type Edges = BTreeMap<(Node, Node), Written>;
@@ -16,54 +16,35 @@ struct Needs {
     module: usize,
     names: Vec<String>,
     takes: Vec<(usize, String, Written)>,
-    /// Whether it needs a file below its own, itself or through others of its file.
-    above: bool,
 }
 
 /// To import a module is no need: only what is taken from it counts, and it counts for the file that defines it. So a parent
 /// that declares its children and re-exports their items needs none of them.
 pub(super) fn edges(krate: &Crate) -> Edges {
-    let mut all = needs(krate);
+    let items = needs(krate);
     let file = |module: usize| krate.modules[module].file;
-    let below = |from: usize, to: usize| {
-        let mut up = krate.modules[to].parent;
-        while let Some(module) = up.filter(|m| file(*m) != file(from)) {
-            up = krate.modules[module].parent;
-        }
-        up.is_some() && file(to) != file(from)
-    };
-    loop {
-        let high: BTreeSet<(usize, String)> = all
-            .iter()
-            .filter(|n| n.above)
-            .flat_map(|n| n.names.iter().map(|name| (n.module, name.clone())))
-            .collect();
-        let mut changed = false;
-        for item in all.iter_mut().filter(|n| !n.above) {
-            item.above = item.takes.iter().any(|(module, name, _)| {
-                below(item.module, *module)
-                    || (file(*module) == file(item.module) && high.contains(&(*module, name.clone())))
-            });
-            changed |= item.above;
-        }
-        if changed {
-            continue;
-        }
-        let mut edges = Edges::new();
-        for item in &all {
-            for (module, name, reason) in &item.takes {
-                let from = (file(item.module), item.above);
-                let to = (file(*module), high.contains(&(*module, name.clone())));
-                if from.0 != to.0 {
-                    let first = edges.entry((from, to)).or_insert_with(|| reason.clone());
-                    if reason.line < first.line {
-                        *first = reason.clone();
-                    }
+    let parents: BTreeSet<usize> =
+        krate.modules.iter().filter_map(|m| m.parent.map(file).filter(|parent| *parent != m.file)).collect();
+    let node =
+        |module: usize, item: Option<usize>| (file(module), item.filter(|_| parents.contains(&file(module))));
+    let mut places = BTreeMap::new();
+    for (i, item) in items.iter().enumerate() {
+        places.extend(item.names.iter().map(|name| ((item.module, name.as_str()), i)));
+    }
+    let mut edges = Edges::new();
+    for (i, item) in items.iter().enumerate() {
+        for (module, name, reason) in &item.takes {
+            let from = node(item.module, Some(i));
+            let to = node(*module, places.get(&(*module, name.as_str())).copied());
+            if from != to {
+                let first = edges.entry((from, to)).or_insert_with(|| reason.clone());
+                if reason.line < first.line {
+                    *first = reason.clone();
                 }
             }
         }
-        return edges;
     }
+    edges
 }
 
 /// Every item with what it takes; imports that no path names (traits, for their methods) are items of their own.
@@ -75,7 +56,7 @@ fn needs(krate: &Crate) -> Vec<Needs> {
             for path in &part.paths {
                 take(&mut takes, krate.targets(id, path), krate.reason(id, path));
             }
-            all.push(Needs { module: id, names: part.names.clone(), takes, above: false });
+            all.push(Needs { module: id, names: part.names.clone(), takes });
         }
         let named =
             |name: &String| module.parts.iter().flat_map(|p| &p.paths).any(|p| p.segments[0] == *name);
@@ -92,7 +73,7 @@ fn needs(krate: &Crate) -> Vec<Needs> {
             }
             let mut takes = Vec::new();
             take(&mut takes, targets, path);
-            all.push(Needs { module: id, names: Vec::new(), takes, above: false });
+            all.push(Needs { module: id, names: Vec::new(), takes });
         }
     }
     all

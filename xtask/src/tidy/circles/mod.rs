@@ -42,52 +42,54 @@ fn roots(tree: &Tree) -> impl Iterator<Item = &File> {
     })
 }
 
-/// Groups of nodes each of which leads to every other.
-fn circles(edges: &Edges) -> Vec<Vec<Node>> {
-    let from = |node: Node| {
-        let (mut reached, mut todo) = (BTreeSet::new(), vec![node]);
+/// Groups of nodes of several files each of which leads to every other.
+fn circles(edges: &Edges) -> Vec<BTreeSet<Node>> {
+    let mut next = BTreeMap::<Node, Vec<Node>>::new();
+    for (from, to) in edges.keys() {
+        next.entry(*from).or_default().push(*to);
+    }
+    let reached_from = |node: &Node| {
+        let (mut reached, mut todo) = (BTreeSet::new(), vec![*node]);
         while let Some(at) = todo.pop() {
-            todo.extend(edges.keys().filter(|e| e.0 == at && reached.insert(e.1)).map(|e| e.1));
+            todo.extend(next.get(&at).into_iter().flatten().filter(|to| reached.insert(**to)));
         }
         reached
     };
-    let reached: BTreeMap<Node, BTreeSet<Node>> = edges.keys().map(|e| (e.0, from(e.0))).collect();
-    let mut found: Vec<Vec<Node>> = Vec::new();
+    let reached: BTreeMap<Node, BTreeSet<Node>> =
+        next.keys().map(|node| (*node, reached_from(node))).collect();
+    let mut found: Vec<BTreeSet<Node>> = Vec::new();
     for (node, others) in &reached {
-        if others.contains(node) && !found.iter().any(|circle| circle.contains(node)) {
-            found.push(
-                others.iter().filter(|o| reached.get(o).is_some_and(|r| r.contains(node))).copied().collect(),
-            );
+        if found.iter().any(|circle| circle.contains(node)) {
+            continue;
+        }
+        let back = |other: &&Node| reached.get(other).is_some_and(|r| r.contains(node));
+        let circle: BTreeSet<Node> = others.iter().filter(back).copied().collect();
+        if circle.iter().any(|other| other.0 != node.0) {
+            found.push(circle);
         }
     }
     found
 }
 
 /// Names every file of the circle, and for each one line that leads on.
-fn violation(krate: &Crate, edges: &Edges, circle: &[Node]) -> Violation {
-    let path = |node: Node| &krate.files[node.0];
-    let mut steps: Vec<_> = circle
-        .iter()
-        .filter_map(|node| edges.iter().find(|(e, _)| e.0 == *node && circle.contains(&e.1)))
-        .map(|((from, to), reason)| (path(*from), reason, path(*to)))
-        .collect();
-    steps.sort_by_key(|(from, reason, _)| (*from, reason.line));
-    let text = steps.iter().map(|(from, reason, to)| {
-        format!(
-            "{}:{} takes `{}` from {}",
-            from.display(),
-            reason.line,
-            reason.segments.join("::"),
-            to.display()
-        )
+fn violation(krate: &Crate, edges: &Edges, circle: &BTreeSet<Node>) -> Violation {
+    let mut steps = BTreeMap::new();
+    for ((from, to), reason) in edges {
+        if from.0 != to.0 && circle.contains(from) && circle.contains(to) {
+            steps.entry(&krate.files[from.0]).or_insert((reason, &krate.files[to.0]));
+        }
+    }
+    let text = steps.iter().map(|(from, (reason, to))| {
+        let path = reason.segments.join("::");
+        format!("{}:{} takes `{path}` from {}", from.display(), reason.line, to.display())
     });
-    let files: BTreeSet<_> = steps.iter().map(|(from, ..)| from).collect();
     let what = format!(
         "import circle of {} files: {}; move what they share into a file below them",
-        files.len(),
+        steps.len(),
         text.collect::<Vec<_>>().join("; ")
     );
-    let (file, line) =
-        steps.first().map_or((PathBuf::new(), 1), |(from, reason, _)| ((*from).clone(), reason.line));
+    let (file, line) = steps
+        .first_key_value()
+        .map_or((PathBuf::new(), 1), |(file, (reason, _))| ((*file).clone(), reason.line));
     Violation { file, line, what }
 }

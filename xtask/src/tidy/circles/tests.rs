@@ -139,7 +139,17 @@ fn a_parent_may_share_items_and_put_its_children_together() {
         root,
         ("b.rs", "use super::Shape;\npub struct One;\nimpl Shape for One { fn area(&self) -> f64 { 1. } }\n"),
     ]);
-    // Not if what the child takes needs the child, directly or through another item of the parent.
+    // Nor if what the child takes needs another child.
+    let root = (
+        "lib.rs",
+        "mod b;\nmod c;\npub trait Shape { fn area(&self) -> c::Area; }\npub fn one() { b::f() }\n",
+    );
+    none(&[
+        root,
+        ("b.rs", "pub fn f() -> Option<Box<dyn super::Shape>> { None }\n"),
+        ("c.rs", "pub struct Area;\n"),
+    ]);
+    // But if what the child takes needs the child, directly or through another item of the parent.
     let back = ("b.rs", "use super::two;\npub struct One;\npub fn f() { two() }\n");
     let root = ("lib.rs", "mod b;\npub fn one() { b::f() }\npub fn two() { one() }\n");
     circle(&[root, back], &["b.rs:1", "lib.rs:2"]);
