@@ -7,12 +7,13 @@ use rand_distr::{Distribution, StandardNormal};
 
 /// Which statistics a forward pass normalizes by, and whether it changes the network's buffers.
 ///
-/// | mode | batch norm uses | running statistics, spectral-norm vectors | dropout and sampling |
-/// |---|---|---|---|
-/// | `Train` | the batch's statistics | updated | random |
-/// | `Frozen` | the batch's statistics | left alone | random |
-/// | `Eval` | running statistics | left alone | none |
+/// | mode | batch norm uses | running statistics, spectral-norm vectors | latents are sampled | dropout |
+/// |---|---|---|---|---|
+/// | `Train` | the batch's statistics | updated | yes | yes |
+/// | `Frozen` | the batch's statistics | left alone | yes | no |
+/// | `Eval` | running statistics | left alone | no, the mean is taken | no |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Mode {
     /// A training step of this network: batch statistics, buffers updated.
     Train,

@@ -1,3 +1,4 @@
+//! What a network is used as: the traits by which trainer and sampler know the models, and how a model is built.
 use crate::{
     Ctx, DiscriminatorOutput, GeneratorOutput, ImageFeatures, Result, TextFeatures, TokenBatch, VarBuilder,
 };
@@ -6,37 +7,37 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// A module that can be built from its configuration alone, given somewhere to keep its parameters.
 pub trait FromConfig: Sized {
-    /// Plain data; what the TOML file, the checkpoint and the model card all hold.
+    /// Sizes and choices as plain data, as the TOML file and the checkpoint hold them.
     type Config: Serialize + DeserializeOwned + Clone + Default + std::fmt::Debug;
 
-    /// Creates (or looks up) every parameter under `vb`'s prefix.
+    /// Builds the module, which asks `vb` for every parameter and buffer under its prefix.
     ///
     /// # Errors
     /// A configuration value out of range, a parameter missing or of another shape.
     fn from_config(cfg: &Self::Config, vb: VarBuilder<'_>) -> Result<Self>;
 }
 
-/// Captions to features.
+/// Encodes captions as features.
 pub trait TextEncoder {
-    /// See [`TextFeatures`] for shapes.
+    /// Word and sentence features of `tokens`; [`TextFeatures`] has their shapes.
     ///
     /// # Errors
     /// Token ids outside the vocabulary, lengths outside `1..=T`.
     fn encode_text(&self, tokens: &TokenBatch, ctx: &mut Ctx) -> Result<TextFeatures>;
 }
 
-/// Images to features.
+/// Encodes images as features.
 pub trait ImageEncoder {
-    /// `images` `(B, 3, H, W)` in `[-1, 1]`; see [`ImageFeatures`] for the result.
+    /// Local and global features of `images` `(B, 3, H, W)` in `[-1, 1]`; [`ImageFeatures`] has their shapes.
     ///
     /// # Errors
-    /// Another shape.
+    /// `images` of another shape.
     fn encode_image(&self, images: &Tensor) -> Result<ImageFeatures>;
 }
 
-/// Noise and text to images.
+/// Draws images from noise and text.
 pub trait Generator {
-    /// `z` `(B, nz)` standard normal. Never sees a real image: losses compare afterwards.
+    /// The images of all stages for noise `z` `(B, nz)`, standard normal, and the features `text` of B captions.
     ///
     /// # Errors
     /// Shapes that do not fit the configuration.
@@ -50,18 +51,18 @@ pub trait Generator {
     fn decode(&self, stage: usize, features: &Tensor, ctx: &Ctx) -> Result<Tensor>;
 }
 
-/// Pictures of one size to logits.
+/// Judges whether images of one size are real and match a sentence.
 pub trait Discriminator {
-    /// Side length this discriminator reads.
+    /// Side of the images that this discriminator takes, in pixels.
     fn side(&self) -> usize;
 
-    /// `images` `(B, 3, side, side)`, `sentence` `(B, D)`.
+    /// Logits and the normalized latent of `images` `(B, 3, side, side)` with `sentence` `(B, D)`.
     ///
     /// # Errors
     /// Shapes that do not fit.
     fn discriminate(&self, images: &Tensor, sentence: &Tensor, ctx: &mut Ctx) -> Result<DiscriminatorOutput>;
 
-    /// Conditional logits `(B,)` for `features` of [`DiscriminatorOutput`] beside other sentences: the wrong pairs.
+    /// Conditional logits `(B,)` of `features`, from [`DiscriminatorOutput`], with other sentences: the wrong pairs.
     ///
     /// # Errors
     /// Shapes that do not fit.

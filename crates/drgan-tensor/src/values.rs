@@ -1,3 +1,4 @@
+//! What the networks exchange, with the shape of every tensor.
 use crate::{Result, ops};
 use candle_core::Tensor;
 
@@ -6,40 +7,40 @@ use candle_core::Tensor;
 pub struct TokenBatch {
     /// Token ids, `(B, T)`, `u32`; 0 is padding.
     pub ids: Tensor,
-    /// True lengths, one a caption, each in `1..=T`.
+    /// Number of tokens of each caption, in `1..=T`.
     pub lens: Vec<usize>,
 }
 
-/// What a text encoder gives.
+/// A text encoder's features of a batch of captions.
 #[derive(Clone, Debug)]
 pub struct TextFeatures {
     /// Word features W, `(B, D, T)`, zero at padding.
     pub words: Tensor,
     /// Sentence embedding s, `(B, D)`.
     pub sentence: Tensor,
-    /// `(B, T)`, `u8`, 1 at padding.
+    /// Padding mask, `(B, T)`, `u8`: 1 at padding.
     pub mask: Tensor,
-    /// True lengths, one a caption.
+    /// Number of words of each caption, in `1..=T`.
     pub lens: Vec<usize>,
 }
 
 impl TextFeatures {
-    /// The same values as constants of the graph.
+    /// The same values outside the graph: no gradient flows back into the text encoder.
     pub fn detach(&self) -> Self {
         Self { words: self.words.detach(), sentence: self.sentence.detach(), ..self.clone() }
     }
 }
 
-/// What an image encoder gives.
+/// An image encoder's features of a batch of images.
 #[derive(Clone, Debug)]
 pub struct ImageFeatures {
-    /// Local features, `(B, D, h, w)`.
+    /// Local features, one per region of the image, `(B, D, h, w)`.
     pub regions: Tensor,
-    /// Global feature, `(B, D)`.
+    /// Global feature of the whole image, `(B, D)`.
     pub code: Tensor,
 }
 
-/// A diagonal Gaussian.
+/// A Gaussian with a diagonal covariance, one per sample of the batch.
 #[derive(Clone, Debug)]
 pub struct Gaussian {
     /// Mean, `(B, D)`.
@@ -49,7 +50,7 @@ pub struct Gaussian {
 }
 
 impl Gaussian {
-    /// `mu + eps exp(logvar / 2)`: the reparametrisation, `eps` `(B, D)` standard normal.
+    /// `mu + eps exp(logvar / 2)`, `(B, D)`: a sample by the reparametrization trick from standard normal `eps` `(B, D)`.
     ///
     /// # Errors
     /// `eps` of another shape.
@@ -58,11 +59,11 @@ impl Gaussian {
     }
 }
 
-/// A feature map x divided by a mask `M = sigmoid(k logits)` into what the caption speaks of and the rest; every map
-/// `(B, C, H, W)`. Only the key part is at hand: sampling needs no more.
+/// A feature map x split by a mask `M = sigmoid(k logits)` into the part that the caption describes, `x M`, and the rest,
+/// `x (1 - M)`; every map is `(B, C, H, W)`. Only the key part is computed at once: sampling needs no more.
 #[derive(Clone, Debug)]
 pub struct MaskedSplit {
-    /// `x M`.
+    /// The key part, `x M`.
     pub key: Tensor,
     whole: Tensor,
     logits: Tensor,
@@ -70,7 +71,7 @@ pub struct MaskedSplit {
 }
 
 impl MaskedSplit {
-    /// Of `whole`, x; `scale`, k.
+    /// Splits `whole` (x) by the mask of `logits` and `scale` (k).
     ///
     /// # Errors
     /// Shapes that differ.
@@ -79,63 +80,63 @@ impl MaskedSplit {
         Ok(Self { key, whole: whole.clone(), logits: logits.clone(), scale })
     }
 
-    /// `x (1 - M)`, what the key part leaves of x; computed now.
+    /// The non-key part, `x (1 - M)`; computed by this call.
     ///
     /// # Errors
-    /// Whatever the device reports.
+    /// What the device reports.
     pub fn non_key(&self) -> Result<Tensor> {
         Ok(ops::gate(&self.whole, &self.logits, -self.scale)?)
     }
 
-    /// M, in `[0, 1]`; computed now.
+    /// The mask M, in `[0, 1]`; computed by this call.
     ///
     /// # Errors
-    /// Whatever the device reports.
+    /// What the device reports.
     pub fn mask(&self) -> Result<Tensor> {
         Ok(ops::gate(&self.logits.ones_like()?, &self.logits, self.scale)?)
     }
 }
 
-/// The Semantic Disentangling Module's view of one stage.
+/// What the Semantic Disentangling Module makes of one stage's feature maps.
 #[derive(Clone, Debug)]
 pub struct Disentangled {
-    /// Of H: H+ and H-.
+    /// The image features H, split into H+ and H-.
     pub image: MaskedSplit,
-    /// Of Q: Q+ and Q-.
+    /// The word-context features Q, split into Q+ and Q-.
     pub context: MaskedSplit,
 }
 
-/// One generator stage: the picture, and what losses and viewers want to see of how it came about.
+/// One generator stage: its image, and the intermediate values that losses and displays use.
 #[derive(Clone, Debug)]
 pub struct StageOutput {
-    /// `(B, 3, side, side)` in `[-1, 1]`.
+    /// The image, `(B, 3, side, side)` in `[-1, 1]`.
     pub image: Tensor,
-    /// Word attention `(B, T, side / 2, side / 2)`, summing to 1 over words; none at stage 0.
+    /// Word attention, `(B, T, side / 2, side / 2)`, summing to 1 over words; `None` at stage 0.
     pub attention: Option<Tensor>,
-    /// None at stage 0.
+    /// Key and non-key features; `None` at stage 0.
     pub disentangled: Option<Disentangled>,
 }
 
-/// All stages, coarse to fine, and the conditioning posterior.
+/// A generator's output: all stages, and the posterior of conditioning augmentation.
 #[derive(Clone, Debug)]
 pub struct GeneratorOutput {
-    /// Coarse to fine.
+    /// The stages, coarse to fine.
     pub stages: Vec<StageOutput>,
-    /// Conditioning augmentation's posterior, `(B, nc)`.
+    /// The posterior of conditioning augmentation, `(B, nc)`.
     pub condition: Gaussian,
 }
 
-/// What a discriminator says of a batch of pictures. Logits, not probabilities.
+/// A discriminator's output for a batch of images. Logits, not probabilities.
 #[derive(Clone, Debug)]
 pub struct DiscriminatorOutput {
-    /// v, `(B, 8 ndf, 4, 4)`.
+    /// The image features v, `(B, 8 ndf, 4, 4)`.
     pub features: Tensor,
-    /// Real or fake, `(B,)`.
+    /// Logit of being real, `(B,)`.
     pub unconditional: Tensor,
-    /// Real and matching the sentence, `(B,)`.
+    /// Logit of being real and matching the sentence, `(B,)`.
     pub conditional: Tensor,
-    /// The normalised latent of the Distribution Normalization Module, `(B, 100)`.
+    /// The latent of the Distribution Normalization Module, `(B, latent)`.
     pub latent: Gaussian,
-    /// x*, `(B, 3, S, S)`.
+    /// The image rebuilt from the latent, x*, `(B, 3, side, side)`.
     pub reconstruction: Tensor,
 }

@@ -124,7 +124,7 @@ fn resizing_has_the_values_of_its_definition() -> Result<()> {
 }
 
 #[test]
-fn batch_norm_remembers_as_pytorch_does() -> Result<()> {
+fn running_statistics_are_pytorchs() -> Result<()> {
     let store = ParamStore::seeded(0);
     let bn = BatchNorm::new(1, store.builder(DType::F64, &CPU))?;
     let train = Ctx::new(Mode::Train, 0);
@@ -142,11 +142,11 @@ fn batch_norm_remembers_as_pytorch_does() -> Result<()> {
     let eval = bn.forward(&x, Activation::Identity, &Ctx::new(Mode::Eval, 0))?;
     let (mean, var) = (read("running_mean")?, read("running_var")?);
     let want = ((x - mean)? / (var + 1e-5).sqrt())?;
-    assert_close("evaluation uses what is remembered", &eval, &want, Tol { rtol: 1e-12, atol: 1e-12 })
+    assert_close("evaluation uses the running statistics", &eval, &want, Tol { rtol: 1e-12, atol: 1e-12 })
 }
 
 #[test]
-fn only_training_leaves_anything_behind() -> Result<()> {
+fn only_training_changes_buffers() -> Result<()> {
     let store = ParamStore::seeded(1);
     let vb = store.builder(DType::F32, &CPU);
     let (bn, sn) = (BatchNorm::new(2, vb.pp("bn"))?, SpectralConv2d::new((2, 3), 3, 1, 1, vb.pp("sn"))?);

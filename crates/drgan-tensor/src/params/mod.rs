@@ -29,8 +29,8 @@ struct Inner {
 pub struct ParamStore(Arc<Mutex<Inner>>);
 
 impl ParamStore {
-    /// A store whose initial values depend on `seed` and each parameter's name only, not on
-    /// construction order, thread or device.
+    /// A store whose initial values depend on `seed` and each parameter's name only, not on the order of construction, the
+    /// thread or the device.
     pub fn seeded(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(Inner { seed, ..Default::default() })))
     }
@@ -50,44 +50,46 @@ impl ParamStore {
         self.lock().seed
     }
 
-    /// The builder that modules take; creating a parameter registers it here.
+    /// A builder whose tensors this store keeps: a module built from it creates its parameters here.
     pub fn builder(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
         builder_over(self.clone(), dtype, device)
     }
 
-    /// Name and variable, sorted by name.
+    /// Names and variables of the tensors of `kind`, sorted by name.
     pub fn vars(&self, kind: ParamKind) -> Vec<(String, Var)> {
         self.all().into_iter().filter(|(_, k, _)| *k == kind).map(|(n, _, v)| (n, v)).collect()
     }
 
-    /// Everything, sorted by name.
+    /// Name, kind and variable of every tensor, sorted by name.
     pub fn all(&self) -> Vec<(String, ParamKind, Var)> {
         self.lock().vars.iter().map(|(n, (k, v))| (n.clone(), *k, v.clone())).collect()
     }
 
-    /// Number of learnable scalars.
+    /// Number of learnt values, over all parameters.
     pub fn num_params(&self) -> usize {
         self.vars(ParamKind::Param).iter().map(|(_, v)| v.elem_count()).sum()
     }
 
-    /// Graph-free views by name. They share storage: a later optimizer step shows through.
+    /// Views of all tensors by name, outside the graph. They share memory with the store: a later optimizer step shows in
+    /// them.
     pub fn views(&self) -> BTreeMap<String, Tensor> {
         self.all().into_iter().map(|(n, _, v)| (n, v.as_detached_tensor())).collect()
     }
 
-    /// A builder over [`ParamStore::views`]: a module built from it computes with the current
-    /// weights but takes no part in backpropagation, as `D` should while `G` learns.
+    /// A builder over [`ParamStore::views`]: a module built from it computes with the store's current weights, and its weights
+    /// get no gradient, as those of a discriminator should not while the generator learns.
     pub fn frozen(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
         builder_over(self.views(), dtype, device)
     }
 
-    /// Those of `tensors` that this store has a name for: what [`ParamStore::assign`] takes of a file that holds more.
+    /// The tensors of a file whose names this store has: what [`ParamStore::assign`] takes if the file holds more.
     pub fn select(&self, tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
-        let ours = self.lock();
-        tensors.into_iter().filter(|(name, _)| ours.vars.contains_key(name)).collect()
+        let inner = self.lock();
+        tensors.into_iter().filter(|(name, _)| inner.vars.contains_key(name)).collect()
     }
 
-    /// Overwrites every value from `tensors`, which must hold exactly this store's names and shapes.
+    /// Overwrites every value from `tensors`, which must hold exactly this store's names and shapes; they are brought to each
+    /// variable's device and type.
     ///
     /// # Errors
     /// [`Error::Weights`] with the names missing, left over, or of another shape; nothing is changed then.
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_twin_follows_updates_and_gets_no_gradient() -> Result<()> {
+    fn a_frozen_copy_follows_updates_and_gets_no_gradient() -> Result<()> {
         let dev = Device::Cpu;
         let store = ParamStore::seeded(5);
         let live = Linear::new(2, 1, store.builder(DType::F32, &dev))?;

@@ -56,10 +56,12 @@ impl<G: Globals> Machine<G> {
         }
     }
 
+    /// The items of [`Value::List`].
     pub(crate) fn list(&self, place: usize) -> &[Value<G::Object>] {
         &self.lists[place]
     }
 
+    /// The keys and values of [`Value::Dict`], in the order they were set.
     pub(crate) fn dict(&self, place: usize) -> &[(Value<G::Object>, Value<G::Object>)] {
         &self.dicts[place]
     }
@@ -126,7 +128,7 @@ impl<G: Globals> Machine<G> {
             }
             b's' | b'u' => return self.set(op == b'u'),
             b'g' => {
-                let index = input.line()?.parse().map_err(|_| "a memo index that is no number")?;
+                let index = input.line()?.parse().map_err(|_| "a memo index that is not a number")?;
                 self.recall(index)?
             }
             b'h' => {
@@ -138,7 +140,7 @@ impl<G: Globals> Machine<G> {
                 self.recall(index)?
             }
             b'p' => {
-                let index = input.line()?.parse().map_err(|_| "a memo index that is no number")?;
+                let index = input.line()?.parse().map_err(|_| "a memo index that is not a number")?;
                 return self.remember(index);
             }
             b'q' => {
@@ -153,7 +155,7 @@ impl<G: Globals> Machine<G> {
             b'c' => Value::Global(format!("{}.{}", input.line()?, input.line()?).into()),
             0x93 => match (self.pop()?, self.pop()?) {
                 (Value::Text(name), Value::Text(module)) => Value::Global(format!("{module}.{name}").into()),
-                _ => return Err("a name that is no text".into()),
+                _ => return Err("a name that is not text".into()),
             },
             b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
@@ -184,7 +186,7 @@ impl<G: Globals> Machine<G> {
                     other => format!("an object of {}", other.describe()),
                 });
             }
-            _ => return Err("no pickle of plain values or tensors".into()),
+            _ => return Err("not a pickle of plain values or tensors".into()),
         };
         self.stack.push(value);
         Ok(())
@@ -261,7 +263,9 @@ impl<G: Globals> Machine<G> {
 
     fn append(&mut self, many: bool) -> Result<()> {
         let items = if many { self.since_mark()? } else { vec![self.pop()?] };
-        let Value::List(list) = *self.top()? else { return Err("values appended to no list".into()) };
+        let Value::List(list) = *self.top()? else {
+            return Err("values appended to what is not a list".into());
+        };
         self.lists[list].extend(items);
         Ok(())
     }
@@ -273,7 +277,9 @@ impl<G: Globals> Machine<G> {
             let (value, key) = (self.pop()?, self.pop()?);
             vec![(key, value)]
         };
-        let Value::Dict(dict) = *self.top()? else { return Err("items set in no dictionary".into()) };
+        let Value::Dict(dict) = *self.top()? else {
+            return Err("items set in what is not a dictionary".into());
+        };
         self.dicts[dict].extend(items);
         Ok(())
     }
@@ -311,6 +317,10 @@ fn number<O: Object>(line: &str) -> Result<Value<O>> {
     match line {
         "00" => Ok(Value::Bool(false)),
         "01" => Ok(Value::Bool(true)),
-        _ => line.trim_end_matches('L').parse().map(Value::Int).map_err(|_| format!("`{line}` is no number")),
+        _ => line
+            .trim_end_matches('L')
+            .parse()
+            .map(Value::Int)
+            .map_err(|_| format!("`{line}` is not a number")),
     }
 }

@@ -1,7 +1,7 @@
 //! Pickles of plain values, of protocols 0 to 4 and either Python: the lists that published data sets come with.
 use super::machine::{Globals, Machine};
 use super::reader::Reader;
-use super::value::{Object, Value};
+use super::value::{self, Object, Value};
 use crate::weights::file::read;
 use crate::{Error, Result};
 use std::path::Path;
@@ -32,19 +32,16 @@ impl Plain {
     /// # Errors
     /// [`Error::File`] that names the file and what is wrong or refused.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = read(path)?;
-        Self::from_bytes(&bytes).map_err(|e| Error::file(path, format!("not readable as a pickle: {e}")))
+        Self::from_bytes(&read(path)?, path)
     }
 
-    /// [`Plain::load`] of a file's bytes; the result is no larger than a multiple of them.
+    /// [`Plain::load`] for the bytes of a file, where `path` is only named in errors. The result is no larger than a
+    /// multiple of them.
     ///
     /// # Errors
-    /// What is wrong or refused.
-    pub fn from_bytes(bytes: &[u8]) -> std::result::Result<Self, String> {
-        let mut machine = Machine::new(NoGlobals);
-        let value = machine.run(&mut Reader::new(bytes))?;
-        let mut budget = Budget { values: 16 + 4 * bytes.len(), text: 1024 + 64 * bytes.len() };
-        plain(&machine, &value, DEPTH, &mut budget)
+    /// [`Error::File`] that names `path` and what is wrong or refused.
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
+        run(bytes).map_err(|e| Error::file(path, format!("not readable as a pickle: {e}")))
     }
 
     /// The items of a list.
@@ -61,6 +58,13 @@ impl Plain {
     pub fn int(&self) -> Option<i64> {
         if let Self::Int(n) = self { Some(*n) } else { None }
     }
+}
+
+fn run(bytes: &[u8]) -> value::Result<Plain> {
+    let mut machine = Machine::new(NoGlobals);
+    let value = machine.run(&mut Reader::new(bytes))?;
+    let mut budget = Budget { values: 16 + 4 * bytes.len(), text: 1024 + 64 * bytes.len() };
+    plain(&machine, &value, DEPTH, &mut budget)
 }
 
 /// Knows no function and no object: every one is refused.
@@ -83,11 +87,11 @@ impl Object for NoObject {
 impl Globals for NoGlobals {
     type Object = NoObject;
 
-    fn call(&self, _: &str, _: &[Value<NoObject>]) -> std::result::Result<Option<Value<NoObject>>, String> {
+    fn call(&self, _: &str, _: &[Value<NoObject>]) -> value::Result<Option<Value<NoObject>>> {
         Ok(None)
     }
 
-    fn persistent(&self, id: &Value<NoObject>) -> std::result::Result<Value<NoObject>, String> {
+    fn persistent(&self, id: &Value<NoObject>) -> value::Result<Value<NoObject>> {
         Err(format!("{} as a persistent id", id.describe()))
     }
 
@@ -96,15 +100,15 @@ impl Globals for NoGlobals {
     }
 }
 
-/// What may still be made: a value that a pickle keeps in its memo and uses again and again is copied each time.
+/// How much a result may still grow: a value that a pickle keeps in its memo and uses again and again is copied each time.
 struct Budget {
     values: usize,
-    /// Bytes.
+    /// Bytes of text.
     text: usize,
 }
 
 impl Budget {
-    fn take(&mut self, value: &Value<NoObject>) -> std::result::Result<(), String> {
+    fn take(&mut self, value: &Value<NoObject>) -> value::Result<()> {
         let len = match value {
             Value::Text(text) => text.len(),
             Value::Bytes(bytes) => 3 * bytes.len(), // each may become a replacement character
@@ -121,14 +125,12 @@ fn plain(
     value: &Value<NoObject>,
     depth: usize,
     budget: &mut Budget,
-) -> std::result::Result<Plain, String> {
+) -> value::Result<Plain> {
     budget.take(value)?;
     let below = depth.checked_sub(1).ok_or_else(|| format!("lists nested more than {DEPTH} deep"));
-    let mut all = |items: &[Value<NoObject>]| -> std::result::Result<Plain, String> {
+    let mut all = |items: &[Value<NoObject>]| -> value::Result<Plain> {
         let below = below.clone()?;
-        Ok(Plain::List(
-            items.iter().map(|v| plain(machine, v, below, budget)).collect::<std::result::Result<_, _>>()?,
-        ))
+        Ok(Plain::List(items.iter().map(|v| plain(machine, v, below, budget)).collect::<value::Result<_>>()?))
     };
     Ok(match value {
         Value::None => Plain::None,
@@ -154,8 +156,12 @@ fn plain(
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8]) -> std::result::Result<Plain, String> {
-        Plain::from_bytes(bytes)
+    fn read(bytes: &[u8]) -> value::Result<Plain> {
+        Plain::from_bytes(bytes, Path::new("list.pickle")).map_err(|e| {
+            let message = e.to_string();
+            assert!(message.starts_with("list.pickle: not readable as a pickle: "), "{message}");
+            message
+        })
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A pickle's bytes and the strings in them.
 use super::value::{Object, Result, Value};
 
-/// The input, from which nothing is read past its end.
+/// A position in a pickle's bytes; nothing is read past their end.
 pub(crate) struct Reader<'a> {
     all: &'a [u8],
     at: usize,
