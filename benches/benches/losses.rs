@@ -2,8 +2,11 @@
 use candle_core::Tensor;
 use criterion::Criterion;
 use drgan_benches::{Preset, values};
-use drgan_losses::damsm::{self, sentence_loss, words_loss};
-use drgan_losses::{adversarial, dal, dnm, kl, reconstruction, sdl};
+use drgan_losses::damsm::{sentence_loss, words_loss};
+use drgan_losses::{
+    DisentangledFeatures, Logits, Reconstruction, dal, damsm, discriminator_loss, dnm, generator_loss, kl,
+    reconstruction, sdl,
+};
 use drgan_tensor::{Gaussian, ImageFeatures, Result};
 use drgan_text::BackboneKind;
 
@@ -28,7 +31,7 @@ fn matching(c: &mut Criterion, preset: &Preset) {
     });
     preset.both(c, "losses/damsm", &[d, r, r], |regions| {
         let image = ImageFeatures { regions: regions.clone(), code: code.clone() };
-        damsm::loss(&image, &captions, None, gammas)
+        damsm(&image, &captions, None, gammas)
     });
 }
 
@@ -40,22 +43,31 @@ fn distributions(c: &mut Criterion, preset: &Preset) {
     let maps = [cfg.generator.ngf, side, side];
     let real = constant(&maps);
     let non_key = (&real * 0.3).expect("features");
-    preset.both(c, "losses/sdl", &maps, |key| sdl::semantic_disentangling(key, &non_key, &real));
+    preset.both(c, "losses/sdl", &maps, |key| {
+        sdl(DisentangledFeatures { key, non_key: &non_key, real: &real })
+    });
 
     let latent = cfg.discriminator.latent;
     let gaussian = Gaussian { mu: constant(&[latent]), logvar: constant(&[latent]) };
     preset.both(c, "losses/kl", &[latent], |mu| kl(&Gaussian { mu: mu.clone(), ..gaussian.clone() }));
 
     let (coarse, image) = ([3, base, base], constant(&[3, base, base]));
-    preset.both(c, "losses/dnm", &coarse, |x| dnm(x, &image, &gaussian, x, &image, &gaussian));
+    preset.both(c, "losses/dnm", &coarse, |x| {
+        let one = Reconstruction { image: x, target: &image, latent: &gaussian };
+        dnm(one, one)
+    });
     preset.both(c, "losses/dal", &coarse, |x| dal(x, &image));
     let real = constant(&[3, side, side]);
     preset.both(c, "losses/rirm", &[3, side, side], |x| reconstruction(x, &real));
 
     let logits = constant(&[]);
-    preset.both(c, "losses/adversarial_generator", &[], |x| adversarial::generator_loss(x, &logits));
+    preset.both(c, "losses/adversarial_generator", &[], |x| {
+        generator_loss(Logits { unconditional: x, conditional: &logits })
+    });
     preset.both(c, "losses/adversarial_discriminator", &[], |x| {
-        adversarial::discriminator_loss(x, &logits, &logits, x, Some(&logits))
+        let real = Logits { unconditional: x, conditional: &logits };
+        let fake = Logits { unconditional: &logits, conditional: x };
+        discriminator_loss(real, fake, Some(&logits))
     });
 }
 

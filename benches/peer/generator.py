@@ -44,7 +44,7 @@ def mask_net(channels: int) -> nn.Sequential:
     )
 
 
-class NextStage(nn.Module):
+class RefineStage(nn.Module):
     def __init__(self, cfg: dict):
         super().__init__()
         c, blocks = cfg["ngf"], range(cfg["residual_blocks"])
@@ -82,7 +82,7 @@ class Generator(nn.Module):
         doublings = (base // 4).bit_length() - 1
         self.h_net1 = FromVector(cfg["nc"] + cfg["nz"], ngf * base // 4, doublings)
         for i in range(1, self.stages):
-            self.add_module(f"h_net{i + 1}", NextStage(cfg))
+            self.add_module(f"h_net{i + 1}", RefineStage(cfg))
         for i in range(self.stages):
             self.add_module(f"img_net{i + 1}", ImageHead(ngf))
 

@@ -20,7 +20,7 @@ fn main() -> Result<()> {
     println!("logits {} {}", out.unconditional, out.conditional);
     println!("reconstruction {:?}", out.reconstruction.dims());
 
-    // Wrong pairs reuse the features: each picture beside the other's caption.
+    // Wrong pairs reuse the features: each image beside the other's caption.
     let swapped = sentence.flip(&[0])?;
     println!("wrong pairs {}", net.match_sentence(&out.features, &swapped, &mut ctx)?);
     Ok(())

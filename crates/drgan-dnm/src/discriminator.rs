@@ -3,9 +3,9 @@ use crate::{
     ConditionalHead, Decoder, DiscriminatorConfig, EncodedImages, Encoder, LatentEncoder, UnconditionalHead,
 };
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::{
-    Ctx, Discriminator, DiscriminatorOutput, Error, FromConfig, Gaussian, Result, Variant, expect_shape,
+    Ctx, Discriminator, DiscriminatorOutput, Error, FromConfig, Gaussian, Result, VarBuilder, Variant,
+    expect_shape,
 };
 
 /// The discriminator of one generator stage: an encoder, two heads, and a VAE over its features.
@@ -72,7 +72,7 @@ impl StageDiscriminator {
     ///
     /// # Errors
     /// Another shape.
-    pub fn judge(&self, features: &Tensor) -> Result<Tensor> {
+    pub fn unconditional_logits(&self, features: &Tensor) -> Result<Tensor> {
         self.check_features(features)?;
         self.unconditional.forward(features)
     }
@@ -145,7 +145,7 @@ impl Discriminator for StageDiscriminator {
         };
         let (image, text) = (eps(sampling)?, eps(sampling && self.cfg.form == Variant::Released)?);
         let noise = LatentNoise { image: image.as_ref(), text: text.as_ref() };
-        let unconditional = self.judge(&encoded.features)?;
+        let unconditional = self.unconditional_logits(&encoded.features)?;
         let conditional = self.match_sentence(&encoded.features, sentence, ctx)?;
         let (latent, reconstruction) = self.reconstruct(&encoded, sentence, noise, ctx)?;
         Ok(DiscriminatorOutput {

@@ -50,7 +50,7 @@ fn shapes_follow_the_sides() -> Result<()> {
 }
 
 #[test]
-fn a_verdict_does_not_depend_on_its_neighbours() -> Result<()> {
+fn logits_do_not_depend_on_their_neighbors() -> Result<()> {
     let cfg = config(32, 16);
     let (_, net) = build(&cfg, DType::F32)?;
     let (images, sentence) = batch(3, &cfg)?;
@@ -65,7 +65,7 @@ fn a_verdict_does_not_depend_on_its_neighbours() -> Result<()> {
         assert_close("unconditional", &part.unconditional, &of(&whole.unconditional)?, tol)?;
         assert_close("conditional", &part.conditional, &of(&whole.conditional)?, tol)?;
         assert_close("mu", &part.latent.mu, &of(&whole.latent.mu)?, tol)?;
-        assert_close("picture", &part.reconstruction, &of(&whole.reconstruction)?, tol)?;
+        assert_close("reconstruction", &part.reconstruction, &of(&whole.reconstruction)?, tol)?;
     }
     Ok(())
 }
@@ -80,28 +80,28 @@ fn the_parts_are_the_whole_and_sentences_matter() -> Result<()> {
     let seen = net.encode(&images, &ctx)?;
     let v = seen.features.clone();
     assert_close("features", &v, &whole.features, Tol::EXACT)?;
-    assert_close("unconditional", &net.judge(&v)?, &whole.unconditional, Tol::EXACT)?;
+    assert_close("unconditional", &net.unconditional_logits(&v)?, &whole.unconditional, Tol::EXACT)?;
     assert_close(
         "conditional",
         &net.match_sentence(&v, &sentence, &mut ctx)?,
         &whole.conditional,
         Tol::EXACT,
     )?;
-    let (latent, picture) = net.reconstruct(&seen, &sentence, LatentNoise::default(), &ctx)?;
+    let (latent, image) = net.reconstruct(&seen, &sentence, LatentNoise::default(), &ctx)?;
     assert_close("mu", &latent.mu, &whole.latent.mu, Tol::EXACT)?;
-    assert_close("picture", &picture, &whole.reconstruction, Tol::EXACT)?;
+    assert_close("reconstruction", &image, &whole.reconstruction, Tol::EXACT)?;
 
     let differs = |a: &Tensor, b: &Tensor| -> Result<bool> {
         Ok((a - b)?.abs()?.max_all()?.to_scalar::<f32>()? > 1e-5)
     };
     let other = Tensor::cat(&[&sentence.narrow(0, 1, 2)?, &sentence.narrow(0, 0, 1)?], 0)?;
     assert!(differs(&net.match_sentence(&v, &other, &mut ctx)?, &whole.conditional)?);
-    assert!(differs(&net.reconstruct(&seen, &other, LatentNoise::default(), &ctx)?.1, &picture)?);
+    assert!(differs(&net.reconstruct(&seen, &other, LatentNoise::default(), &ctx)?.1, &image)?);
     let eps = ctx.randn((3, cfg.latent), DType::F32, &CPU)?;
     for noise in
         [LatentNoise { image: Some(&eps), text: None }, LatentNoise { image: None, text: Some(&eps) }]
     {
-        assert!(differs(&net.reconstruct(&seen, &sentence, noise, &ctx)?.1, &picture)?);
+        assert!(differs(&net.reconstruct(&seen, &sentence, noise, &ctx)?.1, &image)?);
     }
     Ok(())
 }
@@ -122,7 +122,7 @@ fn only_a_training_pass_leaves_something_behind() -> Result<()> {
 }
 
 #[test]
-fn a_batch_of_one_is_judged_and_refused_where_statistics_need_two() -> Result<()> {
+fn a_batch_of_one_is_scored_and_refused_where_statistics_need_two() -> Result<()> {
     let cfg = config(16, 16);
     let (_, net) = build(&cfg, DType::F32)?;
     let (images, sentence) = batch(1, &cfg)?;
@@ -138,21 +138,21 @@ fn a_batch_of_one_is_judged_and_refused_where_statistics_need_two() -> Result<()
 }
 
 #[test]
-fn a_frozen_discriminator_passes_gradients_to_the_picture_only() -> Result<()> {
+fn a_frozen_discriminator_passes_gradients_to_the_image_only() -> Result<()> {
     let cfg = config(16, 16);
     let (store, live) = build(&cfg, DType::F32)?;
-    let twin = StageDiscriminator::from_config(&cfg, store.frozen(DType::F32, &CPU))?;
+    let copy = StageDiscriminator::from_config(&cfg, store.frozen(DType::F32, &CPU))?;
     let (images, sentence) = batch(2, &cfg)?;
     let images = Var::from_tensor(&images)?;
     let before = state(&store)?;
     let run = |net: &StageDiscriminator| net.discriminate(&images, &sentence, &mut Ctx::new(Mode::Frozen, 3));
-    let (out, same) = (run(&twin)?, run(&live)?);
-    assert_close("twin", &out.conditional, &same.conditional, Tol::EXACT)?;
-    assert_close("twin's picture", &out.reconstruction, &same.reconstruction, Tol::EXACT)?;
+    let (out, same) = (run(&copy)?, run(&live)?);
+    assert_close("copy", &out.conditional, &same.conditional, Tol::EXACT)?;
+    assert_close("copy's reconstruction", &out.reconstruction, &same.reconstruction, Tol::EXACT)?;
     for (what, value) in [
         ("unconditional", &out.unconditional),
         ("conditional", &out.conditional),
-        ("picture", &out.reconstruction),
+        ("reconstruction", &out.reconstruction),
     ] {
         let grads = value.sqr()?.sum_all()?.backward()?;
         let grad = grads.get(&images).unwrap_or_else(|| panic!("{what}: no gradient reaches the image"));
@@ -177,7 +177,7 @@ fn every_parameter_learns_and_the_gradient_is_right() -> Result<()> {
     };
     let tol = Tol { rtol: 1e-4, atol: 1e-5 };
     assert_grad("sentence", &sentence, |s| loss(&images, s), tol)?;
-    // A column of factors stands for the whole picture: 96 numbers instead of 1536.
+    // A column of factors stands for the whole image: 96 numbers instead of 1536.
     let column = Tensor::ones((2, 3, 16, 1), DType::F64, &CPU)?;
     assert_grad("images", &column, |c| loss(&images.broadcast_mul(c)?, &sentence), tol)?;
 

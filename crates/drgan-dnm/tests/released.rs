@@ -49,7 +49,7 @@ fn training_samples_the_sentences_code_and_evaluation_takes_its_mean() -> Result
     let (_, mean) = net.reconstruct(&seen, &sentence, LatentNoise::default(), &ctx)?;
     assert_close("evaluation", &whole.reconstruction, &mean, Tol::EXACT)?;
 
-    // The frozen pass of the generator's step: first the pictures' noise, then the sentence's.
+    // The frozen pass of the generator's step: first the images' noise, then the sentence's.
     let mut frozen = Ctx::new(Mode::Frozen, 4);
     let (image, text) = (frozen.randn((3, 3), DType::F32, &CPU)?, frozen.randn((3, 3), DType::F32, &CPU)?);
     let mut again = Ctx::new(Mode::Frozen, 4);
@@ -63,7 +63,7 @@ fn training_samples_the_sentences_code_and_evaluation_takes_its_mean() -> Result
 }
 
 #[test]
-fn a_released_reconstruction_may_leave_the_range_of_pictures_upwards_and_hardly_downwards() -> Result<()> {
+fn a_released_reconstruction_may_leave_the_range_of_images_upwards_and_hardly_downwards() -> Result<()> {
     let (net, images, sentence) = build(&config(16))?;
     let ctx = Ctx::new(Mode::Frozen, 0);
     let seen = net.encode(&images, &ctx)?;

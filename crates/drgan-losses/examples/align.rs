@@ -1,4 +1,4 @@
-//! Eight pictures and eight captions without any network: their features alone are moved until each finds its partner.
+//! Eight images and eight captions without any network: their features alone are moved until each finds its match.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 use candle_core::{DType, Device, Tensor, Var};
 use drgan_losses::damsm::{self, Gammas};
@@ -27,11 +27,11 @@ fn main() -> Result<()> {
         mask: Tensor::zeros((PAIRS, WORDS), DType::U8, &dev)?,
         lens: vec![WORDS; PAIRS],
     };
-    // Pictures 0 and 1 are of one class: neither is the other's mismatch.
+    // Images 0 and 1 are of one class: neither is the other's mismatch.
     let classes = [0, 0, 2, 3, 4, 5, 6, 7];
     for step in 0..=60 {
         let image = ImageFeatures { regions: regions.as_tensor().clone(), code: code.as_tensor().clone() };
-        let loss = damsm::loss(&image, &text, Some(&classes), Gammas::default())?;
+        let loss = damsm::damsm(&image, &text, Some(&classes), Gammas::default())?;
         if step % 20 == 0 {
             let found = damsm::similarity(&image, &text, Gammas::default())?;
             let (value, words, sentence) =

@@ -1,15 +1,37 @@
-//! Adversarial objectives: binary cross-entropy on logits (SPEC, Objectives).
+//! Adversarial objectives: binary cross-entropy on logits (docs/model.md, Objectives).
 use crate::math::softplus;
 use candle_core::Tensor;
-use drgan_tensor::{Error, Result, expect_shape};
+use drgan_tensor::{DiscriminatorOutput, Error, Result, expect_shape};
+
+/// Logits that a discriminator gives of one batch of images, each `(B,)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Logits<'a> {
+    /// Real or fake, of the images alone.
+    pub unconditional: &'a Tensor,
+    /// Real and matching, of the images beside their captions.
+    pub conditional: &'a Tensor,
+}
+
+impl<'a> From<&'a DiscriminatorOutput> for Logits<'a> {
+    fn from(output: &'a DiscriminatorOutput) -> Self {
+        Self { unconditional: &output.unconditional, conditional: &output.conditional }
+    }
+}
+
+impl Logits<'_> {
+    fn check(self, unconditional: &'static str, conditional: &'static str) -> Result<()> {
+        check(unconditional, self.unconditional)?;
+        check(conditional, self.conditional)
+    }
+}
 
 /// Mean of `-ln sigmoid(x)`: the logits should say real.
-fn real(x: &Tensor) -> Result<Tensor> {
+fn real_loss(x: &Tensor) -> Result<Tensor> {
     Ok(softplus(&x.neg()?)?.mean_all()?)
 }
 
 /// Mean of `-ln(1 - sigmoid(x))`: the logits should say fake.
-fn fake(x: &Tensor) -> Result<Tensor> {
+fn fake_loss(x: &Tensor) -> Result<Tensor> {
     Ok(softplus(x)?.mean_all()?)
 }
 
@@ -21,45 +43,38 @@ fn check(what: &'static str, x: &Tensor) -> Result<()> {
     Ok(())
 }
 
-/// `(real + real|s) / 2 + (fake + fake|s + wrong|s) / 3`, each a mean of binary cross-entropies.
+/// The discriminator's objective `(real + real|s) / 2 + (fake + fake|s + wrong|s) / 3`, each term a mean of binary
+/// cross-entropies and `|s` the logits beside the captions.
 ///
-/// `wrong_cond` holds the logits of real pictures with another's caption; pairs of one class are left out, so it may
-/// be shorter than the batch. Absent (or empty), its term is 0 and the divisor stays 3.
+/// `wrong` holds conditional logits of real images beside captions of others. Pairs of one class are left out, so it may be
+/// shorter than the batch; absent or empty, its term is 0 and the divisor stays 3 (docs/divergences.md, wrong pairs).
 ///
 /// # Shapes
-/// Logits, `(B,)`; `wrong_cond` `(B',)`.
+/// All logits `(B,)`, `wrong` `(B',)`; the result is a scalar.
 ///
 /// # Errors
-/// Another rank, or an empty batch.
-pub fn discriminator_loss(
-    real_uncond: &Tensor,
-    real_cond: &Tensor,
-    fake_uncond: &Tensor,
-    fake_cond: &Tensor,
-    wrong_cond: Option<&Tensor>,
-) -> Result<Tensor> {
-    check("discriminator_loss: real_uncond", real_uncond)?;
-    check("discriminator_loss: real_cond", real_cond)?;
-    check("discriminator_loss: fake_uncond", fake_uncond)?;
-    check("discriminator_loss: fake_cond", fake_cond)?;
-    let mut fakes = (fake(fake_uncond)? + fake(fake_cond)?)?;
-    if let Some(wrong) = wrong_cond.filter(|w| w.elem_count() > 0) {
-        check("discriminator_loss: wrong_cond", wrong)?;
-        fakes = (fakes + fake(wrong)?)?;
+/// Logits of another rank, or of an empty batch.
+pub fn discriminator_loss(real: Logits<'_>, fake: Logits<'_>, wrong: Option<&Tensor>) -> Result<Tensor> {
+    real.check("discriminator_loss: real.unconditional", "discriminator_loss: real.conditional")?;
+    fake.check("discriminator_loss: fake.unconditional", "discriminator_loss: fake.conditional")?;
+    let mut fakes = (fake_loss(fake.unconditional)? + fake_loss(fake.conditional)?)?;
+    if let Some(wrong) = wrong.filter(|w| w.elem_count() > 0) {
+        check("discriminator_loss: wrong", wrong)?;
+        fakes = (fakes + fake_loss(wrong)?)?;
     }
-    let reals = (real(real_uncond)? + real(real_cond)?)?;
+    let reals = (real_loss(real.unconditional)? + real_loss(real.conditional)?)?;
     Ok(((reals / 2.)? + (fakes / 3.)?)?)
 }
 
-/// `(fake -> real) + (fake|s -> real)`.
+/// The generator's objective: the sum of both means of `-ln sigmoid` of the logits of generated images, which should say
+/// real.
 ///
 /// # Shapes
-/// Logits, `(B,)`.
+/// Both logits `(B,)`; the result is a scalar.
 ///
 /// # Errors
-/// Another rank, or an empty batch.
-pub fn generator_loss(fake_uncond: &Tensor, fake_cond: &Tensor) -> Result<Tensor> {
-    check("generator_loss: fake_uncond", fake_uncond)?;
-    check("generator_loss: fake_cond", fake_cond)?;
-    Ok((real(fake_uncond)? + real(fake_cond)?)?)
+/// Logits of another rank, or of an empty batch.
+pub fn generator_loss(fake: Logits<'_>) -> Result<Tensor> {
+    fake.check("generator_loss: fake.unconditional", "generator_loss: fake.conditional")?;
+    Ok((real_loss(fake.unconditional)? + real_loss(fake.conditional)?)?)
 }

@@ -1,18 +1,19 @@
-//! Deep Attentional Multimodal Similarity: word and sentence matching of AttnGAN (SPEC, Objectives).
+//! Deep Attentional Multimodal Similarity Model (DAMSM) of AttnGAN: contrastive losses of words and sentences with images
+//! (docs/model.md, DAMSM).
 use candle_core::{D, Tensor};
 use candle_nn::ops::{log_softmax, softmax};
 use drgan_tensor::{Error, ImageFeatures, Result, TextFeatures, expect_shape};
 use serde::{Deserialize, Serialize};
 
-/// Smoothing factors of the attention, of the words' pooling and of the batch's softmax.
+/// Factors that sharpen the softmaxes of the DAMSM; gamma1 to gamma3 of AttnGAN.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gammas {
-    /// Attention over regions.
+    /// gamma1, on the attention over regions.
     pub attention: f64,
-    /// Log-sum-exp over words.
+    /// gamma2, in the log-sum-exp over words.
     pub words: f64,
-    /// Softmax over the batch.
+    /// gamma3, on the softmax over the batch.
     pub batch: f64,
 }
 
@@ -23,35 +24,37 @@ impl Default for Gammas {
     }
 }
 
-/// Cross-entropies of one kind of similarity; both scalars.
+/// Cross-entropies of one kind of similarity, both scalars.
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct MatchingLoss {
-    /// Each image finds its caption (`w_loss0`, `s_loss0`).
+    /// Each image should find its caption (`w_loss0`, `s_loss0` of AttnGAN).
     pub image_to_text: Tensor,
-    /// Each caption finds its image (`w_loss1`, `s_loss1`).
+    /// Each caption should find its image (`w_loss1`, `s_loss1` of AttnGAN).
     pub text_to_image: Tensor,
 }
 
-/// Scores of every image with every caption; both `(B_images, B_captions)`.
+/// Scores of every image with every caption, both `(B_images, B_captions)`.
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Similarity {
-    /// Cosine of code and sentence, in `[-1, 1]`.
+    /// Cosine of image code and sentence embedding, in `[-1, 1]`.
     pub sentence: Tensor,
-    /// `R(Q, D) = ln sum_t exp(gamma2 cos(word_t, context_t))`.
+    /// `ln sum_t exp(gamma2 cos(word_t, context_t))`, where context_t is the mean of the regions that word t attends to.
     pub words: Tensor,
 }
 
-// Added to squared norms: no cosine divides by less than 1e-8, and a zero vector has a finite gradient.
+/// Added to squared norms, so that no cosine divides by less than 1e-4 and a zero vector has a finite gradient.
 const NORM_EPS: f64 = 1e-8;
-// Elements of one (captions, T, images, R) temporary before the captions are taken in chunks.
+/// Largest number of elements of one `(captions, T, images, R)` temporary; more captions are taken in chunks.
 const CHUNK: usize = 1 << 24;
 
 fn bad(what: &'static str, expected: impl Into<String>, got: Vec<usize>) -> Error {
     Error::Shape { what, expected: expected.into(), got }
 }
 
-/// Word scores `(B_images, B_captions)` and, where asked, attention `(len, h, w)` of the matching pairs. `chunk`: most
-/// elements of one `(captions, T, images, R)` temporary; at least one caption is taken.
+/// Word scores `(B_images, B_captions)` and, if `maps`, the attention `(len, h, w)` of the matching pairs. `chunk` is the
+/// largest number of elements of one `(captions, T, images, R)` temporary; one caption is always taken.
 fn word_scores(
     regions: &Tensor,
     words: &Tensor,
@@ -112,6 +115,7 @@ fn word_scores(
     Ok((Tensor::cat(&rows, 0)?.t()?.contiguous()?, attention))
 }
 
+/// Rows scaled to length 1.
 fn unit(x: &Tensor) -> Result<Tensor> {
     Ok(x.broadcast_div(&(x.sqr()?.sum_keepdim(1)? + NORM_EPS)?.sqrt()?)?)
 }
@@ -125,7 +129,7 @@ fn sentence_scores(code: &Tensor, sentence: &Tensor) -> Result<Tensor> {
     Ok(unit(code)?.matmul(&unit(sentence)?.t()?.contiguous()?)?)
 }
 
-/// Cross-entropy of the diagonal, by rows and by columns; other pairs of one class are no negatives.
+/// Cross-entropy of the diagonal by rows and by columns; other pairs of one class are not negatives.
 fn matching(scores: &Tensor, class_ids: Option<&[i64]>, gamma: f64) -> Result<MatchingLoss> {
     let (b, captions) = scores.dims2()?;
     if b != captions || class_ids.is_some_and(|ids| ids.len() != b) {
@@ -145,14 +149,14 @@ fn matching(scores: &Tensor, class_ids: Option<&[i64]>, gamma: f64) -> Result<Ma
     Ok(MatchingLoss { image_to_text: pick(1)?, text_to_image: pick(0)? })
 }
 
-/// Word-level matching: softmax of word-region products over words, then over regions with `gamma1`; cosines of words
+/// Contrastive loss of words: softmax of word-region products over words, then over regions with `gamma1`; cosines of words
 /// and their contexts pooled with `gamma2`; cross-entropy over the batch with `gamma3`.
 ///
-/// Also gives each matching pair's attention over regions, `(len_i, h, w)`, as constants.
+/// It also gives the attention over regions of each matching pair, `(len_i, h, w)`, as constants.
 ///
 /// # Shapes
-/// `regions` `(B, D, h, w)`, `words` `(B, D, T)`, `lens` B values in `1..=T`, `class_ids` B values: other pairs of one
-/// class are left out of the negatives.
+/// `regions` `(B, D, h, w)`, `words` `(B, D, T)`; `lens` holds B lengths in `1..=T`, `class_ids` the class of each pair: other
+/// pairs of the same class are not negatives.
 ///
 /// # Errors
 /// The shapes do not fit, or are empty.
@@ -170,7 +174,7 @@ pub fn words_loss(
     Ok((matching(&scores, class_ids, gammas.batch)?, attention))
 }
 
-/// Sentence-level matching: cross-entropy over the batch of `gamma3 cos(code, sentence)`.
+/// Contrastive loss of sentences: cross-entropy over the batch of `gamma3 cos(code, sentence)`.
 ///
 /// # Shapes
 /// `code` and `sentence` `(B, D)`; `class_ids` as in [`words_loss`].
@@ -186,15 +190,15 @@ pub fn sentence_loss(
     matching(&sentence_scores(code, sentence)?, class_ids, gammas.batch)
 }
 
-/// Words' and sentences' losses in both directions, summed: what DAMSM is trained by, and what the generator's last
-/// stage is held to. The attention maps of [`words_loss`] are not made.
+/// Sum of the losses of words and sentences in both directions: the objective that the encoders are trained with, and a term
+/// of the generator's objective for its last stage. The attention maps of [`words_loss`] are not made.
 ///
 /// # Shapes
 /// A batch of matching images and captions; `class_ids` as in [`words_loss`].
 ///
 /// # Errors
 /// The shapes do not fit, or are empty.
-pub fn loss(
+pub fn damsm(
     image: &ImageFeatures,
     text: &TextFeatures,
     class_ids: Option<&[i64]>,
@@ -207,7 +211,7 @@ pub fn loss(
     Ok((images + (words.text_to_image + sentence.text_to_image)?)?)
 }
 
-/// Scores of every image with every caption, e.g. for R-precision; the two numbers may differ.
+/// Scores of every image with every caption, for retrieval; there may be more of one than of the other.
 ///
 /// # Errors
 /// The shapes do not fit, or are empty.

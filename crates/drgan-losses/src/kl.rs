@@ -1,13 +1,15 @@
+//! Kullback-Leibler divergence of a diagonal Gaussian from the standard normal one.
+use candle_core::Tensor;
 use drgan_tensor::{Gaussian, Result, expect_shape};
 
-/// `-1/2 mean(1 + logvar - mu^2 - e^logvar)` over batch and dimensions (SPEC, Objectives); at least 0.
+/// `-1/2 mean(1 + logvar - mu^2 - e^logvar)` over batch and dimensions; at least 0 (docs/divergences.md, KL).
 ///
 /// # Shapes
-/// Both halves `(B, D)`.
+/// Both halves `(B, D)`; the result is a scalar.
 ///
 /// # Errors
-/// The halves' shapes differ.
-pub fn kl(g: &Gaussian) -> Result<candle_core::Tensor> {
+/// The shapes of the halves differ.
+pub fn kl(g: &Gaussian) -> Result<Tensor> {
     expect_shape("kl: mu", &g.mu, &[None, None], "(B, D)")?;
     let (b, d) = g.mu.dims2()?;
     expect_shape("kl: logvar", &g.logvar, &[Some(b), Some(d)], "(B, D), as mu")?;

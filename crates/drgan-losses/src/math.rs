@@ -1,4 +1,4 @@
-//! Scalar functions whose value and gradient hold for every input.
+//! Scalar functions whose values and gradients are right for every input, however large.
 use candle_core::{Result, Tensor};
 
 /// `ln(1 + e^x)` as `m + ln(e^(x - m) + e^-m)`, `m = max(x, 0)`. The value does not depend on `m`, so `m` is a

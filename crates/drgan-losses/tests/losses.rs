@@ -1,7 +1,9 @@
 //! Golden files, finite differences, closed forms and extremes.
 #![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
 use candle_core::{DType, Device, Tensor, Var};
-use drgan_losses::{adversarial, dal, damsm, dnm, kl, reconstruction, sdl};
+use drgan_losses::{
+    DisentangledFeatures, Logits, Reconstruction, adversarial, dal, damsm, dnm, kl, reconstruction, sdl,
+};
 use drgan_tensor::testing::{Tol, assert_close, assert_grad, golden};
 use drgan_tensor::{Gaussian, ImageFeatures, Result, TextFeatures};
 use std::collections::HashMap;
@@ -31,6 +33,15 @@ fn wave(dims: &[usize], phase: f64) -> Tensor {
     let v: Vec<f64> = (0..n).map(|i| (i as f64 * 1.7 + phase).sin()).collect();
     Tensor::from_vec(v, dims, &Device::Cpu).unwrap()
 }
+fn logits<'a>(unconditional: &'a Tensor, conditional: &'a Tensor) -> Logits<'a> {
+    Logits { unconditional, conditional }
+}
+fn sdl_of(key: &Tensor, non_key: &Tensor, real: &Tensor) -> Result<Tensor> {
+    sdl(DisentangledFeatures { key, non_key, real })
+}
+fn rebuilt<'a>(image: &'a Tensor, target: &'a Tensor, latent: &'a Gaussian) -> Reconstruction<'a> {
+    Reconstruction { image, target, latent }
+}
 fn scalar(t: &Tensor) -> f64 {
     t.to_dtype(DType::F64).unwrap().to_scalar().unwrap()
 }
@@ -40,31 +51,26 @@ fn adversarial_golden() {
     let g = load("adversarial");
     let v = vars(&g, &["real_uncond", "real_cond", "fake_uncond", "fake_cond", "wrong_cond"]);
     let at = |n: &str| v[n].as_tensor();
-    let d = adversarial::discriminator_loss(
-        at("real_uncond"),
-        at("real_cond"),
-        at("fake_uncond"),
-        at("fake_cond"),
-        Some(at("wrong_cond")),
-    )
-    .unwrap();
+    let real = logits(at("real_uncond"), at("real_cond"));
+    let fake = logits(at("fake_uncond"), at("fake_cond"));
+    let d = adversarial::discriminator_loss(real, fake, Some(at("wrong_cond"))).unwrap();
     check_loss(&g, "loss_d", &d);
-    check_loss(&g, "loss_g", &adversarial::generator_loss(at("fake_uncond"), at("fake_cond")).unwrap());
+    check_loss(&g, "loss_g", &adversarial::generator_loss(fake).unwrap());
     check_grads(&g, &v, &d);
 }
 
 #[test]
 fn adversarial_extremes() {
     let x = Var::new(&[-1e6f32, 0., 1e6], &Device::Cpu).unwrap();
-    let l = adversarial::generator_loss(&x, &x.as_tensor().detach()).unwrap();
+    let l = adversarial::generator_loss(logits(&x, &x.as_tensor().detach())).unwrap();
     let grad = l.backward().unwrap().get(&x).unwrap().to_vec1::<f32>().unwrap();
     assert_eq!(grad.iter().map(|g| g * 3.).collect::<Vec<_>>(), [-1., -0.5, 0.]);
     assert!(scalar(&l).is_finite());
     let one = Tensor::zeros(1, DType::F64, &Device::Cpu).unwrap();
-    let d = adversarial::discriminator_loss(&one, &one, &one, &one, None).unwrap();
+    let d = adversarial::discriminator_loss(logits(&one, &one), logits(&one, &one), None).unwrap();
     assert!((scalar(&d) - 2f64.ln() * (1. + 2. / 3.)).abs() < 1e-12);
     let none = Tensor::zeros(0, DType::F64, &Device::Cpu).unwrap();
-    assert!(adversarial::generator_loss(&none, &one).is_err());
+    assert!(adversarial::generator_loss(logits(&none, &one)).is_err());
 }
 
 #[test]
@@ -74,7 +80,7 @@ fn sdl_golden() {
     let part = |x: &str, m: &str| -> Result<Tensor> {
         let x = v[x].as_tensor();
         let key = (x * candle_nn::ops::sigmoid(&v[m])?)?;
-        sdl::semantic_disentangling(&key, &(x - &key)?, &g["real_feature"])
+        sdl_of(&key, &(x - &key)?, &g["real_feature"])
     };
     let (h, q) = (part("h", "mask_h_logits").unwrap(), part("q", "mask_q_logits").unwrap());
     check_loss(&g, "loss_h", &h);
@@ -86,11 +92,11 @@ fn sdl_golden() {
 fn sdl_closed_form_and_extremes() {
     let x = wave(&[1, 3, 1, 5], 0.);
     // Alike halves: both differences are 0, so the loss is 2 ln 2.
-    let l = sdl::semantic_disentangling(&x, &x, &wave(&[2, 3, 3, 3], 1.)).unwrap();
+    let l = sdl_of(&x, &x, &wave(&[2, 3, 3, 3], 1.)).unwrap();
     assert!((scalar(&l) - 2. * 2f64.ln()).abs() < 1e-12);
     let big = Var::from_tensor(&(x * 1e8).unwrap().to_dtype(DType::F32).unwrap()).unwrap();
     let zero = big.zeros_like().unwrap();
-    let l = sdl::semantic_disentangling(&big, &zero, &zero).unwrap();
+    let l = sdl_of(&big, &zero, &zero).unwrap();
     let grad = l.backward().unwrap().get(&big).unwrap().sqr().unwrap().sum_all().unwrap();
     assert!(scalar(&l).is_finite() && scalar(&grad).is_finite());
 }
@@ -104,7 +110,8 @@ fn dnm_and_dal_golden() {
         Gaussian { mu: at("mu_fake"), logvar: at("logvar_fake") },
         Gaussian { mu: at("mu_real"), logvar: at("logvar_real") },
     );
-    let l = dnm(&at("recon_fake"), &g["fake"], &lf, &at("recon_real"), &g["real"], &lr).unwrap();
+    let l = dnm(rebuilt(&at("recon_fake"), &g["fake"], &lf), rebuilt(&at("recon_real"), &g["real"], &lr))
+        .unwrap();
     check_loss(&g, "loss", &l);
     check_grads(&g, &v, &l);
     let g = load("dal");
@@ -165,13 +172,18 @@ fn batch_of_one_matches_itself() {
 fn finite_differences() {
     let x = wave(&[2, 3, 3, 1], 0.);
     let y = wave(&[2, 3, 3, 1], 2.);
-    assert_grad("sdl", &x, |x| sdl::semantic_disentangling(x, &(x * &y)?, &y), FD).unwrap();
+    assert_grad("sdl", &x, |x| sdl_of(x, &(x * &y)?, &y), FD).unwrap();
     assert_grad("dal", &x, |x| dal(x, &y), FD).unwrap();
     let flat = wave(&[2, 3], 0.5);
     assert_grad("kl", &flat, |x| kl(&Gaussian { mu: x.clone(), logvar: x.clone() }), FD).unwrap();
-    let logits = wave(&[3], 0.5);
-    assert_grad("adversarial", &logits, |x| adversarial::discriminator_loss(x, x, x, x, Some(x)), FD)
-        .unwrap();
+    let values = wave(&[3], 0.5);
+    assert_grad(
+        "adversarial",
+        &values,
+        |x| adversarial::discriminator_loss(logits(x, x), logits(x, x), Some(x)),
+        FD,
+    )
+    .unwrap();
     let words = wave(&[2, 3, 5], 0.3);
     let gm = damsm::Gammas::default();
     let w = |r: &Tensor, w: &Tensor| -> Result<Tensor> {
@@ -239,16 +251,16 @@ fn loss_is_the_sum_of_its_parts() {
         let s = damsm::sentence_loss(&image.code, &text.sentence, ids, gm).unwrap();
         let parts = [w.image_to_text, w.text_to_image, s.image_to_text, s.text_to_image];
         let want: f64 = parts.iter().map(scalar).sum();
-        let got = scalar(&damsm::loss(&image, &text, ids, gm).unwrap());
+        let got = scalar(&damsm::damsm(&image, &text, ids, gm).unwrap());
         assert!(want > 0.1 && (got - want).abs() < 1e-12, "{got}, want {want}");
     }
-    let err = damsm::loss(&features(3).0, &text, None, gm).unwrap_err().to_string();
+    let err = damsm::damsm(&features(3).0, &text, None, gm).unwrap_err().to_string();
     assert!(err.contains("damsm: batch"), "{err}");
-    assert!(damsm::loss(&image, &text, Some(&[1, 2]), gm).is_err());
+    assert!(damsm::damsm(&image, &text, Some(&[1, 2]), gm).is_err());
     let with = |regions: &Tensor, code: &Tensor, words: &Tensor, sentence: &Tensor| {
         let image = ImageFeatures { regions: regions.clone(), code: code.clone() };
         let text = TextFeatures { words: words.clone(), sentence: sentence.clone(), ..text.clone() };
-        damsm::loss(&image, &text, Some(&[1, 2, 1, 3]), gm)
+        damsm::damsm(&image, &text, Some(&[1, 2, 1, 3]), gm)
     };
     let (r, c, w, s) = (&image.regions, &image.code, &text.words, &text.sentence);
     assert_grad("loss: regions", r, |x| with(x, c, w, s), FD).unwrap();
@@ -263,16 +275,17 @@ fn dnm_finite_differences() {
     let (mu, logvar) = (wave(&[2, 4], 0.2), wave(&[2, 4], 0.9));
     let g = Gaussian { mu: mu.clone(), logvar: logvar.clone() };
     let at = |mu: &Tensor, logvar: &Tensor| Gaussian { mu: mu.clone(), logvar: logvar.clone() };
-    assert_grad("recon_fake", &x, |v| dnm(v, &target, &g, &x, &target, &g), FD).unwrap();
-    assert_grad("recon_real", &x, |v| dnm(&x, &target, &g, v, &target, &g), FD).unwrap();
-    assert_grad("mu fake", &mu, |v| dnm(&x, &target, &at(v, &logvar), &x, &target, &g), FD).unwrap();
-    assert_grad("mu real", &mu, |v| dnm(&x, &target, &g, &x, &target, &at(v, &logvar)), FD).unwrap();
-    assert_grad("logvar fake", &logvar, |v| dnm(&x, &target, &at(&mu, v), &x, &target, &g), FD).unwrap();
-    assert_grad("logvar real", &logvar, |v| dnm(&x, &target, &g, &x, &target, &at(&mu, v)), FD).unwrap();
+    let right = rebuilt(&x, &target, &g);
+    assert_grad("recon_fake", &x, |v| dnm(rebuilt(v, &target, &g), right), FD).unwrap();
+    assert_grad("recon_real", &x, |v| dnm(right, rebuilt(v, &target, &g)), FD).unwrap();
+    assert_grad("mu fake", &mu, |v| dnm(rebuilt(&x, &target, &at(v, &logvar)), right), FD).unwrap();
+    assert_grad("mu real", &mu, |v| dnm(right, rebuilt(&x, &target, &at(v, &logvar))), FD).unwrap();
+    assert_grad("logvar fake", &logvar, |v| dnm(rebuilt(&x, &target, &at(&mu, v)), right), FD).unwrap();
+    assert_grad("logvar real", &logvar, |v| dnm(right, rebuilt(&x, &target, &at(&mu, v))), FD).unwrap();
     // The targets are constants.
     let fake = Var::from_tensor(&target).unwrap();
     let recon = Var::from_tensor(&x).unwrap();
-    let grads = dnm(&recon, &fake, &g, &recon, &fake, &g).unwrap().backward().unwrap();
+    let grads = dnm(rebuilt(&recon, &fake, &g), rebuilt(&recon, &fake, &g)).unwrap().backward().unwrap();
     assert!(grads.get(&fake).is_none() && grads.get(&recon).is_some());
 }
 

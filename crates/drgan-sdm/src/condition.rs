@@ -1,4 +1,4 @@
-//! How the generator's conditioning augmentation starts, beyond the usual initialisation.
+//! How the generator's conditioning augmentation starts, beyond the usual initialization.
 use crate::GeneratorConfig;
 use candle_core::Tensor;
 use drgan_tensor::{Error, ParamKind, ParamStore, Result};

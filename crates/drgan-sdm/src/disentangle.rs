@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskConfig {
-    /// The paper's plain convolutions, or the released code's with batch normalisation.
+    /// The paper's plain convolutions, or the released code's with batch normalization.
     pub form: Variant,
     /// Factor k on the logits before the sigmoid, positive. The paper has none (1); the released code divides by its batch
     /// size (1/4 in its evaluation on birds, 1/10 on COCO), an older version of it by 64.
@@ -25,9 +25,9 @@ impl Default for MaskConfig {
 /// Splits a feature map into what the caption speaks of (key) and the rest (non-key).
 ///
 /// `M = sigmoid(k conv1x1(relu(conv3x3(x))))`, `key = x * M`, `non_key = x - key`; M has as many channels as x, and k is
-/// [`MaskConfig::logit_scale`]. Both convolutions have a bias, since no normalisation follows them. In the released form a
-/// batch normalisation follows each instead, and the activation between them is LeakyReLU(0.2).
-/// Names, the released code's: `0`, `3` (convolutions), `1`, `4` (normalisations, if any).
+/// [`MaskConfig::logit_scale`]. Both convolutions have a bias, since no normalization follows them. In the released form a
+/// batch normalization follows each instead, and the activation between them is LeakyReLU(0.2).
+/// Names, the released code's: `0`, `3` (convolutions), `1`, `4` (normalizations, if any).
 ///
 /// # Paper
 /// Section III, semantic disentangling (docs/divergences.md, masks; docs/divergences.md, mask scale).

@@ -1,11 +1,11 @@
 //! The whole generator: conditioning augmentation, stages and image heads.
 use crate::{FirstStage, GeneratorConfig, ImageHead, RefineStage, condition};
 use candle_core::Tensor;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::nn::ConditionNet;
 use drgan_tensor::ops::Precision;
 use drgan_tensor::{
-    Ctx, Error, FromConfig, Generator, GeneratorOutput, Result, StageOutput, TextFeatures, expect_shape,
+    Ctx, Error, FromConfig, Generator, GeneratorOutput, Result, StageOutput, TextFeatures, VarBuilder,
+    expect_shape,
 };
 
 /// DR-GAN's generator: conditioning augmentation, a first stage, and stages that refine its features and double the side.
@@ -80,7 +80,7 @@ impl StageGenerator {
         &self.cfg
     }
 
-    /// A copy for inference: normalisations are folded into the convolutions before them, and weights are arranged once as
+    /// A copy for inference: normalizations are folded into the convolutions before them, and weights are arranged once as
     /// the processor reads them. It evaluates only ([`Mode::Eval`](drgan_tensor::Mode::Eval)), gives no gradients of its
     /// convolutions, and does not see later changes of the weights.
     ///

@@ -7,7 +7,7 @@ use drgan_tensor::{Ctx, Result, VarBuilder, Variant, expect_shape};
 /// Features to an image: `tanh(conv3x3(h))`, no bias. Name: `img.0`.
 ///
 /// In the released form there are three convolutions, to C / 2, C / 4 and 3 channels, each with a tanh, and a batch
-/// normalisation after each of the first two. Names: `img.0`, `img.1`, `img.3`, `img.4`, `img.6`.
+/// normalization after each of the first two. Names: `img.0`, `img.1`, `img.3`, `img.4`, `img.6`.
 ///
 /// # Paper
 /// Section III (docs/divergences.md, image heads).

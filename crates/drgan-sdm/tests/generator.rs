@@ -84,7 +84,7 @@ fn shapes_follow_the_base_side() -> Result<()> {
 }
 
 #[test]
-fn a_picture_does_not_depend_on_its_neighbours() -> Result<()> {
+fn an_image_does_not_depend_on_its_neighbors() -> Result<()> {
     let cfg = config(16, 3);
     let generator = trained(&cfg)?;
     let text = captions(&[2, 4, 1], 4, cfg.text_dim, DType::F32)?;
@@ -112,7 +112,7 @@ fn a_picture_does_not_depend_on_its_neighbours() -> Result<()> {
         .remove(2)
         .image;
     let gap = (spread.get(0)? - spread.get(1)?)?.abs()?.max_all()?.to_scalar::<f32>()?;
-    assert!(gap > 1e-3, "all captions give one picture");
+    assert!(gap > 1e-3, "all captions give one image");
     Ok(())
 }
 
@@ -188,13 +188,13 @@ fn every_parameter_learns_and_the_gradient_is_right() -> Result<()> {
     let loss = |z: &Tensor, sentence: &Tensor, words: &Tensor| -> Result<Tensor> {
         let text = TextFeatures { sentence: sentence.clone(), words: words.clone(), ..text.clone() };
         let out = generator.generate_with(GeneratorNoise::new(z).with_condition(&eps), &text, &ctx)?;
-        let pictures =
+        let images =
             out.stages.iter().map(|s| Ok(s.image.powf(3.)?.sum_all()?)).collect::<Result<Vec<_>>>()?;
         let parts = out.stages[1]
             .disentangled
             .as_ref()
             .map(|d| -> Result<Tensor> { Ok(d.context.non_key()?.sqr()?.sum_all()?) });
-        let sum = Tensor::stack(&pictures, 0)?.sum_all()?;
+        let sum = Tensor::stack(&images, 0)?.sum_all()?;
         Ok(match parts.transpose()? {
             Some(parts) => (sum + parts)?,
             None => sum,
@@ -271,7 +271,7 @@ fn real_image_path_gradients_agree_with_finite_differences() -> Result<()> {
         drgan_tensor::testing::Fill::new("t", "").builder().set_dtype(DType::F64),
     )?;
     let ctx = Ctx::new(Mode::Eval, 0);
-    let column = Ctx::new(Mode::Eval, 1).randn((1, 3, 16, 1), DType::F32, &CPU)?; // 48 numbers, spread over the picture
+    let column = Ctx::new(Mode::Eval, 1).randn((1, 3, 16, 1), DType::F32, &CPU)?; // 48 numbers, spread over the image
     let spread = Ctx::new(Mode::Eval, 2).randn((1, 3, 16, 16), DType::F32, &CPU)?.to_dtype(DType::F64)?;
     let f = |x: &Tensor| -> Result<Tensor> {
         Ok(path.encode(1, &spread.broadcast_mul(x)?, &ctx)?.powf(3.)?.sum_all()?)

@@ -38,7 +38,7 @@ fn parts_have_the_released_shapes() -> Result<()> {
 }
 
 #[test]
-fn every_parameter_learns_and_a_picture_does_not_depend_on_its_neighbours() -> Result<()> {
+fn every_parameter_learns_and_an_image_does_not_depend_on_its_neighbors() -> Result<()> {
     let store = ParamStore::seeded(1);
     let generator = StageGenerator::from_config(&config(), store.builder(DType::F32, &CPU))?;
     init::gan(&store)?;

@@ -10,8 +10,3 @@ pub use text::{
     BiLstm, BiLstmEncoder, BiLstmOutput, DroppedWords, TextEncoderConfig, TextEncoderKind, Tokenize,
     TokenizedCaption, Tokenizer, Vocabulary,
 };
-
-/// An error that is neither a shape nor a configuration value, as a message.
-fn fail(message: String) -> drgan_tensor::Error {
-    drgan_tensor::Error::input(message)
-}

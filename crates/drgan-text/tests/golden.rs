@@ -4,7 +4,7 @@ use drgan_tensor::testing::{Fill, Tol, assert_close, golden};
 use drgan_tensor::{Ctx, FromConfig, ImageEncoder, Mode, ParamStore, Result, TextEncoder, TokenBatch};
 use drgan_text::{
     Backbone, BackboneKind, BiLstmEncoder, DamsmImageEncoder, EfficientNetLite0, ImageEncoderConfig,
-    TextEncoderConfig, backbone_weights_from_bytes, load_backbone_weights,
+    TextEncoderConfig, Tokenize, Tokenizer, Vocabulary, backbone_weights_from_bytes, load_backbone_weights,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,51 @@ fn text_encoder_agrees_with_pytorch() -> Result<()> {
     let padded: Vec<u32> = out.mask.to_dtype(DType::U32)?.sum(1)?.to_vec1()?;
     assert_eq!(padded, tokens.lens.iter().map(|n| 18 - *n as u32).collect::<Vec<_>>());
     Ok(())
+}
+
+#[test]
+fn double_precision_agrees_with_single() -> Result<()> {
+    let (single, tokens, _) = text()?;
+    let cfg = TextEncoderConfig { vocab_size: 200, ..Default::default() };
+    let vb = Fill::new("seed-a", "text_encoder.").builder().set_dtype(DType::F64);
+    let double = BiLstmEncoder::from_config(&cfg, vb)?;
+    // In training, so that dropout's mask is compared too.
+    let run = |enc: &BiLstmEncoder| enc.encode_text(&tokens, &mut Ctx::new(Mode::Train, 3));
+    let (single, double) = (run(&single)?, run(&double)?);
+    assert_eq!((double.words.dtype(), double.sentence.dtype()), (DType::F64, DType::F64));
+    close_to_max("words", &double.words.to_dtype(DType::F32)?, &single.words)?;
+    close_to_max("sentence", &double.sentence.to_dtype(DType::F32)?, &single.sentence)
+}
+
+#[test]
+fn a_configuration_builds_its_encoder_and_reads_its_tokenizer() -> Result<()> {
+    let (enc, tokens, _) = text()?;
+    let cfg = TextEncoderConfig { vocab_size: 200, ..Default::default() };
+    let built = cfg.build(Fill::new("seed-a", "text_encoder.").builder())?;
+    let mut ctx = Ctx::new(Mode::Eval, 0);
+    let (one, other) = (enc.encode_text(&tokens, &mut ctx)?, built.encode_text(&tokens, &mut ctx)?);
+    assert_close("words", &other.words, &one.words, Tol::EXACT)?;
+
+    let tokenizer = Tokenizer::new(&Vocabulary::from_captions(["a red bird"])?)?;
+    let read = cfg.tokenizer(tokenizer.to_json()?.as_bytes())?;
+    assert_eq!(read.vocab_size(), 4);
+    assert_eq!(read.encode("A bird, blue", 9)?, tokenizer.encode("A bird, blue", 9)?);
+    let e = cfg.tokenizer(b"{}").expect_err("not a tokenizer");
+    assert!(e.to_string().contains("tokenizer") && std::error::Error::source(&e).is_some(), "{e}");
+    Ok(())
+}
+
+#[test]
+fn names_in_configurations_are_stable() {
+    let json = |kind: BackboneKind| serde_json::to_value(kind).expect("a name");
+    for kind in [BackboneKind::EfficientNetLite0, BackboneKind::InceptionV3] {
+        assert_eq!(json(kind), kind.name());
+    }
+    assert_eq!(json(BackboneKind::default()), "efficientnet-lite0");
+    // As configurations were written before there was a choice of text encoders.
+    let old = r#"{"vocab_size": 9, "embedding": 3, "words_dim": 4, "dropout": 0.5}"#;
+    let old: TextEncoderConfig = serde_json::from_str(old).expect("an old configuration");
+    assert_eq!(old, TextEncoderConfig { vocab_size: 9, embedding: 3, words_dim: 4, ..Default::default() });
 }
 
 #[test]

@@ -137,7 +137,7 @@ impl Pretrainer {
             let (tokens, _) = encoders.captions.tokenizer().batch(&words, d.max_words, &Device::Cpu)?;
             let text = encoders.captions.encoder().encode_text(&tokens, &mut ctx)?;
             let image = encoders.image.project(&features)?;
-            let loss = damsm::loss(&image, &text, Some(&groups), d.gammas)?;
+            let loss = damsm::damsm(&image, &text, Some(&groups), d.gammas)?;
             let value = scalar(&loss)?;
             refuse_non_finite(&[("damsm".into(), value)])?;
             let grads = loss.backward()?;

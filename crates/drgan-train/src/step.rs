@@ -11,7 +11,10 @@ use crate::error::TrainError;
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use drgan_losses::damsm::{self, Gammas};
-use drgan_losses::{adversarial, dal, dnm, kl, reconstruction, sdl};
+use drgan_losses::{
+    DisentangledFeatures, Reconstruction, dal, discriminator_loss, dnm, generator_loss, kl, reconstruction,
+    sdl,
+};
 use drgan_sdm::RealImagePath;
 use drgan_tensor::{Ctx, Discriminator, Generator, GeneratorOutput, ImageEncoder, Mode, TextFeatures, ops};
 use rayon::prelude::*;
@@ -120,9 +123,16 @@ fn on_pool(
     for stage in 1..=finest {
         let Some(split) = &made.stages[stage].disentangled else { continue };
         let (mirror, l) = (hero.reflect(stage, &batch.images[stage - 1], judge.loss)?, judge.loss);
-        let image = sdl::semantic_disentangling(&split.image.key, &split.image.non_key()?, &mirror.h_star)?;
-        let context =
-            sdl::semantic_disentangling(&split.context.key, &split.context.non_key()?, &mirror.h_star)?;
+        let image = sdl(DisentangledFeatures {
+            key: &split.image.key,
+            non_key: &split.image.non_key()?,
+            real: &mirror.h_star,
+        })?;
+        let context = sdl(DisentangledFeatures {
+            key: &split.context.key,
+            non_key: &split.context.non_key()?,
+            real: &mirror.h_star,
+        })?;
         let side = batch.images[stage - 1].dim(2)?;
         scalars.push((format!("sdl{side}"), scalar(&(&image + &context)?)?));
         scalars.push((format!("rirm{side}"), mirror.loss));
@@ -263,21 +273,11 @@ impl Adversary {
             let on_real = self.live.discriminate(real, sentence, &mut self.ctx)?;
             let on_fake = self.live.discriminate(&fake, sentence, &mut self.ctx)?;
             let wrong = self.wrong_pairs(&on_real.features, sentence, &batch.groups)?;
-            let adversarial = adversarial::discriminator_loss(
-                &on_real.unconditional,
-                &on_real.conditional,
-                &on_fake.unconditional,
-                &on_fake.conditional,
-                wrong.as_ref(),
-            )?;
+            let adversarial = discriminator_loss((&on_real).into(), (&on_fake).into(), wrong.as_ref())?;
             let s = on_real.reconstruction.dim(2)?;
             let dnm = dnm(
-                &on_fake.reconstruction,
-                &ops::resize_area(&fake, s, s)?,
-                &on_fake.latent,
-                &on_real.reconstruction,
-                &ops::resize_area(real, s, s)?,
-                &on_real.latent,
+                Reconstruction::new(&on_fake, &ops::resize_area(&fake, s, s)?),
+                Reconstruction::new(&on_real, &ops::resize_area(real, s, s)?),
             )?;
             let values = (scalar(&adversarial)?, scalar(&dnm)?);
             refuse_non_finite(&[(format!("d{side}"), values.0), (format!("dnm{side}"), values.1)])?;
@@ -290,7 +290,7 @@ impl Adversary {
         let picture = Var::from_tensor(&fake.detach())?;
         self.ctx.mode = Mode::Frozen;
         let said = self.frozen.discriminate(&picture, sentence, &mut self.ctx)?;
-        let adversarial = adversarial::generator_loss(&said.unconditional, &said.conditional)?;
+        let adversarial = generator_loss((&said).into())?;
         let s = said.reconstruction.dim(2)?;
         let dal = dal(&said.reconstruction, &ops::resize_area(real, s, s)?)?;
         let scalars = vec![
@@ -329,7 +329,7 @@ impl Adversary {
 fn match_captions(fake: &Tensor, batch: &StepBatch, judge: &Judge<'_>) -> Result<Verdict, TrainError> {
     let picture = Var::from_tensor(&fake.detach())?;
     let features = judge.encoder.encode_image(&picture)?;
-    let loss = damsm::loss(&features, &batch.text, Some(&batch.groups), judge.gammas)?;
+    let loss = damsm::damsm(&features, &batch.text, Some(&batch.groups), judge.gammas)?;
     let scalars = vec![("damsm".to_owned(), scalar(&loss)?)];
     let gradient = gradient_of(&(loss * judge.loss.lambda)?, &picture)?;
     Ok(Verdict { gradient, scalars })

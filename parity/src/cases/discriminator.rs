@@ -41,9 +41,9 @@ pub(super) fn discriminator(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
 
     let mut ctx = Ctx::new(Mode::Train, 0);
     let seen = net.encode(images, &ctx)?;
-    let uncond = sigmoid(&net.judge(&seen.features)?)?;
+    let uncond = sigmoid(&net.unconditional_logits(&seen.features)?)?;
     let cond = sigmoid(&net.match_sentence(&seen.features, sentence, &mut ctx)?)?;
-    let (latent, picture) = net.reconstruct(&seen, sentence, noise, &ctx)?;
+    let (latent, image) = net.reconstruct(&seen, sentence, noise, &ctx)?;
     outputs(
         g,
         &[
@@ -52,7 +52,7 @@ pub(super) fn discriminator(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
             ("cond_prob", &cond),
             ("mu", &latent.mu),
             ("logvar", &latent.logvar),
-            ("recon", &picture),
+            ("recon", &image),
         ],
     )
 }

@@ -78,8 +78,8 @@ pub(super) fn real_image_path(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>>
         let Some(real) = g.find(&format!("real{side}")) else { continue };
         let feature = path.encode(stage, real, &ctx)?;
         let head = ImageHead::new(ngf, Variant::Released, vb.pp(format!("img_net{stage}")))?;
-        let picture = head.forward(&feature, &ctx)?;
-        let got = [(format!("feature{side}"), feature), (format!("recon{side}"), picture)];
+        let image = head.forward(&feature, &ctx)?;
+        let got = [(format!("feature{side}"), feature), (format!("recon{side}"), image)];
         rows.extend(outputs(g, &got.each_ref().map(|(name, t)| (name.as_str(), t)))?);
     }
     (!rows.is_empty()).then_some(rows).context("the file has no real image")

@@ -4,7 +4,7 @@ use crate::{Golden, Row};
 use anyhow::Result;
 use candle_core::Tensor;
 use drgan_losses::damsm::{Gammas, sentence_loss, words_loss};
-use drgan_losses::{adversarial as adv, sdl::semantic_disentangling};
+use drgan_losses::{DisentangledFeatures, Logits, Reconstruction, discriminator_loss, generator_loss};
 use drgan_tensor::Gaussian;
 
 /// A scalar as the files keep it.
@@ -15,8 +15,10 @@ fn one(loss: &Tensor) -> Result<Tensor> {
 pub(super) fn adversarial(_: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     let (ru, rc, wc) = (g.var("real_uncond")?, g.var("real_cond")?, g.var("wrong_cond")?);
     let (fu, fc) = (g.var("fake_uncond")?, g.var("fake_cond")?);
-    let d = adv::discriminator_loss(&ru, &rc, &fu, &fc, Some(&wc))?;
-    let generator = adv::generator_loss(&fu, &fc)?;
+    let real = Logits { unconditional: &ru, conditional: &rc };
+    let fake = Logits { unconditional: &fu, conditional: &fc };
+    let d = discriminator_loss(real, fake, Some(&wc))?;
+    let generator = generator_loss(fake)?;
     let mut rows = outputs(g, &[("loss_d", &one(&d)?), ("loss_g", &one(&generator)?)])?;
     let by = [
         ("real_uncond", &ru),
@@ -35,7 +37,8 @@ pub(super) fn sdl(_: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     let real = g.get("real_feature")?;
     let part = |x: &Tensor, logits: &Tensor| -> Result<Tensor> {
         let key = (x * candle_nn::ops::sigmoid(logits)?)?;
-        Ok(semantic_disentangling(&key, &(x - &key)?, real)?)
+        let non_key = (x - &key)?;
+        Ok(drgan_losses::sdl(DisentangledFeatures { key: &key, non_key: &non_key, real })?)
     };
     let (loss_h, loss_q) = (part(&h, &mask_h)?, part(&q, &mask_q)?);
     let mut rows = outputs(g, &[("loss_h", &one(&loss_h)?), ("loss_q", &one(&loss_q)?)])?;
@@ -49,8 +52,10 @@ pub(super) fn dnm(_: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     let (mf, mr) = (g.var("mu_fake")?, g.var("mu_real")?);
     let (lf, lr) = (g.var("logvar_fake")?, g.var("logvar_real")?);
     let latent = |mu: &Tensor, logvar: &Tensor| Gaussian { mu: mu.clone(), logvar: logvar.clone() };
-    let loss =
-        drgan_losses::dnm(&rf, g.get("fake")?, &latent(&mf, &lf), &rr, g.get("real")?, &latent(&mr, &lr))?;
+    let (latent_fake, latent_real) = (latent(&mf, &lf), latent(&mr, &lr));
+    let fake = Reconstruction { image: &rf, target: g.get("fake")?, latent: &latent_fake };
+    let real = Reconstruction { image: &rr, target: g.get("real")?, latent: &latent_real };
+    let loss = drgan_losses::dnm(fake, real)?;
     let mut rows = outputs(g, &[("loss", &one(&loss)?)])?;
     let by = [
         ("recon_fake", &rf),

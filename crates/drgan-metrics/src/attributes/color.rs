@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn hue_is_circular_and_wants_one_colour() {
+    fn hue_is_circular_and_wants_one_color() {
         let near = |got: Option<f64>, want: f64| got.is_some_and(|g| (g - want).abs() < 1e-9);
         assert!(near(mean_hue(&[[1., 0., 0.]]), 0.));
         assert!(near(mean_hue(&[[0., 1., 0.]]), 120.));

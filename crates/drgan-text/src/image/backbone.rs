@@ -1,11 +1,7 @@
 //! The role of a frozen image network, which network plays it, and its weight files.
-use crate::fail;
 use candle_core::{DType, Device, Tensor};
-use drgan_tensor::{
-    Result,
-    weights::{self, Tensors},
-};
-use drgan_tensor::{VarBuilder, builder_over};
+use drgan_tensor::weights::{self, Tensors};
+use drgan_tensor::{Error, Result, VarBuilder, builder_over};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::path::Path;
@@ -83,7 +79,7 @@ pub fn backbone_weights_from_bytes(
     device: &Device,
 ) -> Result<VarBuilder<'static>> {
     let tensors = candle_core::safetensors::load_buffer(bytes, device)
-        .map_err(|e| fail(format!("backbone weights: {e}")))?;
+        .map_err(|e| Error::input_because("backbone weights", e))?;
     floats(tensors, dtype, device)
 }
 

@@ -1,8 +1,7 @@
 //! The layer that both backbones are made of: a frozen convolution with its normalization folded in.
 use candle_core::Tensor;
-use drgan_tensor::Result;
-use drgan_tensor::VarBuilder;
 use drgan_tensor::ops::{self, Activation, Conv2dSpec, Padding};
+use drgan_tensor::{Result, VarBuilder};
 
 /// Epsilon of the batch normalization in both backbones.
 pub(super) const EPS: f64 = 1e-3;

@@ -1,10 +1,9 @@
 //! AttnGAN's text encoder: word embeddings and a bi-directional LSTM over them.
 use super::config::TextEncoderConfig;
 use super::lstm::BiLstm;
-use crate::fail;
 use candle_core::Tensor;
 use drgan_tensor::{
-    Ctx, FromConfig, Hint, Init, Mode, Result, TextEncoder, TextFeatures, TokenBatch, VarBuilder,
+    Ctx, Error, FromConfig, Hint, Init, Mode, Result, TextEncoder, TextFeatures, TokenBatch, VarBuilder,
     expect_shape,
 };
 use rand::Rng;
@@ -55,7 +54,7 @@ impl BiLstmEncoder {
         let size = self.embedding.dim(0)?;
         for (i, row) in tokens.ids.to_vec2::<u32>()?.iter().enumerate() {
             if let Some(id) = row.iter().find(|id| **id as usize >= size) {
-                return Err(fail(format!(
+                return Err(Error::input(format!(
                     "TextEncoder::encode_text: tokens: caption {i} holds id {id}, the vocabulary {size} words"
                 )));
             }

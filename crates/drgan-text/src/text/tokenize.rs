@@ -1,7 +1,6 @@
 //! The role of a tokenizer: captions to batches of token ids.
-use crate::fail;
 use candle_core::{Device, Tensor};
-use drgan_tensor::{Result, TokenBatch};
+use drgan_tensor::{Error, Result, TokenBatch};
 use std::fmt::Debug;
 
 /// A caption as token ids.
@@ -59,7 +58,7 @@ pub trait Tokenize: Debug + Send + Sync {
         device: &Device,
     ) -> Result<(TokenBatch, Vec<DroppedWords>)> {
         if captions.is_empty() {
-            return Err(fail("captions: expected at least one, got none".into()));
+            return Err(Error::input("captions: expected at least one, got none"));
         }
         let (mut ids, mut lens, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
         for (i, caption) in captions.iter().enumerate() {

@@ -2,7 +2,6 @@
 use super::tokenize::{Tokenize, TokenizedCaption};
 use super::vocabulary::Vocabulary;
 use super::words::{Pipeline, wrap};
-use crate::fail;
 use drgan_tensor::{Error, Result};
 use std::path::Path;
 use tokenizers::Model;
@@ -40,7 +39,7 @@ impl Tokenizer {
     pub fn from_bytes(json: &[u8]) -> Result<Self> {
         let inner = tokenizers::Tokenizer::from_bytes(json).map_err(wrap)?;
         if inner.token_to_id(Vocabulary::END) != Some(0) {
-            return Err(fail(format!("tokenizer: index 0 must be `{}`", Vocabulary::END)));
+            return Err(Error::input(format!("tokenizer: index 0 must be `{}`", Vocabulary::END)));
         }
         Ok(Self(inner))
     }
@@ -51,8 +50,8 @@ impl Tokenizer {
     /// The file is missing, or not a tokenizer whose index 0 is [`Vocabulary::END`]; the message names the file.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let json = std::fs::read(path).map_err(|e| Error::file(path, e))?;
-        Self::from_bytes(&json).map_err(|e| Error::file(path, e))
+        let json = std::fs::read(path).map_err(|e| Error::file_because(path, "cannot be read", e))?;
+        Self::from_bytes(&json).map_err(|e| Error::file_because(path, "not a tokenizer of this kind", e))
     }
 
     /// Writes `tokenizer.json`.
@@ -61,7 +60,7 @@ impl Tokenizer {
     /// The file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        std::fs::write(path, self.to_json()?).map_err(|e| Error::file(path, e))
+        std::fs::write(path, self.to_json()?).map_err(|e| Error::file_because(path, "cannot be written", e))
     }
 }
 
@@ -74,7 +73,7 @@ impl Tokenize for Tokenizer {
     /// released code draws a random subset).
     fn encode(&self, caption: &str, max_words: usize) -> Result<TokenizedCaption> {
         if max_words == 0 {
-            return Err(fail("max_words: expected at least 1, got 0".into()));
+            return Err(Error::input("max_words: expected at least 1, got 0"));
         }
         let encoding = self.0.encode(caption, false).map_err(wrap)?;
         let (mut ids, mut unknown) = (Vec::new(), Vec::new());
@@ -89,7 +88,7 @@ impl Tokenize for Tokenizer {
                 [] => "it has no word of ASCII letters or digits".to_owned(),
                 unknown => format!("none of its words is in the vocabulary ({})", unknown.join(", ")),
             };
-            return Err(fail(format!("caption `{caption}`: {why}; use other words")));
+            return Err(Error::input(format!("caption `{caption}`: {why}; use other words")));
         }
         let truncated = ids.len() > max_words;
         ids.truncate(max_words);

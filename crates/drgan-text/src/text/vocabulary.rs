@@ -1,6 +1,5 @@
 //! Vocabularies: which word has which token id.
 use super::words::Pipeline;
-use crate::fail;
 use drgan_tensor::internal::Plain;
 use drgan_tensor::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
@@ -30,7 +29,7 @@ impl Vocabulary {
         let mut words: Vec<_> = counts.into_iter().collect();
         words.sort_by_key(|(_, n)| std::cmp::Reverse(*n)); // stable: alphabetical within a frequency
         if words.is_empty() {
-            return Err(fail("vocabulary: no caption holds a word; give at least one".into()));
+            return Err(Error::input("vocabulary: no caption holds a word; give at least one"));
         }
         Ok(Self(std::iter::once(Self::END.to_owned()).chain(words.into_iter().map(|(w, _)| w)).collect()))
     }
@@ -42,11 +41,16 @@ impl Vocabulary {
     pub fn from_words(words: Vec<String>) -> Result<Self> {
         if words.first().map(String::as_str) != Some(Self::END) {
             let end = Self::END;
-            return Err(fail(format!("vocabulary: index 0 must be `{end}`, got {:?}", words.first())));
+            return Err(Error::input(format!(
+                "vocabulary: index 0 must be `{end}`, got {:?}",
+                words.first()
+            )));
         }
         let mut seen = HashSet::new();
         if let Some(twice) = words.iter().find(|w| !seen.insert(w.as_str())) {
-            return Err(fail(format!("vocabulary: `{twice}` occurs twice; every word needs one index")));
+            return Err(Error::input(format!(
+                "vocabulary: `{twice}` occurs twice; every word needs one index"
+            )));
         }
         Ok(Self(words))
     }

@@ -1,6 +1,5 @@
 //! How a caption is divided into words before any vocabulary is asked.
-use crate::fail;
-use drgan_tensor::Result;
+use drgan_tensor::{Error, Result};
 use tokenizers::normalizers::replace::ReplacePattern;
 use tokenizers::normalizers::{Lowercase, Replace, Sequence};
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
@@ -10,8 +9,8 @@ use tokenizers::{
 };
 
 /// An error of `tokenizers`, which reports boxed ones.
-pub(super) fn wrap(e: tokenizers::Error) -> drgan_tensor::Error {
-    fail(format!("tokenizer: {e}"))
+pub(super) fn wrap(e: tokenizers::Error) -> Error {
+    Error::input_because("tokenizer", e)
 }
 
 /// Normalizer and pre-tokenizer: a caption to words.

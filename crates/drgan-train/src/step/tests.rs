@@ -141,22 +141,10 @@ fn by_whole_graph(
             }
         }
         let wrong = if wrong.is_empty() { None } else { Some(Tensor::cat(&wrong, 0)?) };
-        let adversarial = adversarial::discriminator_loss(
-            &on_real.unconditional,
-            &on_real.conditional,
-            &on_fake.unconditional,
-            &on_fake.conditional,
-            wrong.as_ref(),
-        )?;
+        let adversarial = discriminator_loss((&on_real).into(), (&on_fake).into(), wrong.as_ref())?;
         let small = |x: &Tensor| ops::resize_area(x, networks::RECONSTRUCTED, networks::RECONSTRUCTED);
-        let dnm = dnm(
-            &on_fake.reconstruction,
-            &small(&fake)?,
-            &on_fake.latent,
-            &on_real.reconstruction,
-            &small(real)?,
-            &on_real.latent,
-        )?;
+        let dnm =
+            dnm(Reconstruction::new(&on_fake, &small(&fake)?), Reconstruction::new(&on_real, &small(real)?))?;
         let gradients = (adversarial + (dnm * l.dnm)?)?.backward()?;
         keep(&format!("discriminator {stage}"), &model.discriminators[stage], &gradients)?;
         if judges == Judges::Improved {
@@ -168,7 +156,7 @@ fn by_whole_graph(
     for (stage, d) in model.adversaries.iter_mut().enumerate() {
         let said = d.live.discriminate(&made.stages[stage].image, sentence, &mut d.ctx)?;
         let real = ops::resize_area(&images[stage], networks::RECONSTRUCTED, networks::RECONSTRUCTED)?;
-        objective = (objective + adversarial::generator_loss(&said.unconditional, &said.conditional)?)?;
+        objective = (objective + generator_loss((&said).into())?)?;
         objective = (objective + (dal(&said.reconstruction, &real)? * l.dal)?)?;
         let Some(split) = &made.stages[stage].disentangled else { continue };
         let (generator, real) = (&model.hero.generator, &images[stage - 1]);
@@ -176,12 +164,16 @@ fn by_whole_graph(
         let rirm = reconstruction(&generator.decode(stage - 1, &h_star, &model.hero.ctx)?, real)?;
         objective = (objective + (rirm * l.rirm)?)?;
         for (parts, weight) in [(&split.image, l.sdl_image), (&split.context, l.sdl_context)] {
-            let sdl = sdl::semantic_disentangling(&parts.key, &parts.non_key()?, &h_star.detach())?;
+            let sdl = sdl(DisentangledFeatures {
+                key: &parts.key,
+                non_key: &parts.non_key()?,
+                real: &h_star.detach(),
+            })?;
             objective = (objective + (sdl * weight)?)?;
         }
     }
     let finest = &made.stages[stages - 1].image;
-    let damsm = damsm::loss(&model.encoder.encode_image(finest)?, &text, Some(&groups), networks::gammas())?;
+    let damsm = damsm::damsm(&model.encoder.encode_image(finest)?, &text, Some(&groups), networks::gammas())?;
     let gradients = (objective + (damsm * l.lambda)?)?.backward()?;
     keep("generator", &model.generator, &gradients)?;
     keep("real image path", &model.real_image, &gradients)?;
