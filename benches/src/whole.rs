@@ -8,8 +8,7 @@ use drgan_tensor::testing::Fill;
 use drgan_tensor::{Ctx, FromConfig, Mode, ParamStore, TextFeatures};
 use drgan_text::{DamsmImageEncoder, ImageEncoderConfig};
 use drgan_train::config::RunConfig;
-use drgan_train::networks::Networks;
-use drgan_train::step::{self, Judge, Scalar, StepBatch};
+use drgan_train::gan::{Networks, Objective, Scalar, StepBatch};
 
 /// Salt of the weights, the golden files'.
 pub const SALT: &str = "seed-a";
@@ -118,12 +117,12 @@ impl Step {
     /// # Errors
     /// A configuration value out of range.
     pub fn new(cfg: &RunConfig) -> Result<Self> {
-        let networks = Networks::new(cfg)?;
-        fill(&networks.generator, "generator.")?;
+        let networks = Networks::new(cfg, &Device::Cpu)?;
+        fill(&networks.generator.store, "generator.")?;
         fill(&networks.average.store, "generator.")?;
-        fill(&networks.real_image, "real_image.")?;
-        for (side, store) in cfg.sides().into_iter().zip(&networks.discriminators) {
-            fill(store, &format!("discriminator{side}."))?;
+        fill(&networks.real_image.store, "real_image.")?;
+        for d in &networks.discriminators {
+            fill(&d.store, &format!("discriminator{}.", d.network.side()))?;
         }
         let (b, mut ctx) = (cfg.loader.batch, Ctx::new(Mode::Eval, 1));
         let mut picture = |side: usize| -> Result<Tensor> {
@@ -138,12 +137,11 @@ impl Step {
     /// The next step; `lr_scale` multiplies every learning rate.
     ///
     /// # Errors
-    /// As [`step::step`].
+    /// As [`Networks::step`].
     pub fn run(&mut self, lr_scale: f64) -> Result<Vec<Scalar>> {
         let Self { cfg, networks, encoder, batch, done } = self;
-        let judge = Judge { encoder, gammas: cfg.damsm.gammas, loss: &cfg.loss };
-        let scalars = step::step(&mut networks.hero, &mut networks.adversaries, &judge, batch, lr_scale)?;
-        networks.ema.update(*done)?;
+        let objective = Objective { image_encoder: encoder, gammas: cfg.damsm.gammas, weights: &cfg.loss };
+        let scalars = networks.step(*done, &objective, batch, lr_scale)?;
         *done += 1;
         Ok(scalars)
     }

@@ -1,4 +1,4 @@
-//! Times steps of the GAN with synthetic pictures and made-up backbone weights, and says how much memory they take.
+//! Times steps of the GAN with synthetic images and made-up backbone weights, and says how much memory they take.
 //!
 //! `cargo run --workspace --release --example step [PRESET] [BATCH] [STEPS]`, by default `birds 4 3`.
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
@@ -8,8 +8,7 @@ use drgan_tensor::testing::Fill;
 use drgan_tensor::{ParamStore, TextFeatures};
 use drgan_text::{DamsmImageEncoder, ImageEncoderConfig};
 use drgan_train::config::{Overrides, RunConfig};
-use drgan_train::networks::Networks;
-use drgan_train::step::{self, Judge, StepBatch};
+use drgan_train::gan::{Networks, Objective, StepBatch};
 use mimalloc::MiMalloc;
 use std::time::Instant;
 
@@ -43,8 +42,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Fill::new("step", "").builder(),
         projection.builder(DType::F32, &Device::Cpu),
     )?;
-    let mut networks = Networks::new(&cfg)?;
-    let judge = Judge { encoder: &encoder, gammas: cfg.damsm.gammas, loss: &cfg.loss };
+    let mut networks = Networks::new(&cfg, &Device::Cpu)?;
+    let objective = Objective { image_encoder: &encoder, gammas: cfg.damsm.gammas, weights: &cfg.loss };
     let (d, t) = (cfg.text.words_dim, cfg.damsm.max_words);
     let batch = StepBatch {
         images: cfg.sides().into_iter().map(|s| values(&[b, 3, s, s])).collect::<Result<_, _>>()?,
@@ -59,8 +58,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("before the first step: {:.0} MiB", peak_mib().unwrap_or_default());
     for i in 0..steps as u64 {
         let start = Instant::now();
-        let scalars = step::step(&mut networks.hero, &mut networks.adversaries, &judge, &batch, 1.)?;
-        networks.ema.update(i)?;
+        let scalars = networks.step(i, &objective, &batch, 1.)?;
         let seconds = start.elapsed().as_secs_f64();
         let named: Vec<String> = scalars.iter().map(|(name, v)| format!("{name} {v:.4}")).collect();
         let (peak, maps) = (peak_mib().unwrap_or_default(), ALLOCATOR.peak() as f64 / f64::from(1 << 20));

@@ -1,9 +1,7 @@
 //! The DAMSM's two encoders as one unit: what turns captions and images into features everywhere else.
-use crate::checkpoint::Checkpoint;
 use crate::config::RunConfig;
 use crate::error::TrainError;
-use crate::run_dir::RunDir;
-use crate::state;
+use crate::run::{Checkpoint, Checkpointed, RunDir, section};
 use candle_core::{Device, Tensor};
 use drgan_data::Dataset;
 use drgan_infer::{CaptionEncoder, pretrained};
@@ -127,9 +125,9 @@ impl Encoders {
 
     fn of_run(cfg: &RunConfig, run: &Path, device: &Device) -> Result<Self, TrainError> {
         let run = RunDir::open(run)?;
-        let (checkpoint, _) = Checkpoint::load_latest_part(&run.checkpoints(), &state::SAMPLED)?;
-        let encoders = Self::kept(cfg, &run, device)?;
-        state::restore_encoders(&checkpoint, &encoders).map_err(|e| {
+        let (checkpoint, _) = Checkpoint::load_latest_part(&run.checkpoints(), &section::SAMPLED)?;
+        let mut encoders = Self::kept(cfg, &run, device)?;
+        encoders.restore(&checkpoint).map_err(|e| {
             TrainError::Config(format!(
                 "encoders.run: {}: its encoders do not fit this run's settings (text, image_encoder): {e}",
                 run.path().display()
@@ -204,6 +202,19 @@ impl Encoders {
             ("text encoder", self.captions.weights().num_params()),
             ("image projection", self.image_store.num_params()),
         ]
+    }
+}
+
+impl Checkpointed for Encoders {
+    fn save(&self, to: &mut Checkpoint) -> Result<(), TrainError> {
+        to.insert_all(section::TEXT, self.captions.weights().views());
+        to.insert_all(section::IMAGE, self.image_store.views());
+        Ok(())
+    }
+
+    fn restore(&mut self, from: &Checkpoint) -> Result<(), TrainError> {
+        self.captions.weights().assign(&from.section(section::TEXT))?;
+        Ok(self.image_store.assign(&from.section(section::IMAGE))?)
     }
 }
 

@@ -62,6 +62,14 @@ pub enum TrainError {
         /// Preset of the run.
         preset: String,
     },
+    /// A loss or a gradient is not a number; what was being done is the caller's to say.
+    #[error("{loss} is {value}")]
+    NonFinite {
+        /// Which loss or gradient.
+        loss: String,
+        /// NaN or infinity.
+        value: f32,
+    },
     /// A loss stopped being a number.
     #[error("{loss} is {value} at {phase} step {step}; training stopped. {}", way_back(checkpoint.as_deref()))]
     Diverged {

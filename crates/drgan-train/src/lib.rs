@@ -1,32 +1,19 @@
-//! Trains, samples and evaluates DR-GAN.
-pub mod adam;
-pub mod captions;
-pub mod checkpoint;
+//! Trains and evaluates DR-GAN.
 pub mod config;
-pub mod ema;
+mod damsm;
 pub mod encoders;
-pub mod error;
-pub mod estimate;
+mod error;
 pub mod evaluate;
 pub mod events;
+pub mod gan;
 pub mod import;
-pub mod interrupt;
-pub mod networks;
-pub mod pretrain;
-pub mod progress;
-pub mod run_dir;
-pub mod sinks;
-pub mod state;
-pub mod step;
-pub mod train;
-pub mod trained;
+pub mod optim;
+pub mod run;
+pub mod session;
 
-pub use adam::{Adam, AdamConfig};
-pub use checkpoint::Checkpoint;
-pub use ema::Ema;
 pub use error::TrainError;
-pub use interrupt::Interrupt;
-pub use run_dir::RunDir;
+pub use run::{Checkpoint, RunDir};
+pub use session::{Interrupt, Session, TrainedRun};
 
 /// The README's example, compiled and run with the documentation's.
 #[cfg(doctest)]

@@ -136,7 +136,7 @@ fn ctrl_c_writes_a_checkpoint_and_stops_and_the_run_goes_on() {
     interrupt(&child);
     let status = child.wait().unwrap();
     assert!(status.success(), "{status}");
-    let newest = drgan_train::checkpoint::list(&run.join("checkpoints")).unwrap().pop().unwrap();
+    let newest = drgan_train::run::list(&run.join("checkpoints")).unwrap().pop().unwrap();
     let steps = (newest.0 + 1).to_string();
     success(drgan().args(["train", "--no-evaluate", "--steps", &steps, "--resume"]).arg(&run));
 }

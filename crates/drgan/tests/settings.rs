@@ -4,7 +4,7 @@ use common::{drgan, failure, success, train_tiny};
 use drgan_infer::{Device, Model, Precision, Sampler, sheet};
 use drgan_tensor::device::DeviceRequest;
 use drgan_train::RunDir;
-use drgan_train::trained::TrainedRun;
+use drgan_train::session::TrainedRun;
 
 #[test]
 fn a_run_of_another_width_trains_draws_and_becomes_a_model_file() {

@@ -7,9 +7,9 @@ use drgan_tensor::{parameter_shapes, weights};
 use drgan_text::{InceptionV3, Tokenizer, Vocabulary};
 use drgan_train::config::{Overrides, RunConfig};
 use drgan_train::encoders::Encoders;
-use drgan_train::networks::Networks;
-use drgan_train::run_dir::RunDir;
-use drgan_train::state;
+use drgan_train::gan::Networks;
+use drgan_train::run::RunDir;
+use drgan_train::session::Phase;
 use std::path::Path;
 
 /// Writes a `birds` run at step 1 into `dir`: everything that a trained one holds, its backbone included.
@@ -32,9 +32,9 @@ pub(crate) fn write(dir: &Path) -> Result<()> {
     let tokenizer = Tokenizer::new(&Vocabulary::from_captions(["a red heart"])?)?;
     let encoders = Encoders::new(&cfg, Box::new(tokenizer), &Device::Cpu)?;
     encoders.keep(&cfg, &run)?;
-    let networks = Networks::new(&cfg)?;
+    let networks = Networks::new(&cfg, &Device::Cpu)?;
     fill(&networks.average.store, "generator.")?;
-    state::of_gan(&cfg, &encoders, &networks, 1, None)?.save(&run.checkpoints(), 1)?;
+    Phase::Gan.checkpoint(&cfg, 1, &[&encoders, &networks])?.save(&run.checkpoints(), 1)?;
     std::fs::write(run.config(), cfg.to_toml()?)?; // last: a run without it is none
     std::fs::remove_file(&backbone)?;
     Ok(())

@@ -5,8 +5,8 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use drgan_benches::Step;
 use drgan_tensor::{Ctx, ParamStore};
-use drgan_train::adam::Adam;
-use drgan_train::networks::Networks;
+use drgan_train::gan::Networks;
+use drgan_train::optim::Optimizer;
 
 /// What the first steps are compared by, gradients near each end of every network, and the update of the first of each;
 /// the same lists as in benches/peer/step.py.
@@ -24,7 +24,7 @@ const DISCRIMINATOR: [&str; 3] =
 struct Watched<'a> {
     kind: String,
     store: &'a ParamStore,
-    opt: &'a Adam,
+    opt: &'a dyn Optimizer,
     b1: f64,
     gradients: &'static [&'static str],
     moved: &'static str,
@@ -32,12 +32,13 @@ struct Watched<'a> {
 
 fn watched(step: &Step) -> Vec<Watched<'_>> {
     let (n, g, d) = (&step.networks, step.cfg.generator_opt.betas.0, step.cfg.discriminator_opt.betas.0);
-    let hero = [
-        ("generator", &n.generator, &n.hero.opt, &GENERATOR[..], GENERATOR[0]),
-        ("real_image", &n.real_image, &n.hero.real_image_opt, &REAL_IMAGE[..], REAL_IMAGE[0]),
-        ("average", &n.average.store, &n.hero.opt, &[], GENERATOR[0]),
+    let (generator, real_image) = (&n.generator, &n.real_image);
+    let generating = [
+        ("generator", &generator.store, &*generator.optimizer, &GENERATOR[..], GENERATOR[0]),
+        ("real_image", &real_image.store, &*real_image.optimizer, &REAL_IMAGE[..], REAL_IMAGE[0]),
+        ("average", &n.average.store, &*generator.optimizer, &[], GENERATOR[0]),
     ];
-    let mut all: Vec<_> = hero
+    let mut all: Vec<_> = generating
         .map(|(kind, store, opt, gradients, moved)| Watched {
             kind: kind.into(),
             store,
@@ -47,32 +48,31 @@ fn watched(step: &Step) -> Vec<Watched<'_>> {
             moved,
         })
         .into();
-    for ((side, adversary), store) in step.cfg.sides().into_iter().zip(&n.adversaries).zip(&n.discriminators)
-    {
-        let kind = format!("discriminator{side}");
-        let (opt, moved) = (&adversary.opt, DISCRIMINATOR[0]);
+    for discriminator in &n.discriminators {
+        let kind = format!("discriminator{}", discriminator.network.side());
+        let (store, opt, moved) = (&discriminator.store, &*discriminator.optimizer, DISCRIMINATOR[0]);
         all.push(Watched { kind, store, opt, b1: d, gradients: &DISCRIMINATOR, moved });
     }
     all
 }
 
 fn streams(step: &mut Step) -> impl Iterator<Item = &mut Ctx> {
-    let Networks { hero, adversaries, .. } = &mut step.networks;
-    std::iter::once(&mut hero.ctx).chain(adversaries.iter_mut().map(|a| &mut a.ctx))
+    let Networks { generator, discriminators, .. } = &mut step.networks;
+    std::iter::once(&mut generator.ctx).chain(discriminators.iter_mut().map(|d| &mut d.ctx))
 }
+
 impl Row for Step {
     /// Pictures and captions, and the noise that the first step is going to draw.
     fn inputs(&self) -> Result<Named> {
         let mut all = named(&self.batch.text);
         let b = self.cfg.loader.batch;
-        let mut hero = self.networks.hero.ctx.clone();
-        all.insert("z".into(), hero.randn((b, self.cfg.generator.nz), DType::F32, &Device::Cpu)?);
-        all.insert("eps".into(), hero.randn((b, self.cfg.generator.nc), DType::F32, &Device::Cpu)?);
-        for ((side, picture), adversary) in
-            self.cfg.sides().into_iter().zip(&self.batch.images).zip(&self.networks.adversaries)
-        {
-            all.insert(format!("real{side}"), picture.clone());
-            let mut ctx = adversary.ctx.clone();
+        let mut generator = self.networks.generator.ctx.clone();
+        all.insert("z".into(), generator.randn((b, self.cfg.generator.nz), DType::F32, &Device::Cpu)?);
+        all.insert("eps".into(), generator.randn((b, self.cfg.generator.nc), DType::F32, &Device::Cpu)?);
+        for (image, discriminator) in self.batch.images.iter().zip(&self.networks.discriminators) {
+            let side = discriminator.network.side();
+            all.insert(format!("real{side}"), image.clone());
+            let mut ctx = discriminator.ctx.clone();
             for pass in ["real", "fake", "frozen"] {
                 let eps = ctx.randn((b, self.cfg.discriminator.latent), DType::F32, &Device::Cpu)?;
                 all.insert(format!("d{side}.{pass}"), eps);

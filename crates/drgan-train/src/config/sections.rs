@@ -1,6 +1,6 @@
 //! The settings of a run as plain data: one struct per section of the TOML file.
-use crate::adam::AdamConfig;
 use crate::error::TrainError;
+use crate::optim::OptimizerConfig;
 use candle_core::Device;
 use drgan_data::LoaderConfig;
 use drgan_dnm::DiscriminatorConfig;
@@ -42,9 +42,9 @@ pub struct RunConfig {
     /// Discriminators, one per stage.
     pub discriminator: DiscriminatorConfig,
     /// Adam of the generator and the real image path.
-    pub generator_opt: AdamConfig,
+    pub generator_opt: OptimizerConfig,
     /// Adam of the discriminators.
-    pub discriminator_opt: AdamConfig,
+    pub discriminator_opt: OptimizerConfig,
     /// Weights of the terms of the objective.
     pub loss: LossConfig,
     /// What is measured on the way and at the end.
@@ -67,8 +67,8 @@ impl Default for RunConfig {
             damsm: DamsmConfig::default(),
             generator: GeneratorConfig::default(),
             discriminator: DiscriminatorConfig::default(),
-            generator_opt: AdamConfig::default(),
-            discriminator_opt: AdamConfig::default(),
+            generator_opt: OptimizerConfig::default(),
+            discriminator_opt: OptimizerConfig::default(),
             loss: LossConfig::default(),
             evaluate: EvaluateConfig::default(),
         }
@@ -253,7 +253,7 @@ pub struct DamsmConfig {
     /// Share of pairs whose caption is the record's full description (label, tags and all), in `[0, 1]`.
     pub full_rate: f64,
     /// Adam of both encoders.
-    pub opt: AdamConfig,
+    pub opt: OptimizerConfig,
     /// Factor on the learning rate per epoch, in `(0, 1]`.
     pub decay: f64,
     /// Largest global norm of a gradient, above 0.
@@ -271,7 +271,7 @@ impl Default for DamsmConfig {
             batch: 48,
             max_words: 12,
             full_rate: 0.5,
-            opt: AdamConfig { lr: 2e-3, ..AdamConfig::default() },
+            opt: OptimizerConfig { lr: 2e-3, ..OptimizerConfig::default() },
             decay: 0.98,
             clip: 0.25,
             cache_mib: 6144,

@@ -1,9 +1,8 @@
 //! What the metrics read: features of real images, and of the images that a model draws for their captions.
-use crate::captions;
 use crate::config::{EvaluateConfig, RunConfig};
+use crate::damsm::{descriptions, load_images};
 use crate::encoders::Encoders;
 use crate::error::TrainError;
-use crate::pretrain::load_images;
 use candle_core::{Device, Tensor};
 use drgan_data::{Dataset, Split};
 use drgan_infer::Sampler;
@@ -66,7 +65,7 @@ impl Reality {
             return Err(TrainError::Config(reason.to_owned()));
         }
         let loader = cfg.loader();
-        let describe = |r: &usize| captions::full(&data.records()[*r], cfg.damsm.max_words);
+        let describe = |r: &usize| descriptions::full(&data.records()[*r], cfg.damsm.max_words);
         let (mut parts, mut train) = (Vec::new(), Vec::new());
         for chunk in data.split(Split::Train).chunks(CHUNK) {
             if let Some(images) = load_images(data, chunk, &loader, &mut train, &mut Vec::new())? {

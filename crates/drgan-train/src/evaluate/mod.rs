@@ -7,7 +7,8 @@ pub use suite::{Better, METRICS, Metric, Scores};
 use crate::config::RunConfig;
 use crate::encoders::Encoders;
 use crate::error::TrainError;
-use crate::networks::OwnedGenerator;
+use crate::gan::OwnedGenerator;
+use crate::run::History;
 use drgan_data::Dataset;
 use drgan_infer::{Model, Precision, Sampler};
 use drgan_metrics::kid;
@@ -71,13 +72,8 @@ impl<'a> Evaluator<'a> {
     ///
     /// # Errors
     /// A caption without a known word; values that are not finite, from a network that has diverged.
-    pub fn evaluate(
-        &self,
-        trained: &Model,
-        step: u64,
-        early_kid: Option<f64>,
-    ) -> Result<Evaluation, TrainError> {
-        let start = OwnedGenerator::untrained(self.cfg)?.store;
+    pub fn evaluate(&self, trained: &Model, step: u64, history: &History) -> Result<Evaluation, TrainError> {
+        let start = OwnedGenerator::untrained(self.cfg, trained.device())?.store;
         let untrained = Model::new(self.cfg.model(), self.encoders.captions.clone(), start);
         Ok(Evaluation {
             preset: self.cfg.preset.clone(),
@@ -88,7 +84,7 @@ impl<'a> Evaluator<'a> {
             trained: self.measure(trained)?,
             untrained: self.measure(&untrained)?,
             real: self.real.clone(),
-            early_kid,
+            early_kid: history.get(History::EARLY_KID),
         })
     }
 
@@ -103,7 +99,6 @@ impl<'a> Evaluator<'a> {
 mod tests {
     use super::*;
     use crate::config::Overrides;
-    use crate::networks::OwnedGenerator;
     use candle_core::Device;
     use drgan_metrics::attributes::Prompt;
     use std::path::Path;
@@ -133,12 +128,14 @@ mod tests {
         let cfg = RunConfig::resolve("tiny", &Overrides { file: None, set: &set })?;
         let device = Device::Cpu;
         let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&data)?, &device)?;
-        let generator = OwnedGenerator::untrained(&RunConfig { seed: 1, ..cfg.clone() })?.store;
+        let generator = OwnedGenerator::untrained(&RunConfig { seed: 1, ..cfg.clone() }, &Device::Cpu)?.store;
         // Fresh weights are small, and images of them so gray that the backbone cannot tell them apart.
         let larger = generator.views().into_iter().map(|(name, t)| Ok((name, (t * 4.)?)));
         generator.assign(&larger.collect::<Result<_, TrainError>>()?)?;
         let model = Model::new(cfg.model(), encoders.captions.clone(), generator);
-        let measure = || Evaluator::new(&cfg, &encoders, &data)?.evaluate(&model, 7, Some(2.5));
+        let mut history = History::default();
+        history.record(History::EARLY_KID, 2.5);
+        let measure = || Evaluator::new(&cfg, &encoders, &data)?.evaluate(&model, 7, &history);
         let first = measure()?;
         let real = first.real.as_ref().expect("images are held out");
         for name in ["hue", "lab", "shape"] {

@@ -4,7 +4,7 @@ use crate::cli::EvaluateArgs;
 use crate::report::text;
 use anyhow::Result;
 use drgan_train::evaluate::Evaluator;
-use drgan_train::trained::TrainedRun;
+use drgan_train::session::TrainedRun;
 
 pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
     use_threads(&args.compute)?;
@@ -17,7 +17,7 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
     let data = open_data(&trained.cfg)?;
     let encoders = trained.encoders()?;
     let evaluator = Evaluator::new(&trained.cfg, &encoders, &data)?;
-    let evaluation = evaluator.evaluate(&trained.model, trained.step, trained.early_kid)?;
+    let evaluation = evaluator.evaluate(&trained.model, trained.step, &trained.history)?;
     write(&run.evaluation(), &serde_json::to_string_pretty(&evaluation)?)?;
     println!("{}", text::table(&evaluation));
     Ok(())

@@ -7,12 +7,11 @@ use drgan_data::{Dataset, Loader, Split};
 use drgan_infer::pretrained;
 use drgan_tensor::device::HOST;
 use drgan_tensor::weights;
-use drgan_train::RunDir;
-use drgan_train::checkpoint::{self, Checkpoint};
 use drgan_train::config::{GivenEncoders, Overrides, RunConfig};
 use drgan_train::encoders::Encoders;
-use drgan_train::estimate::estimate;
 use drgan_train::events::format_duration;
+use drgan_train::run::{self, Checkpoint, RunDir};
+use drgan_train::session::estimate;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,10 +89,10 @@ fn resumed_config(settings: &[String], path: &Path) -> Result<RunConfig> {
     let run = RunDir::open(path)?;
     let text = std::fs::read_to_string(run.config()).with_context(|| run.config().display().to_string())?;
     let wanted = RunConfig::from_toml(&text)?.with(settings)?;
-    if !checkpoint::list(&run.checkpoints()).is_ok_and(|found| found.is_empty()) {
+    if !run::list(&run.checkpoints()).is_ok_and(|found| found.is_empty()) {
         let (saved, _) = Checkpoint::load_latest_part(&run.checkpoints(), &[])?;
-        let saved = RunConfig::from_toml(&saved.meta::<String>("config", &run.checkpoints())?)?;
-        let mut differing = checkpoint::diff_config(&saved.to_toml()?, &wanted.to_toml()?)?;
+        let saved = RunConfig::from_toml(&saved.get::<String>("config")?)?;
+        let mut differing = run::diff_config(&saved.to_toml()?, &wanted.to_toml()?)?;
         differing.retain(|key| !RESUMABLE.iter().any(|r| key.starts_with(r)));
         if !differing.is_empty() {
             bail!(

@@ -5,9 +5,8 @@ use crate::cli::PretrainArgs;
 use crate::interrupt;
 use crate::sinks::Console;
 use anyhow::Result;
-use drgan_train::events::{Event, Sinks};
-use drgan_train::sinks::Jsonl;
-use drgan_train::train::Session;
+use drgan_train::events::{Event, Jsonl, Sinks};
+use drgan_train::session::Session;
 
 pub(super) fn run(args: &PretrainArgs) -> Result<()> {
     let settings: Vec<String> = args.epochs.map(|n| format!("damsm.epochs={n}")).into_iter().collect();

@@ -5,7 +5,7 @@ use anyhow::Result;
 use candle_core::Device;
 use drgan_infer::pretrained::{self, Files};
 use drgan_infer::{Arithmetic, CaptionEncoder, Model, Sampler, rgb, sheet};
-use drgan_train::trained::TrainedRun;
+use drgan_train::session::TrainedRun;
 
 pub(super) fn run(args: &SampleArgs) -> Result<()> {
     use_threads(&args.compute)?;

@@ -6,9 +6,8 @@ use crate::interrupt;
 use crate::report::text;
 use crate::sinks::Console;
 use anyhow::Result;
-use drgan_train::events::{Event, Sinks};
-use drgan_train::sinks::Jsonl;
-use drgan_train::train::{Outcome, Session};
+use drgan_train::events::{Event, Jsonl, Sinks};
+use drgan_train::session::{Outcome, Session};
 
 pub(super) fn run(args: &TrainArgs) -> Result<()> {
     let mut settings: Vec<String> = args.steps.map(|n| format!("train.steps={n}")).into_iter().collect();

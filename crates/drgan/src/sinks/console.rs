@@ -53,6 +53,8 @@ fn line(event: &Event) -> String {
         Event::Message { text } => text.clone(),
         Event::Warning { text } => format!("warning: {text}"),
         Event::PhaseEnded { name } => format!("{name}: finished"),
+        // An event that this program has no words for is shown as it is.
+        other => format!("{other:?}"),
     }
 }
 

@@ -1,14 +1,21 @@
-//! [`step`] compared with one backward pass through the whole graph, on networks of a handful of parameters, in f64.
+//! A step compared with one backward pass through the whole graph, on networks of a handful of parameters, in f64.
 mod networks;
 
-use super::*;
-use crate::adam::AdamConfig;
-use candle_core::{DType, Device};
-use drgan_tensor::{ParamKind, ParamStore};
-use networks::{Batch, TinyDiscriminator, TinyEncoder, TinyGenerator};
+use super::{DiscriminatorTrainer, GeneratorTrainer, Objective, Players, RealImageTrainer, StepBatch, step};
+use crate::config::LossConfig;
+use crate::error::TrainError;
+use crate::optim::{Gradients as Found, Optimizer, OptimizerConfig, OptimizerKind, optimizer};
+use candle_core::{DType, Device, Tensor};
+use drgan_losses::{
+    DisentangledFeatures, Reconstruction, dal, damsm, discriminator_loss, dnm, generator_loss, kl,
+    reconstruction, sdl,
+};
+use drgan_tensor::{Ctx, ImageEncoder, Mode, ParamKind, ParamStore, ops};
+use networks::{TinyDiscriminator, TinyEncoder, TinyGenerator};
 
 /// With no first-moment decay, `m` after one step is the gradient; with this `eps`, an update follows it smoothly.
-const OPT: AdamConfig = AdamConfig { lr: 0.1, betas: (0., 0.999), eps: 1. };
+const OPT: OptimizerConfig =
+    OptimizerConfig { kind: OptimizerKind::Adam, lr: 0.1, betas: (0., 0.999), eps: 1. };
 
 /// All weights different from each other and from 0.
 fn weights() -> LossConfig {
@@ -25,50 +32,50 @@ fn weights() -> LossConfig {
 
 /// Networks that start alike each time.
 struct Model {
-    generator: ParamStore,
-    real_image: ParamStore,
-    discriminators: Vec<ParamStore>,
-    hero: Protagonist,
-    adversaries: Vec<Adversary>,
+    generator: GeneratorTrainer,
+    real_image: RealImageTrainer,
+    discriminators: Vec<DiscriminatorTrainer>,
     encoder: TinyEncoder,
 }
 
 impl Model {
     fn new(stages: usize) -> Result<Self, TrainError> {
-        let (generator, real_image) = (ParamStore::seeded(1), ParamStore::seeded(2));
         let build = |store: &ParamStore| store.builder(DType::F64, &Device::Cpu);
-        let hero = Protagonist {
-            generator: Box::new(TinyGenerator::new(stages, build(&generator))?),
+        let store = ParamStore::seeded(1);
+        let generator = GeneratorTrainer {
+            network: Box::new(TinyGenerator::new(stages, build(&store))?),
             nz: networks::NZ,
-            real_image: networks::real_image_path(stages, build(&real_image))?,
-            opt: Adam::new(&generator, OPT)?,
-            real_image_opt: Adam::new(&real_image, OPT)?,
+            optimizer: optimizer(&store, OPT)?,
+            store,
             ctx: Ctx::with_stream(Mode::Train, 5, 1),
         };
-        let (mut adversaries, mut discriminators) = (Vec::new(), Vec::new());
+        let store = ParamStore::seeded(2);
+        let network = networks::real_image_path(stages, build(&store))?;
+        let real_image = RealImageTrainer { network, optimizer: optimizer(&store, OPT)?, store };
+        let mut discriminators = Vec::new();
         for stage in 0..stages {
             let (store, side) = (ParamStore::seeded(10 + stage as u64), networks::side(stage));
-            let live = TinyDiscriminator::new(side, build(&store))?;
-            let frozen = TinyDiscriminator::new(side, store.frozen(DType::F64, &Device::Cpu))?;
-            adversaries.push(Adversary {
-                live: Box::new(live),
-                frozen: Box::new(frozen),
-                opt: Adam::new(&store, OPT)?,
+            discriminators.push(DiscriminatorTrainer {
+                stage,
+                network: Box::new(TinyDiscriminator::new(side, build(&store))?),
+                frozen: Box::new(TinyDiscriminator::new(side, store.frozen(DType::F64, &Device::Cpu))?),
+                optimizer: optimizer(&store, OPT)?,
+                store,
                 ctx: Ctx::with_stream(Mode::Train, 5, 16 + stage as u64),
             });
-            discriminators.push(store);
         }
-        Ok(Self { generator, real_image, discriminators, hero, adversaries, encoder: TinyEncoder::new()? })
+        Ok(Self { generator, real_image, discriminators, encoder: TinyEncoder::new()? })
     }
 
-    /// Every network's store with its optimizer.
-    fn learners(&self) -> Vec<(String, &ParamStore, &Adam)> {
+    /// Every network's weights with what changes them.
+    fn learners(&self) -> Vec<(String, &ParamStore, &dyn Optimizer)> {
+        let (g, r) = (&self.generator, &self.real_image);
         let mut all = vec![
-            ("generator".to_owned(), &self.generator, &self.hero.opt),
-            ("real image path".to_owned(), &self.real_image, &self.hero.real_image_opt),
+            ("generator".to_owned(), &g.store, &*g.optimizer),
+            ("real image path".to_owned(), &r.store, &*r.optimizer),
         ];
-        for (stage, (store, adversary)) in self.discriminators.iter().zip(&self.adversaries).enumerate() {
-            all.push((format!("discriminator {stage}"), store, &adversary.opt));
+        for d in &self.discriminators {
+            all.push((format!("discriminator {}", d.stage), &d.store, &*d.optimizer));
         }
         all
     }
@@ -81,9 +88,9 @@ type Gradients = std::collections::BTreeMap<(String, String), Vec<f64>>;
 fn by_step(stages: usize, groups: &[i64], loss: &LossConfig) -> Result<Gradients, TrainError> {
     let mut model = Model::new(stages)?;
     let batch = networks::batch(stages, groups)?;
-    let batch = StepBatch { images: batch.images, text: batch.text, groups: batch.groups };
-    let judge = Judge { encoder: &model.encoder, gammas: networks::gammas(), loss };
-    step(&mut model.hero, &mut model.adversaries, &judge, &batch, 1.)?;
+    let Model { generator, real_image, discriminators, encoder } = &mut model;
+    let objective = Objective { image_encoder: encoder, gammas: networks::gammas(), weights: loss };
+    step(Players { generator, real_image, discriminators }, &objective, &batch, 1.)?;
     let mut all = Gradients::new();
     for (network, store, opt) in model.learners() {
         let state = opt.state()?;
@@ -111,15 +118,16 @@ fn by_whole_graph(
     judges: Judges,
 ) -> Result<Gradients, TrainError> {
     let mut model = Model::new(stages)?;
-    let Batch { images, text, groups } = networks::batch(stages, groups)?;
+    let StepBatch { images, text, groups } = networks::batch(stages, groups)?;
     let b = groups.len();
     let sentence = &text.sentence;
-    let z = model.hero.ctx.randn((b, networks::NZ), DType::F32, &Device::Cpu)?;
-    let made = model.hero.generator.generate(&z, &text, &mut model.hero.ctx)?;
+    let Model { generator, real_image, discriminators, encoder } = &mut model;
+    let z = generator.ctx.randn((b, networks::NZ), DType::F64, &Device::Cpu)?;
+    let made = generator.network.generate(&z, &text, &mut generator.ctx)?;
     let mut all = Gradients::new();
-    let mut keep = |network: &str, store: &ParamStore, found: &GradStore| -> Result<(), TrainError> {
-        for (name, var) in store.vars(ParamKind::Param) {
-            let gradient = match found.get(&var) {
+    let mut keep = |network: &str, store: &ParamStore, found: &Found| -> Result<(), TrainError> {
+        for ((name, var), gradient) in store.vars(ParamKind::Param).into_iter().zip(found.tensors()) {
+            let gradient = match gradient {
                 Some(g) => g.flatten_all()?.to_vec1()?,
                 None => vec![0.; var.elem_count()],
             };
@@ -128,40 +136,40 @@ fn by_whole_graph(
         Ok(())
     };
 
-    for (stage, d) in model.adversaries.iter_mut().enumerate() {
+    for (stage, d) in discriminators.iter_mut().enumerate() {
         let (real, fake) = (&images[stage], made.stages[stage].image.detach());
-        let on_real = d.live.discriminate(real, sentence, &mut d.ctx)?;
-        let on_fake = d.live.discriminate(&fake, sentence, &mut d.ctx)?;
+        let on_real = d.network.discriminate(real, sentence, &mut d.ctx)?;
+        let on_fake = d.network.discriminate(&fake, sentence, &mut d.ctx)?;
         let mut wrong = Vec::new();
         for i in 0..b {
             let next = (i + 1) % b;
             if groups[i] != groups[next] {
                 let (v, s) = (on_real.features.narrow(0, i, 1)?, sentence.narrow(0, next, 1)?);
-                wrong.push(d.live.match_sentence(&v, &s, &mut d.ctx)?);
+                wrong.push(d.network.match_sentence(&v, &s, &mut d.ctx)?);
             }
         }
         let wrong = if wrong.is_empty() { None } else { Some(Tensor::cat(&wrong, 0)?) };
         let adversarial = discriminator_loss((&on_real).into(), (&on_fake).into(), wrong.as_ref())?;
         let small = |x: &Tensor| ops::resize_area(x, networks::RECONSTRUCTED, networks::RECONSTRUCTED);
-        let dnm =
-            dnm(Reconstruction::new(&on_fake, &small(&fake)?), Reconstruction::new(&on_real, &small(real)?))?;
-        let gradients = (adversarial + (dnm * l.dnm)?)?.backward()?;
-        keep(&format!("discriminator {stage}"), &model.discriminators[stage], &gradients)?;
+        let (of_fake, of_real) = (small(&fake)?, small(real)?);
+        let dnm = dnm(Reconstruction::new(&on_fake, &of_fake), Reconstruction::new(&on_real, &of_real))?;
+        let gradients = Found::of(Some((adversarial + (dnm * l.dnm)?)?), &d.store)?;
+        keep(&format!("discriminator {stage}"), &d.store, &gradients)?;
         if judges == Judges::Improved {
-            d.opt.step(&gradients, 1.)?;
+            d.optimizer.apply(&gradients, 1.)?;
         }
     }
 
     let mut objective = (kl(&made.condition)? * l.condition_kl)?;
-    for (stage, d) in model.adversaries.iter_mut().enumerate() {
-        let said = d.live.discriminate(&made.stages[stage].image, sentence, &mut d.ctx)?;
+    for (stage, d) in discriminators.iter_mut().enumerate() {
+        let said = d.network.discriminate(&made.stages[stage].image, sentence, &mut d.ctx)?;
         let real = ops::resize_area(&images[stage], networks::RECONSTRUCTED, networks::RECONSTRUCTED)?;
         objective = (objective + generator_loss((&said).into())?)?;
         objective = (objective + (dal(&said.reconstruction, &real)? * l.dal)?)?;
         let Some(split) = &made.stages[stage].disentangled else { continue };
-        let (generator, real) = (&model.hero.generator, &images[stage - 1]);
-        let h_star = model.hero.real_image.encode(stage, real, &model.hero.ctx)?;
-        let rirm = reconstruction(&generator.decode(stage - 1, &h_star, &model.hero.ctx)?, real)?;
+        let real = &images[stage - 1];
+        let h_star = real_image.network.encode(stage, real, &generator.ctx)?;
+        let rirm = reconstruction(&generator.network.decode(stage - 1, &h_star, &generator.ctx)?, real)?;
         objective = (objective + (rirm * l.rirm)?)?;
         for (parts, weight) in [(&split.image, l.sdl_image), (&split.context, l.sdl_context)] {
             let sdl = sdl(DisentangledFeatures {
@@ -173,10 +181,11 @@ fn by_whole_graph(
         }
     }
     let finest = &made.stages[stages - 1].image;
-    let damsm = damsm::damsm(&model.encoder.encode_image(finest)?, &text, Some(&groups), networks::gammas())?;
-    let gradients = (objective + (damsm * l.lambda)?)?.backward()?;
-    keep("generator", &model.generator, &gradients)?;
-    keep("real image path", &model.real_image, &gradients)?;
+    let damsm = damsm(&encoder.encode_image(finest)?, &text, Some(&groups), networks::gammas())?;
+    let objective = (objective + (damsm * l.lambda)?)?;
+    let [g, r] = Found::of_each(Some(objective), [&generator.store, &real_image.store])?;
+    keep("generator", &generator.store, &g)?;
+    keep("real image path", &real_image.store, &r)?;
     Ok(all)
 }
 

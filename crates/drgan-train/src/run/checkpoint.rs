@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Of the layout below; a reader refuses another, but for the one before it.
-pub const FORMAT_VERSION: &str = "3";
+/// Version of the file's layout; a reader refuses another, but for the one before it.
+const FORMAT_VERSION: &str = "3";
 
 /// The version before: one checksum over everything, so that no part can be trusted without the rest.
 const WHOLE_VERSION: &str = "2";
 
 const VERSION_KEY: &str = "format_version";
-/// Over the metadata, in which each section (the tensors under one prefix) has its own, under [`SECTION_CRC`] and its name.
+/// Key of the checksum of the metadata, in which each section (the tensors under one prefix) has its own checksum, under
+/// [`SECTION_CRC`] and its name.
 const CRC_KEY: &str = "crc32c";
 const SECTION_CRC: &str = "crc32c.";
 const LATEST: &str = "latest";
@@ -21,10 +22,12 @@ const LATEST: &str = "latest";
 /// Named tensors (`g.`, `g_avg.`, `d0.`, `adam_g.m.`, ... are prefixes by agreement) and text.
 #[derive(Clone, Debug, Default)]
 pub struct Checkpoint {
-    /// By prefixed name, types kept.
+    /// Tensors by prefixed name, types kept.
     pub tensors: BTreeMap<String, Tensor>,
-    /// Step, seed, positions, the configuration as TOML, ...; `format_version` and `crc32c` are ours.
+    /// Step, seed, positions, the configuration as TOML, ...; `format_version` and `crc32c` are added when it is written.
     pub meta: BTreeMap<String, String>,
+    /// The file it was read from, for messages.
+    origin: PathBuf,
 }
 
 /// A damaged checkpoint was passed over.
@@ -64,13 +67,19 @@ impl Checkpoint {
         self.tensors.iter().filter_map(cut).collect()
     }
 
+    /// Sets a metadata value.
+    pub fn set(&mut self, key: &str, value: impl ToString) {
+        self.meta.insert(key.to_owned(), value.to_string());
+    }
+
     /// A metadata value.
     ///
     /// # Errors
-    /// [`Error::File`] that names the key when it is missing or cannot be parsed; `path` is only named.
-    pub fn meta<T: std::str::FromStr>(&self, key: &str, path: &Path) -> Result<T> {
-        let text = self.meta.get(key).ok_or_else(|| Error::file(path, format!("`{key}` is missing")))?;
-        text.parse().map_err(|_| Error::file(path, format!("`{key}` is unreadable: {text}")))
+    /// [`Error::File`] that names the key when it is missing or cannot be parsed.
+    pub fn get<T: std::str::FromStr>(&self, key: &str) -> Result<T> {
+        let file = |reason: String| Error::file(&self.origin, reason);
+        let text = self.meta.get(key).ok_or_else(|| file(format!("`{key}` is missing")))?;
+        text.parse().map_err(|_| file(format!("`{key}` is unreadable: {text}")))
     }
 
     /// The file's bytes; equal contents give equal bytes.
@@ -171,7 +180,7 @@ impl Checkpoint {
             }
             meta.retain(|key, _| !key.starts_with(SECTION_CRC));
         }
-        Ok(Self { tensors, meta })
+        Ok(Self { tensors, meta, origin: path.to_owned() })
     }
 
     /// The newest good checkpoint: what `latest` names, else the others from the highest step down.
@@ -221,7 +230,7 @@ fn reason_of(e: Error) -> String {
     }
 }
 
-/// Over every tensor's name, type, shape and bytes, and the metadata, in order.
+/// CRC-32C of every tensor's name, type, shape and bytes, and of the metadata, in order.
 fn checksum(tensors: &BTreeMap<String, Tensor>, meta: &BTreeMap<String, String>) -> Result<String> {
     let mut crc = 0;
     for (name, t) in tensors {
@@ -329,8 +338,8 @@ mod tests {
         assert_eq!(back.meta, sample(1.).meta);
         assert_eq!(back.to_bytes()?, std::fs::read(&path).unwrap());
         assert_eq!(back.section("g").into_keys().collect::<Vec<_>>(), ["a.weight", "b"]);
-        assert_eq!(back.meta::<f32>("key0", &path)?, 1.);
-        assert!(back.meta::<f32>("nokey", &path).unwrap_err().to_string().contains("nokey"));
+        assert_eq!(back.get::<f32>("key0")?, 1.);
+        assert!(back.get::<f32>("nokey").unwrap_err().to_string().contains("nokey"));
         Ok(())
     }
 
@@ -392,7 +401,7 @@ mod tests {
     fn the_version_before_is_still_read() -> Result<()> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("step-000001.safetensors");
-        let Checkpoint { tensors, mut meta } = sample(1.);
+        let Checkpoint { tensors, mut meta, .. } = sample(1.);
         meta.insert(VERSION_KEY.into(), WHOLE_VERSION.into());
         let crc = checksum(&tensors, &meta)?;
         meta.insert(CRC_KEY.into(), crc);

@@ -1,4 +1,5 @@
 //! Networks of a handful of parameters behind the role traits, and a batch for them; everything in f64.
+use super::super::StepBatch;
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use drgan_losses::damsm::Gammas;
 use drgan_sdm::{RealImageConfig, RealImagePath};
@@ -37,7 +38,7 @@ pub(super) fn real_image_path(stages: usize, vb: VarBuilder<'_>) -> Result<RealI
 }
 
 fn noise(ctx: &mut Ctx, shape: &[usize]) -> Result<Tensor> {
-    Ok(ctx.randn(shape, DType::F32, &Device::Cpu)?.to_dtype(DType::F64)?)
+    ctx.randn(shape, DType::F64, &Device::Cpu)
 }
 
 fn flat(x: &Tensor) -> CandleResult<Tensor> {
@@ -83,7 +84,7 @@ impl Generator for TinyGenerator {
             logvar: posterior.narrow(1, NZ, NZ)?.contiguous()?,
         };
         let c = condition.sample(&noise(ctx, &[b, NZ])?)?;
-        let h = self.first.forward(&Tensor::cat(&[&z.to_dtype(DType::F64)?, &c], 1)?)?;
+        let h = self.first.forward(&Tensor::cat(&[z, &c], 1)?)?;
         let mut h = h.reshape((b, CHANNELS, 4, 4))?.upsample_nearest2d(BASE, BASE)?; // (B, C, base, base)
         let words = self.words.forward(&text.words.mean(2)?)?.reshape((b, CHANNELS, 1, 1))?;
         let mut stages = vec![StageOutput { image: self.head(0, &h)?, attention: None, disentangled: None }];
@@ -178,15 +179,8 @@ impl ImageEncoder for TinyEncoder {
     }
 }
 
-/// What a step reads.
-pub(super) struct Batch {
-    pub(super) images: Vec<Tensor>,
-    pub(super) text: TextFeatures,
-    pub(super) groups: Vec<i64>,
-}
-
 /// Real images and captions of three lengths, the same each time.
-pub(super) fn batch(stages: usize, groups: &[i64]) -> Result<Batch> {
+pub(super) fn batch(stages: usize, groups: &[i64]) -> Result<StepBatch> {
     let (b, t, mut ctx) = (groups.len(), 3, Ctx::new(Mode::Eval, 7));
     let images = (0..stages).map(|i| Ok(noise(&mut ctx, &[b, 3, side(i), side(i)])?.tanh()?));
     let images = images.collect::<Result<_>>()?;
@@ -200,5 +194,5 @@ pub(super) fn batch(stages: usize, groups: &[i64]) -> Result<Batch> {
         mask,
         lens,
     };
-    Ok(Batch { images, text, groups: groups.to_vec() })
+    Ok(StepBatch { images, text, groups: groups.to_vec() })
 }

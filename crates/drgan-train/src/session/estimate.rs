@@ -1,18 +1,17 @@
 //! How long a run will take, found by doing a little of it on made-up data.
 use crate::config::RunConfig;
+use crate::damsm::crops_at_random;
 use crate::encoders::Encoders;
 use crate::error::TrainError;
-use crate::networks::Networks;
-use crate::pretrain::cuts;
-use crate::step::{self, Judge, StepBatch};
-use candle_core::{DType, Device, Tensor};
+use crate::gan::{Networks, Objective, StepBatch};
+use candle_core::{DType, Tensor};
 use drgan_tensor::{Ctx, Mode, TextFeatures};
 use std::time::{Duration, Instant};
 
 /// What a run consists of and how long its parts take here.
 #[derive(Clone, Debug)]
 pub struct Estimate {
-    /// Learnable scalars a network.
+    /// Learnable scalars per network.
     pub sizes: Vec<(String, usize)>,
     /// Backbone features and DAMSM epochs.
     pub damsm: Duration,
@@ -27,26 +26,28 @@ pub struct Estimate {
 /// A configuration that no network can be built from.
 pub fn estimate(cfg: &RunConfig, encoders: &Encoders, pictures: usize) -> Result<Estimate, TrainError> {
     let mut ctx = Ctx::new(Mode::Eval, cfg.seed);
+    let device = encoders.captions.device();
     let (b, t) = (cfg.loader.batch, cfg.damsm.max_words);
     let mut noise = |shape: &[usize]| -> Result<Tensor, TrainError> {
-        Ok(ctx.randn(shape, DType::F32, &Device::Cpu)?.tanh()?)
+        Ok(ctx.randn(shape, cfg.dtype.into(), device)?.tanh()?)
     };
     let images = cfg.sides().iter().map(|&s| noise(&[b, 3, s, s])).collect::<Result<Vec<_>, _>>()?;
     let text = TextFeatures {
         words: noise(&[b, cfg.text.words_dim, t])?,
         sentence: noise(&[b, cfg.text.words_dim])?,
-        mask: Tensor::zeros((b, t), DType::U8, &Device::Cpu)?,
+        mask: Tensor::zeros((b, t), DType::U8, device)?,
         lens: vec![t; b],
     };
     let batch = StepBatch { images, text, groups: (0..b as i64).collect() };
-    let mut networks = Networks::new(cfg)?;
-    let judge = Judge { encoder: &encoders.image, gammas: cfg.damsm.gammas, loss: &cfg.loss };
+    let mut networks = Networks::new(cfg, device)?;
+    let image_encoder = &encoders.image;
+    let objective = Objective { image_encoder, gammas: cfg.damsm.gammas, weights: &cfg.loss };
     let mut one = Duration::ZERO;
-    for _ in 0..3 {
+    for done in 0..3 {
         let start = Instant::now();
-        match step::step(&mut networks.hero, &mut networks.adversaries, &judge, &batch, 1.) {
+        match networks.step(done, &objective, &batch, 1.) {
             // Settings that blow up take as long; the run itself says at which step.
-            Ok(_) | Err(TrainError::Diverged { .. }) => {}
+            Ok(_) | Err(TrainError::NonFinite { .. }) => {}
             Err(e) => return Err(e),
         }
         one = start.elapsed();
@@ -60,7 +61,7 @@ pub fn estimate(cfg: &RunConfig, encoders: &Encoders, pictures: usize) -> Result
     encoders.backbone_features(&finest)?;
     let views = if cfg.loader.flip { 2usize } else { 1 };
     let once = start.elapsed().mul_f64(pictures as f64 / b as f64);
-    let features = match cuts(&cfg.loader()) {
+    let features = match crops_at_random(&cfg.loader()) {
         // Nothing is kept: every epoch passes the backbone.
         true => once.mul_f64(cfg.damsm.epochs as f64),
         false => once.mul_f64(views as f64),

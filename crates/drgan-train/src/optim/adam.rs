@@ -1,30 +1,12 @@
-//! The optimizer, with state that can be saved.
-use candle_core::{
-    CpuStorage, DType, Device, InplaceOp2, Layout, Storage, Tensor, Var, WithDType, backprop::GradStore,
-};
+//! Adam, with state that can be saved.
+use super::gradients::Gradients;
+use super::layout::span;
+use super::optimizer::{Optimizer, OptimizerConfig};
+use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Tensor, Var, WithDType};
 use drgan_tensor::ops::optimize::{self, AdamStep};
 use drgan_tensor::{Error, ParamKind, ParamStore, Result};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-
-/// Hyperparameters of [`Adam`]; the defaults are the paper's (section 4.1, SPEC 'Training').
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdamConfig {
-    /// Learning rate, above 0.
-    pub lr: f64,
-    /// Decay of the first and second moment, each in [0, 1).
-    pub betas: (f64, f64),
-    /// Added to the root of the second moment.
-    pub eps: f64,
-}
-
-impl Default for AdamConfig {
-    fn default() -> Self {
-        Self { lr: 2e-4, betas: (0.5, 0.999), eps: 1e-8 }
-    }
-}
 
 #[derive(Debug)]
 enum Moments {
@@ -47,14 +29,6 @@ fn adam_f64(p: &mut [f64], g: &[f64], m: &mut [f64], v: &mut [f64], k: AdamStep)
 struct Update<'a> {
     k: AdamStep,
     moments: Mutex<&'a mut Moments>,
-}
-
-/// The contiguous elements that a layout selects.
-pub(crate) fn span(layout: &Layout) -> candle_core::Result<std::ops::Range<usize>> {
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(from..to),
-        None => candle_core::bail!("a fused update needs contiguous tensors, got {layout:?}"),
-    }
 }
 
 impl InplaceOp2 for Update<'_> {
@@ -94,10 +68,10 @@ struct Slot {
 /// Adam (Kingma and Ba, 2015) whose state can be saved, which candle's own (0.11.1) cannot.
 ///
 /// `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`,
-/// `p = p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)`, one pass a tensor.
+/// `p = p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)`, one pass per tensor.
 #[derive(Debug)]
 pub struct Adam {
-    cfg: AdamConfig,
+    cfg: OptimizerConfig,
     step: u64,
     slots: Vec<Slot>,
 }
@@ -107,17 +81,8 @@ impl Adam {
     ///
     /// # Errors
     /// [`Error::Config`] for a hyperparameter out of range; a parameter that is neither f32 nor f64.
-    pub fn new(store: &ParamStore, cfg: AdamConfig) -> Result<Self> {
-        let refuse = |field, reason: &str| Err(Error::Config { field, reason: reason.to_owned() });
-        if !(cfg.lr > 0. && cfg.lr.is_finite()) {
-            return refuse("lr", "must be a finite number above 0");
-        }
-        if ![cfg.betas.0, cfg.betas.1].iter().all(|b| (0. ..1.).contains(b)) {
-            return refuse("betas", "each must be in [0, 1)");
-        }
-        if !(cfg.eps >= 0. && cfg.eps.is_finite()) {
-            return refuse("eps", "must be a finite number of at least 0");
-        }
+    pub fn new(store: &ParamStore, cfg: OptimizerConfig) -> Result<Self> {
+        cfg.validate()?;
         let slot = |(name, var): (String, Var)| {
             let n = var.elem_count();
             let moments = match var.dtype() {
@@ -130,46 +95,14 @@ impl Adam {
         let slots = store.vars(ParamKind::Param).into_iter().map(slot).collect::<candle_core::Result<_>>()?;
         Ok(Self { cfg, step: 0, slots })
     }
+}
 
-    /// Updates made so far.
-    pub fn steps(&self) -> u64 {
-        self.step
-    }
-
-    /// One update with learning rate `lr * lr_scale`. Parameters without a gradient are left alone.
-    ///
-    /// # Errors
-    /// A gradient whose type is not its parameter's.
-    pub fn step(&mut self, grads: &GradStore, lr_scale: f64) -> Result<()> {
-        self.update(grads, lr_scale, 1.)
-    }
-
-    /// [`Adam::step`] with all gradients scaled by `min(1, max_norm / norm)`, `norm` that of all of them
-    /// together; returns `norm`.
-    ///
-    /// # Errors
-    /// As [`Adam::step`].
-    pub fn step_clipped(&mut self, grads: &GradStore, max_norm: f64, lr_scale: f64) -> Result<f64> {
-        let norm = self.grad_norm(grads)?;
-        self.update(grads, lr_scale, if norm > max_norm { max_norm / norm } else { 1. })?;
-        Ok(norm)
-    }
-
-    /// Euclidean norm of all gradients together; NaN or infinite when one of them is.
-    ///
-    /// # Errors
-    /// Whatever the device reports.
-    pub fn grad_norm(&self, grads: &GradStore) -> Result<f64> {
-        let mut sum = 0.;
-        for s in &self.slots {
-            if let Some(g) = grads.get(&s.var) {
-                sum += sum_of_squares(g)?;
-            }
+impl Optimizer for Adam {
+    fn apply(&mut self, gradients: &Gradients, lr_scale: f64) -> Result<()> {
+        let (found, wanted) = (gradients.tensors().len(), self.slots.len());
+        if found != wanted {
+            return Err(Error::input(format!("adam: {found} gradients for {wanted} parameters")));
         }
-        Ok(sum.sqrt())
-    }
-
-    fn update(&mut self, grads: &GradStore, lr_scale: f64, grad_scale: f64) -> Result<()> {
         self.step += 1;
         let (b1, b2) = self.cfg.betas;
         let t = self.step as f64;
@@ -178,10 +111,10 @@ impl Adam {
             rate: self.cfg.lr * lr_scale / (1. - b1.powf(t)),
             root: (1. - b2.powf(t)).sqrt(),
             eps: self.cfg.eps,
-            scale: grad_scale,
+            scale: gradients.scale(),
         };
-        for s in &mut self.slots {
-            let Some(g) = grads.get(&s.var) else { continue };
+        for (s, g) in self.slots.iter_mut().zip(gradients.tensors()) {
+            let Some(g) = g else { continue };
             let g = g.detach().contiguous()?;
             let op = Update { k, moments: Mutex::new(&mut s.moments) };
             if s.var.device().is_cpu() {
@@ -196,11 +129,8 @@ impl Adam {
         Ok(())
     }
 
-    /// Everything a resumed run needs: `m.NAME`, `v.NAME` and `step`, on the host.
-    ///
-    /// # Errors
-    /// Whatever candle reports.
-    pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+    /// `m.NAME` and `v.NAME`, the moments of each parameter, and `step`, the updates made so far.
+    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut out = BTreeMap::new();
         for s in &self.slots {
             let (m, v) = match &s.moments {
@@ -214,11 +144,7 @@ impl Adam {
         Ok(out)
     }
 
-    /// The reverse of [`Adam::state`].
-    ///
-    /// # Errors
-    /// [`Error::Weights`] with the names missing, left over or of another shape; nothing is changed then.
-    pub fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         let want: BTreeMap<_, _> = self.state()?.into_iter().map(|(n, t)| (n, t.shape().clone())).collect();
         let fits = |n: &String| state.get(n).is_some_and(|t| *t.shape() == want[n]);
         let missing: Vec<_> = want.keys().filter(|n| !fits(n)).cloned().collect();
@@ -249,17 +175,6 @@ fn flat<T: WithDType>(t: &Tensor) -> Result<Vec<T>> {
     Ok(t.to_dtype(T::DTYPE)?.flatten_all()?.to_vec1()?)
 }
 
-fn sum_of_squares(g: &Tensor) -> Result<f64> {
-    let g = g.detach().to_device(&Device::Cpu)?.contiguous()?;
-    let (storage, layout) = g.storage_and_layout();
-    let span = span(layout)?;
-    match &*storage {
-        Storage::Cpu(CpuStorage::F32(x)) => Ok(optimize::sum_of_squares(&x[span])),
-        Storage::Cpu(CpuStorage::F64(x)) => Ok(x[span].iter().map(|x| x * x).sum()),
-        _ => Err(candle_core::Error::Msg("grad_norm: gradients must be f32 or f64".into()).into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,8 +189,8 @@ mod tests {
         Ok((store, lin, x))
     }
 
-    fn grads(lin: &Linear, x: &Tensor) -> Result<GradStore> {
-        Ok((lin.forward(x)? - 1.)?.sqr()?.mean_all()?.backward()?)
+    fn grads(store: &ParamStore, lin: &Linear, x: &Tensor) -> Result<Gradients> {
+        Gradients::of(Some((lin.forward(x)? - 1.)?.sqr()?.mean_all()?), store)
     }
 
     fn values(store: &ParamStore) -> Result<Vec<Vec<f64>>> {
@@ -285,11 +200,11 @@ mod tests {
     #[test]
     fn the_first_step_is_the_learning_rate_against_the_sign() -> Result<()> {
         let (store, lin, x) = net(DType::F64)?;
-        let (g, before) = (grads(&lin, &x)?, values(&store)?);
-        Adam::new(&store, AdamConfig { lr: 0.01, ..Default::default() })?.step(&g, 0.5)?;
-        for (((name, var), old), new) in store.vars(ParamKind::Param).iter().zip(before).zip(values(&store)?)
-        {
-            let Some(g) = g.get(var) else {
+        let (g, before) = (grads(&store, &lin, &x)?, values(&store)?);
+        Adam::new(&store, OptimizerConfig { lr: 0.01, ..Default::default() })?.apply(&g, 0.5)?;
+        let names = store.vars(ParamKind::Param).into_iter().map(|(name, _)| name);
+        for (((name, g), old), new) in names.zip(g.tensors()).zip(before).zip(values(&store)?) {
+            let Some(g) = g else {
                 assert!(name.starts_with("unused") && old == new, "{name}");
                 continue;
             };
@@ -303,20 +218,21 @@ mod tests {
     #[test]
     fn twenty_steps_follow_the_plain_formula() -> Result<()> {
         let (store, lin, x) = net(DType::F64)?;
-        let cfg = AdamConfig { lr: 0.03, ..Default::default() };
+        let cfg = OptimizerConfig { lr: 0.03, ..Default::default() };
         let mut opt = Adam::new(&store, cfg)?;
-        let (_, w) = store.vars(ParamKind::Param).into_iter().find(|(n, _)| n == "weight").unwrap();
+        let place = store.vars(ParamKind::Param).iter().position(|(n, _)| n == "weight").unwrap();
+        let (_, w) = store.vars(ParamKind::Param).swap_remove(place);
         let mut p = w.as_detached_tensor().copy()?;
         let (mut m, mut v) = (p.zeros_like()?, p.zeros_like()?);
         for t in 1..=20 {
-            let all = grads(&lin, &x)?;
-            let g = all.get(&w).unwrap().detach();
+            let all = grads(&store, &lin, &x)?;
+            let g = all.tensors()[place].as_ref().unwrap().detach();
             m = ((m * 0.5)? + (&g * 0.5)?)?;
             v = ((v * 0.999)? + (g.sqr()? * (1. - 0.999))?)?;
             let mh = (&m / (1. - 0.5f64.powi(t)))?;
             let vh = (&v / (1. - 0.999f64.powi(t)))?;
             p = (p - ((mh / (vh.sqrt()? + 1e-8)?)? * 0.03)?)?;
-            opt.step(&all, 1.)?;
+            opt.apply(&all, 1.)?;
             let worst = (w.as_detached_tensor() - &p)?.abs()?.max_all()?.to_scalar::<f64>()?;
             assert!(worst < 1e-12, "step {t}: {worst}");
         }
@@ -325,15 +241,15 @@ mod tests {
 
     fn run(resume_at: Option<usize>) -> Result<Tensor> {
         let (store, lin, x) = net(DType::F32)?;
-        let mut opt = Adam::new(&store, AdamConfig::default())?;
+        let mut opt = Adam::new(&store, OptimizerConfig::default())?;
         for i in 0..6 {
             if resume_at == Some(i) {
                 let state = opt.state()?;
-                opt = Adam::new(&store, AdamConfig::default())?;
+                opt = Adam::new(&store, OptimizerConfig::default())?;
                 opt.restore(&state)?;
-                assert_eq!(opt.steps(), i as u64);
+                assert_eq!(opt.step, i as u64);
             }
-            opt.step(&grads(&lin, &x)?, 1.)?;
+            opt.apply(&grads(&store, &lin, &x)?, 1.)?;
         }
         Ok(store.views()["weight"].clone())
     }
@@ -346,12 +262,14 @@ mod tests {
     #[test]
     fn clipping_scales_all_gradients_to_the_norm() -> Result<()> {
         let (store, lin, x) = net(DType::F64)?;
-        let g = grads(&lin, &x)?;
-        let mut opt = Adam::new(&store, AdamConfig::default())?;
-        let norm = opt.step_clipped(&g, 0.25, 1.)?;
+        let mut g = grads(&store, &lin, &x)?;
+        let norm = g.norm()?;
+        g.clip(0.25)?;
+        let mut opt = Adam::new(&store, OptimizerConfig::default())?;
+        opt.apply(&g, 1.)?;
         let mut want = 0.;
-        for (n, v) in store.vars(ParamKind::Param) {
-            let Some(g) = g.get(&v) else { continue };
+        for ((n, _), g) in store.vars(ParamKind::Param).iter().zip(g.tensors()) {
+            let Some(g) = g else { continue };
             want += flat::<f64>(g)?.iter().map(|x| x * x).sum::<f64>();
             let (g, m) = (flat::<f64>(g)?, flat::<f64>(&opt.state()?[&format!("m.{n}")])?);
             g.iter().zip(m).for_each(|(g, m)| assert!((m - 0.5 * g * 0.25 / norm).abs() < 1e-12));
@@ -361,9 +279,19 @@ mod tests {
     }
 
     #[test]
+    fn gradients_of_another_network_are_refused() -> Result<()> {
+        let (store, lin, x) = net(DType::F32)?;
+        let other = ParamStore::seeded(1);
+        Linear::no_bias(4, 1, other.builder(DType::F32, &Device::Cpu))?;
+        let mut opt = Adam::new(&other, OptimizerConfig::default())?;
+        assert!(opt.apply(&grads(&store, &lin, &x)?, 1.).is_err());
+        Ok(())
+    }
+
+    #[test]
     fn another_networks_state_is_refused() -> Result<()> {
         let (store, ..) = net(DType::F32)?;
-        let mut opt = Adam::new(&store, AdamConfig::default())?;
+        let mut opt = Adam::new(&store, OptimizerConfig::default())?;
         let mut state = opt.state()?;
         state.remove("m.weight");
         state.insert("stray".into(), Tensor::new(1f32, &Device::Cpu)?);
@@ -373,7 +301,7 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
-        assert!(Adam::new(&store, AdamConfig { lr: -1., ..Default::default() }).is_err());
+        assert!(Adam::new(&store, OptimizerConfig { lr: -1., ..Default::default() }).is_err());
         Ok(())
     }
 }

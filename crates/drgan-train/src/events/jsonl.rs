@@ -1,9 +1,10 @@
-use crate::events::{Event, Sink};
+//! A sink that writes events as lines of JSON.
+use super::event::{Event, Sink};
 use drgan_tensor::{Error, Result};
 use std::io::Write;
 use std::path::Path;
 
-/// One JSON object a line, appended and flushed at once.
+/// One JSON object per line, appended and flushed at once.
 pub struct Jsonl {
     out: Option<Box<dyn Write + Send>>,
     name: String,

@@ -5,7 +5,7 @@ use rand::Rng;
 /// All the words of a record's captions, in order, each once: label first, then what tags and phrases add.
 ///
 /// The fullest description that fits `max_words`, and what R-precision asks with.
-pub fn full(record: &Record, max_words: usize) -> String {
+pub(crate) fn full(record: &Record, max_words: usize) -> String {
     let mut words: Vec<&str> = Vec::new();
     for word in record.captions.iter().flat_map(|c| c.split(|c: char| !c.is_alphanumeric())) {
         if !word.is_empty() && !words.iter().any(|w| w.eq_ignore_ascii_case(word)) {
@@ -17,7 +17,7 @@ pub fn full(record: &Record, max_words: usize) -> String {
 }
 
 /// One of the record's captions, or with probability `full_rate` its full description.
-pub fn draw(record: &Record, max_words: usize, full_rate: f64, rng: &mut impl Rng) -> String {
+pub(crate) fn draw(record: &Record, max_words: usize, full_rate: f64, rng: &mut impl Rng) -> String {
     if rng.random_bool(full_rate) {
         return full(record, max_words);
     }

@@ -1,5 +1,5 @@
-//! The average of a network that pictures are drawn with.
-use crate::adam::span;
+//! The exponential moving average of a network's weights: what images are drawn with.
+use super::layout::span;
 use candle_core::{CpuStorage, InplaceOp2, Layout, Var};
 use drgan_tensor::ops::optimize;
 use drgan_tensor::{Error, ParamStore, Result};

@@ -1,10 +1,9 @@
 //! A run that was trained, read from its folder.
-use crate::checkpoint::Checkpoint;
+use super::resume::Phase;
 use crate::config::RunConfig;
 use crate::encoders::Encoders;
 use crate::error::TrainError;
-use crate::run_dir::RunDir;
-use crate::state::{self, Phase};
+use crate::run::{Checkpoint, Checkpointed, History, RunDir, section};
 use candle_core::Device;
 use drgan_infer::{CaptionEncoder, Model};
 use drgan_tensor::ParamStore;
@@ -19,7 +18,7 @@ pub struct TrainedRun {
     /// Generator steps behind it.
     pub step: u64,
     /// KID at one eighth of the run, if it was measured.
-    pub early_kid: Option<f64>,
+    pub history: History,
     /// What was wrong with newer checkpoints, if any.
     pub warning: Option<String>,
     run: RunDir,
@@ -32,22 +31,21 @@ impl TrainedRun {
     /// # Errors
     /// No run, no checkpoint, one of another version, or one from before the generator's first step.
     pub fn open(run: &RunDir, device: &Device) -> Result<Self, TrainError> {
-        let at = run.checkpoints();
-        let (checkpoint, warning) = Checkpoint::load_latest_part(&at, &state::SAMPLED)?;
-        let cfg = RunConfig::from_toml(&checkpoint.meta::<String>("config", &at)?)?;
-        if state::phase(&checkpoint, &at)? == Phase::Damsm {
+        let (checkpoint, warning) = Checkpoint::load_latest_part(&run.checkpoints(), &section::SAMPLED)?;
+        let cfg = RunConfig::from_toml(&checkpoint.get::<String>("config")?)?;
+        if Phase::of(&checkpoint)? == Phase::Damsm {
             return Err(TrainError::NotTrained { path: run.path().to_owned() });
         }
         let tokenizer = Encoders::kept_tokenizer(&cfg, run)?;
         let (words, dtype) = (cfg.damsm.max_words, cfg.dtype.into());
         let captions = CaptionEncoder::new(&cfg.text, tokenizer, words, ParamStore::zeroed(), dtype, device)?;
-        captions.weights().assign(&checkpoint.section("text"))?;
+        captions.weights().assign(&checkpoint.section(section::TEXT))?;
         let generator = Model::generator_weights(&cfg.generator, device)?;
-        generator.assign(&checkpoint.section("g_avg"))?;
+        generator.assign(&checkpoint.section(section::AVERAGE))?;
         Ok(Self {
             model: Model::new(cfg.model(), captions, generator),
-            step: checkpoint.meta("step", &at)?,
-            early_kid: checkpoint.meta("early_kid", &at).ok(),
+            step: checkpoint.get("step")?,
+            history: History::of(&checkpoint),
             warning: warning.map(|w| w.to_string()),
             run: run.clone(),
             cfg,
@@ -60,8 +58,8 @@ impl TrainedRun {
     /// # Errors
     /// The image backbone cannot be read.
     pub fn encoders(&self) -> Result<Encoders, TrainError> {
-        let encoders = Encoders::kept(&self.cfg, &self.run, self.model.device())?;
-        state::restore_encoders(&self.checkpoint, &encoders)?;
+        let mut encoders = Encoders::kept(&self.cfg, &self.run, self.model.device())?;
+        encoders.restore(&self.checkpoint)?;
         Ok(encoders)
     }
 }

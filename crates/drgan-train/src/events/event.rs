@@ -1,11 +1,11 @@
-//! What the loop says; it never prints.
+//! Events, and the sinks that take them.
 use serde::Serialize;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Something worth telling; times are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Event {
     /// A phase (`"train"`, `"pretrain"`, ...) of `total` steps begins.
     PhaseStarted {
@@ -22,16 +22,16 @@ pub enum Event {
         step: u64,
         /// Steps in all.
         total: u64,
-        /// Pictures seen.
+        /// Images seen.
         images: u64,
         /// Losses and other numbers, in the order to show them.
         scalars: Vec<(String, f64)>,
-        /// Smoothed rate, see [`Rate`].
+        /// Images per second, exponentially smoothed.
         images_per_s: f64,
         /// Seconds left, when it can be told.
         eta: Option<f64>,
     },
-    /// A picture was written.
+    /// An image was written.
     Images {
         /// What it shows.
         tag: String,
@@ -92,32 +92,6 @@ impl Sinks {
     }
 }
 
-/// Exponentially smoothed images a second; time is handed in, so that it can be tested.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Rate {
-    seconds: f64,
-    images: f64,
-}
-
-impl Rate {
-    /// Counts `images` made in `elapsed`; what lies about 20 updates back no longer counts.
-    pub fn add(&mut self, images: u64, elapsed: Duration) {
-        self.images = 0.95 * self.images + images as f64;
-        self.seconds = 0.95 * self.seconds + elapsed.as_secs_f64();
-    }
-
-    /// The smoothed rate, 0 before the first update.
-    pub fn per_second(&self) -> f64 {
-        if self.seconds > 0. { self.images / self.seconds } else { 0. }
-    }
-
-    /// Seconds that `images` more will take.
-    pub fn eta(&self, images: u64) -> Option<f64> {
-        let rate = self.per_second();
-        (rate > 0.).then(|| images as f64 / rate)
-    }
-}
-
 /// `45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
 pub fn format_duration(seconds: f64) -> String {
     let s = seconds.max(0.).round() as u64;
@@ -134,13 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_and_durations() {
-        let mut r = Rate::default();
-        assert_eq!((r.per_second(), r.eta(5)), (0., None));
-        (0..200).for_each(|_| r.add(16, Duration::from_secs(2)));
-        assert!((r.per_second() - 8.).abs() < 1e-9 && (r.eta(80).unwrap() - 10.).abs() < 1e-9);
-        (0..200).for_each(|_| r.add(16, Duration::from_secs(4)));
-        assert!((r.per_second() - 4.).abs() < 0.01);
+    fn durations_are_told_in_two_units() {
         let shown = [0.4, 59.6, 200., 7500., 273_600.].map(format_duration);
         assert_eq!(shown, ["0 s", "1 min 0 s", "3 min 20 s", "2 h 5 min", "3 d 4 h"]);
     }

@@ -1,0 +1,136 @@
+//! Backbone features of the training images: computed once and kept where they fit into memory and images are not cropped at
+//! random, else computed for each batch.
+use super::images::{CHUNK, crops_at_random, load_images};
+use crate::config::RunConfig;
+use crate::encoders::Encoders;
+use crate::error::TrainError;
+use candle_core::Tensor;
+use drgan_data::{Crop, Dataset, LoaderConfig};
+use drgan_text::BackboneFeatures;
+use rand::Rng;
+use std::collections::BTreeSet;
+
+/// Where a batch's features come from.
+pub(super) struct FeatureCache {
+    /// Records whose images decode, in the order of the kept rows; all records if nothing is kept.
+    pub(super) records: Vec<usize>,
+    /// Images that do not decode, by name.
+    pub(super) skipped: Vec<String>,
+    /// One row per record, then one per mirrored record if the loader flips. None: computed for each batch.
+    kept: Option<BackboneFeatures>,
+    /// How images are resized, cropped and mirrored.
+    loader: LoaderConfig,
+}
+
+impl FeatureCache {
+    /// Computes the features of `records`, and of their mirror images if the loader flips; nothing if `progress`, told how
+    /// many are done, asks to stop.
+    ///
+    /// # Errors
+    /// Too many images that do not decode; a file that cannot be read.
+    pub(super) fn new(
+        cfg: &RunConfig,
+        encoders: &Encoders,
+        data: &Dataset,
+        records: &[usize],
+        mut progress: impl FnMut(usize) -> bool,
+    ) -> Result<Option<Self>, TrainError> {
+        let loader = cfg.loader();
+        let (mut plain, mut flipped) = (Vec::new(), Vec::new());
+        let (mut decoded, mut skipped) = (Vec::new(), Vec::new());
+        let mut fits = !crops_at_random(&loader);
+        for chunk in records.chunks(CHUNK) {
+            if !fits {
+                break;
+            }
+            let Some(images) = load_images(data, chunk, &loader, &mut decoded, &mut skipped)? else {
+                continue;
+            };
+            plain.push(encoders.backbone_features(&images)?);
+            fits = joined_mib(&plain[0], records.len(), cfg.loader.flip) <= cfg.damsm.cache_mib;
+            if !fits {
+                break;
+            }
+            if cfg.loader.flip {
+                flipped.push(encoders.backbone_features(&mirror(&images)?)?);
+            }
+            let done = plain.iter().chain(&flipped).map(|f| f.pooled.dims()[0]).sum();
+            if !progress(done) {
+                return Ok(None);
+            }
+        }
+        if !fits {
+            // Images that do not decode will be left out of their batches.
+            decoded = records.to_vec();
+            (plain, flipped) = (Vec::new(), Vec::new());
+        }
+        data.tolerate(&skipped, records.len())?;
+        plain.extend(flipped);
+        let join = |pick: fn(&BackboneFeatures) -> &Tensor| {
+            Tensor::cat(&plain.iter().map(pick).collect::<Vec<_>>(), 0)
+        };
+        let joined = || -> Result<_, TrainError> {
+            Ok(BackboneFeatures { map: join(|f| &f.map)?, pooled: join(|f| &f.pooled)? })
+        };
+        Ok(Some(Self { records: decoded, skipped, kept: fits.then(joined).transpose()?, loader }))
+    }
+
+    /// How an image is seen this time: as the GAN's loader would crop it, without its small shifts.
+    pub(super) fn draw_crop(&self, rng: &mut impl Rng) -> Crop {
+        let l = &self.loader;
+        if crops_at_random(l) {
+            return Crop::draw(rng, l.loaded_side(), l.finest(), 0, l.flip);
+        }
+        Crop { left: 0, top: 0, flip: l.flip && rng.random_bool(0.5) }
+    }
+
+    /// Features of rows, each cropped in its way, and the places in `rows` whose images decode, if any does. The names of the
+    /// others join [`FeatureCache::skipped`].
+    pub(super) fn of_batch(
+        &mut self,
+        encoders: &Encoders,
+        data: &Dataset,
+        rows: &[(usize, Crop)],
+    ) -> Result<Option<(BackboneFeatures, Vec<usize>)>, TrainError> {
+        if let Some(kept) = &self.kept {
+            let at =
+                |(row, crop): &(usize, Crop)| (row + if crop.flip { self.records.len() } else { 0 }) as u32;
+            let index = Tensor::new(rows.iter().map(at).collect::<Vec<_>>(), kept.map.device())?;
+            let pick = |t: &Tensor| t.index_select(&index, 0);
+            let features = BackboneFeatures { map: pick(&kept.map)?, pooled: pick(&kept.pooled)? };
+            return Ok(Some((features, (0..rows.len()).collect())));
+        }
+        let wanted: Vec<usize> = rows.iter().map(|(row, _)| self.records[*row]).collect();
+        let loaded = data.load_part(&wanted, self.loader.loaded_side())?;
+        let (mut images, mut there) = (Vec::new(), Vec::new());
+        let mut decoded = loaded.indices.iter().zip(&loaded.images).peekable();
+        for (place, (record, (_, crop))) in wanted.iter().zip(rows).enumerate() {
+            if let Some((_, image)) = decoded.next_if(|(index, _)| *index == record) {
+                images.push(crop.tensor(image, self.loader.finest())?);
+                there.push(place);
+            }
+        }
+        if !loaded.skipped.is_empty() {
+            let names: BTreeSet<String> = self.skipped.drain(..).chain(loaded.skipped).collect();
+            self.skipped = names.into_iter().collect();
+            data.tolerate(&self.skipped, self.records.len())?;
+        }
+        if images.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some((encoders.backbone_features(&Tensor::stack(&images, 0)?)?, there)))
+    }
+}
+
+/// Images `(B, 3, H, W)` from right to left.
+fn mirror(images: &Tensor) -> Result<Tensor, TrainError> {
+    let order = Tensor::from_iter((0..images.dim(3)? as u32).rev(), images.device())?;
+    Ok(images.index_select(&order, 3)?)
+}
+
+/// MiB that all features would take while they are joined, from those of one chunk.
+fn joined_mib(chunk: &BackboneFeatures, records: usize, flip: bool) -> usize {
+    let rows = chunk.pooled.dims()[0].max(1);
+    let each = (chunk.map.elem_count() + chunk.pooled.elem_count()) / rows * size_of::<f32>();
+    (each * records * if flip { 2 } else { 1 } * 2) >> 20
+}

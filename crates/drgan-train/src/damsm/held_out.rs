@@ -1,0 +1,58 @@
+//! How well the encoders match the held-out images with their captions.
+use super::descriptions;
+use super::images::{CHUNK, load_images};
+use crate::config::RunConfig;
+use crate::encoders::Encoders;
+use crate::error::TrainError;
+use candle_core::Tensor;
+use drgan_data::{Dataset, Split};
+use drgan_metrics::RPrecision;
+
+/// The held-out images as the frozen backbone sees them, for a measure after each epoch.
+pub(crate) struct HeldOut {
+    /// `(N, Cp)`: ranking needs no regions, so this is small whatever the backbone.
+    pooled: Tensor,
+    /// Each image's full description.
+    texts: Vec<String>,
+}
+
+impl HeldOut {
+    /// Computes the features once; nothing if fewer than two images are held out and decode.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(crate) fn new(
+        cfg: &RunConfig,
+        encoders: &Encoders,
+        data: &Dataset,
+    ) -> Result<Option<Self>, TrainError> {
+        let loader = cfg.loader();
+        let (mut parts, mut kept) = (Vec::new(), Vec::new());
+        for chunk in data.split(Split::HeldOut).chunks(CHUNK) {
+            if let Some(images) = load_images(data, chunk, &loader, &mut kept, &mut Vec::new())? {
+                parts.push(encoders.backbone_features(&images)?.pooled);
+            }
+        }
+        if kept.len() < 2 {
+            return Ok(None);
+        }
+        let describe = |&r: &usize| descriptions::full(&data.records()[r], cfg.damsm.max_words);
+        let texts = kept.iter().map(describe).collect();
+        Ok(Some(Self { pooled: Tensor::cat(&parts, 0)?, texts }))
+    }
+
+    /// R-precision over `candidates` captions, in both directions.
+    ///
+    /// # Errors
+    /// All descriptions are the same.
+    pub(crate) fn r_precision(
+        &self,
+        cfg: &RunConfig,
+        encoders: &Encoders,
+        candidates: usize,
+    ) -> Result<RPrecision, TrainError> {
+        let codes = encoders.image.code(&self.pooled)?.detach();
+        let sentences = encoders.captions.embed(&self.texts)?.sentence;
+        Ok(drgan_metrics::r_precision(&codes, &sentences, &self.texts, candidates, cfg.seed)?)
+    }
+}

@@ -1,0 +1,172 @@
+//! The training of both encoders: they learn to tell which caption belongs to which image.
+use super::descriptions;
+use super::features::FeatureCache;
+use crate::config::RunConfig;
+use crate::encoders::Encoders;
+use crate::error::TrainError;
+use crate::gan::{refuse_non_finite, scalar};
+use crate::optim::{Gradients, Optimizer, optimizer};
+use crate::run::{Checkpoint, Checkpointed, section};
+use drgan_data::Dataset;
+use drgan_losses::damsm;
+use drgan_tensor::internal::fnv1a;
+use drgan_tensor::{Ctx, Mode};
+use rand::seq::SliceRandom;
+
+/// The learning rate falls to this fraction of its start, as AttnGAN's.
+const LOWEST_LR: f64 = 0.1;
+/// Number of the first epoch's random stream.
+const FIRST_STREAM: u64 = 0xDA_0000;
+
+/// The training phase of the encoders; one epoch per call, so that the caller can stop and save between them.
+pub(crate) struct DamsmTrainer {
+    features: FeatureCache,
+    text: Box<dyn Optimizer>,
+    image: Box<dyn Optimizer>,
+    /// Epochs done.
+    pub(crate) epoch: usize,
+}
+
+impl DamsmTrainer {
+    /// Computes the backbone features of `records`; nothing if `progress`, told how many are done, asks to stop.
+    ///
+    /// # Errors
+    /// Too many images that do not decode; a file that cannot be read.
+    pub(crate) fn new(
+        cfg: &RunConfig,
+        encoders: &Encoders,
+        data: &Dataset,
+        records: &[usize],
+        progress: impl FnMut(usize) -> bool,
+    ) -> Result<Option<Self>, TrainError> {
+        let Some(features) = FeatureCache::new(cfg, encoders, data, records, progress)? else {
+            return Ok(None);
+        };
+        let text = optimizer(encoders.captions.weights(), cfg.damsm.opt)?;
+        let image = optimizer(&encoders.image_store, cfg.damsm.opt)?;
+        Ok(Some(Self { features, text, image, epoch: 0 }))
+    }
+
+    /// Images that do not decode, by name.
+    pub(crate) fn skipped(&self) -> &[String] {
+        &self.features.skipped
+    }
+
+    /// One pass over the records; the mean loss, or nothing if `progress`, told a batch's pairs and its loss, asked to stop.
+    ///
+    /// # Errors
+    /// A loss that is not a number; whatever the encoders report.
+    pub(crate) fn run_epoch(
+        &mut self,
+        cfg: &RunConfig,
+        encoders: &Encoders,
+        data: &Dataset,
+        mut progress: impl FnMut(usize, f32) -> bool,
+    ) -> Result<Option<f32>, TrainError> {
+        let d = &cfg.damsm;
+        let mut ctx = Ctx::with_stream(Mode::Train, cfg.seed, FIRST_STREAM + self.epoch as u64);
+        let mut order: Vec<usize> = (0..self.features.records.len()).collect();
+        order.shuffle(ctx.rng());
+        let lr = d.decay.powi(self.epoch as i32).max(LOWEST_LR);
+        let (mut sum, mut batches) = (0., 0);
+        for rows in order.chunks(d.batch).filter(|rows| rows.len() > 1) {
+            let mut texts = Vec::with_capacity(rows.len());
+            let mut groups = Vec::with_capacity(rows.len());
+            let mut index = Vec::with_capacity(rows.len());
+            for &row in rows {
+                let record = &data.records()[self.features.records[row]];
+                texts.push(descriptions::draw(record, d.max_words, d.full_rate, ctx.rng()));
+                groups.push(record.class_id.map_or_else(|| fnv1a(record.key.as_bytes()) as i64, i64::from));
+                index.push((row, self.features.draw_crop(ctx.rng())));
+            }
+            let (features, there) = match self.features.of_batch(encoders, data, &index)? {
+                Some(found) if found.1.len() > 1 => found,
+                _ => continue, // too few of the batch decode to tell captions apart
+            };
+            let texts: Vec<String> = there.iter().map(|i| std::mem::take(&mut texts[*i])).collect();
+            let groups: Vec<i64> = there.iter().map(|i| groups[*i]).collect();
+            let words: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let device = features.map.device();
+            let (tokens, _) = encoders.captions.tokenizer().batch(&words, d.max_words, device)?;
+            let text = encoders.captions.encoder().encode_text(&tokens, &mut ctx)?;
+            let image = encoders.image.project(&features)?;
+            let loss = damsm(&image, &text, Some(&groups), d.gammas)?;
+            let value = scalar(&loss)?;
+            refuse_non_finite(&[("damsm".into(), value)])?;
+            let stores = [encoders.captions.weights(), &encoders.image_store];
+            let [mut of_text, mut of_image] = Gradients::of_each(Some(loss), stores)?;
+            // The gradients are complete and not yet applied.
+            of_text.clip(d.clip)?;
+            self.text.apply(&of_text, lr)?;
+            of_image.clip(d.clip)?;
+            self.image.apply(&of_image, lr)?;
+            sum += value;
+            batches += 1;
+            if !progress(rows.len(), value) {
+                return Ok(None);
+            }
+        }
+        self.epoch += 1;
+        Ok(Some(sum / batches.max(1) as f32))
+    }
+}
+
+/// Metadata key of the epochs done.
+const EPOCH: &str = "epoch";
+
+impl Checkpointed for DamsmTrainer {
+    fn save(&self, to: &mut Checkpoint) -> Result<(), TrainError> {
+        to.set(EPOCH, self.epoch);
+        to.insert_all(&section::optimizer(section::TEXT), self.text.state()?);
+        to.insert_all(&section::optimizer(section::IMAGE), self.image.state()?);
+        Ok(())
+    }
+
+    fn restore(&mut self, from: &Checkpoint) -> Result<(), TrainError> {
+        self.epoch = from.get(EPOCH)?;
+        self.text.restore(&from.section(&section::optimizer(section::TEXT)))?;
+        Ok(self.image.restore(&from.section(&section::optimizer(section::IMAGE)))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+    use candle_core::Device;
+    use drgan_data::Split;
+
+    #[test]
+    fn two_epochs_are_one_a_checkpoint_and_another() -> Result<(), TrainError> {
+        let cfg = RunConfig::resolve("tiny", &Overrides::default())?;
+        let mut data = Dataset::embedded()?;
+        data.truncate(40);
+        let records = data.split(Split::Train);
+        let fresh = || -> Result<(Encoders, DamsmTrainer), TrainError> {
+            let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&data)?, &Device::Cpu)?;
+            let trainer = DamsmTrainer::new(&cfg, &encoders, &data, &records, |_| true)?;
+            Ok((encoders, trainer.expect("not interrupted")))
+        };
+        let saved = |encoders: &Encoders, trainer: &DamsmTrainer| -> Result<Checkpoint, TrainError> {
+            let mut checkpoint = Checkpoint::default();
+            encoders.save(&mut checkpoint)?;
+            trainer.save(&mut checkpoint)?;
+            Ok(checkpoint)
+        };
+        let (whole, mut trainer) = fresh()?;
+        trainer.run_epoch(&cfg, &whole, &data, |_, _| true)?;
+        let mut half = saved(&whole, &trainer)?;
+        for tensor in half.tensors.values_mut() {
+            *tensor = tensor.copy()?; // views follow the weights
+        }
+        trainer.run_epoch(&cfg, &whole, &data, |_, _| true)?;
+        let want = saved(&whole, &trainer)?.to_bytes()?;
+
+        let (mut resumed, mut trainer) = fresh()?;
+        resumed.restore(&half)?;
+        trainer.restore(&half)?;
+        trainer.run_epoch(&cfg, &resumed, &data, |_, _| true)?;
+        assert!(want == saved(&resumed, &trainer)?.to_bytes()?, "a pause changed the encoders");
+        Ok(())
+    }
+}

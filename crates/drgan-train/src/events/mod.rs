@@ -1,0 +1,8 @@
+//! What training says while it goes on, and where that goes; nothing here prints.
+mod event;
+mod jsonl;
+mod meter;
+
+pub use event::{Event, Sink, Sinks, format_duration};
+pub use jsonl::Jsonl;
+pub(crate) use meter::Meter;

@@ -1,0 +1,169 @@
+//! One stage's discriminator: its own gradients, and what it tells the generator about an image.
+use super::batch::StepBatch;
+use super::finite::{Scalar, refuse_non_finite};
+use super::objective::{Objective, Terms};
+use crate::error::TrainError;
+use crate::optim::{Gradients, Optimizer};
+use crate::run::{Checkpoint, Checkpointed, section};
+use candle_core::{Tensor, Var};
+use drgan_losses::{Reconstruction, dal, discriminator_loss, dnm, generator_loss};
+use drgan_tensor::{Ctx, Discriminator, Mode, ParamStore, ops};
+
+/// A discriminator with everything that belongs to it.
+pub struct DiscriminatorTrainer {
+    /// Its place in the order coarse to fine, from 0.
+    pub stage: usize,
+    /// Takes part in backpropagation.
+    pub network: Box<dyn Discriminator + Send + Sync>,
+    /// The same weights as constants: what the generator plays against.
+    pub frozen: Box<dyn Discriminator + Send + Sync>,
+    /// The weights of both.
+    pub store: ParamStore,
+    /// Changes them.
+    pub optimizer: Box<dyn Optimizer>,
+    /// Its own random stream, so that discriminators can be trained in any order.
+    pub ctx: Ctx,
+}
+
+impl std::fmt::Debug for DiscriminatorTrainer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DiscriminatorTrainer").field("side", &self.network.side()).finish_non_exhaustive()
+    }
+}
+
+/// The gradient of a loss with respect to generated images: all that the generator's step needs of it.
+pub(super) struct ImageGradient {
+    /// `(B, 3, side, side)`, as the images.
+    pub(super) gradient: Tensor,
+    /// The losses behind it.
+    pub(super) scalars: Vec<Scalar>,
+}
+
+impl ImageGradient {
+    /// Differentiates the sum of `terms` with respect to `images`.
+    pub(super) fn of(terms: Terms, images: &Var) -> Result<Self, TrainError> {
+        let scalars = terms.scalars()?;
+        let found = match terms.add_to(None)? {
+            Some(loss) => loss.backward()?.remove(images),
+            None => None,
+        };
+        let gradient = found.map_or_else(|| images.zeros_like(), Ok)?;
+        Ok(Self { gradient, scalars })
+    }
+}
+
+impl DiscriminatorTrainer {
+    /// Learns from the stage's generated images `fake`, as constants, and its real ones; then, already improved, tells the
+    /// generator how `fake` should change.
+    pub(super) fn step(
+        &mut self,
+        fake: &Tensor,
+        batch: &StepBatch,
+        objective: &Objective<'_>,
+        lr_scale: f64,
+    ) -> Result<ImageGradient, TrainError> {
+        let real = &batch.images[self.stage];
+        let (gradients, mut scalars) = self.compute_gradients(&fake.detach(), real, batch, objective)?;
+        // The gradients are complete and not yet applied.
+        self.apply(&gradients, lr_scale)?;
+        drop(gradients);
+        let told = self.judge(fake, real, &batch.text.sentence, objective)?;
+        scalars.extend(told.scalars);
+        Ok(ImageGradient { gradient: told.gradient, scalars })
+    }
+
+    /// The gradients of the discriminator's objective, and its losses: `d` (adversarial) and `dnm`.
+    fn compute_gradients(
+        &mut self,
+        fake: &Tensor,
+        real: &Tensor,
+        batch: &StepBatch,
+        objective: &Objective<'_>,
+    ) -> Result<(Gradients, Vec<Scalar>), TrainError> {
+        let (side, sentence) = (self.network.side(), &batch.text.sentence);
+        self.ctx.mode = Mode::Train;
+        let on_real = self.network.discriminate(real, sentence, &mut self.ctx)?;
+        let on_fake = self.network.discriminate(fake, sentence, &mut self.ctx)?;
+        let wrong = self.wrong_pairs(&on_real.features, sentence, &batch.groups)?;
+        let adversarial = discriminator_loss((&on_real).into(), (&on_fake).into(), wrong.as_ref())?;
+        let s = on_real.reconstruction.dim(2)?;
+        let dnm = dnm(
+            Reconstruction::new(&on_fake, &ops::resize_area(fake, s, s)?),
+            Reconstruction::new(&on_real, &ops::resize_area(real, s, s)?),
+        )?;
+        let terms = Terms::one(format!("d{side}"), 1., adversarial).with(
+            format!("dnm{side}"),
+            objective.weights.dnm,
+            dnm,
+        );
+        let scalars = terms.scalars()?;
+        refuse_non_finite(&scalars)?;
+        let gradients = Gradients::of(terms.add_to(None)?, &self.store)?;
+        Ok((gradients, scalars))
+    }
+
+    /// One update of the weights.
+    fn apply(&mut self, gradients: &Gradients, lr_scale: f64) -> Result<(), TrainError> {
+        let side = self.network.side();
+        refuse_non_finite(&[(format!("gradient of d{side}"), gradients.norm()? as f32)])?;
+        Ok(self.optimizer.apply(gradients, lr_scale)?)
+    }
+
+    /// The gradient of the generator's losses against this discriminator: `g` (adversarial) and `dal`.
+    fn judge(
+        &mut self,
+        fake: &Tensor,
+        real: &Tensor,
+        sentence: &Tensor,
+        objective: &Objective<'_>,
+    ) -> Result<ImageGradient, TrainError> {
+        let side = self.network.side();
+        let images = Var::from_tensor(&fake.detach())?;
+        self.ctx.mode = Mode::Frozen;
+        let said = self.frozen.discriminate(&images, sentence, &mut self.ctx)?;
+        let adversarial = generator_loss((&said).into())?;
+        let s = said.reconstruction.dim(2)?;
+        let dal = dal(&said.reconstruction, &ops::resize_area(real, s, s)?)?;
+        let terms = Terms::one(format!("g{side}"), 1., adversarial);
+        ImageGradient::of(terms.with(format!("dal{side}"), objective.weights.dal, dal), &images)
+    }
+
+    /// Logits of real images beside the next caption, where that one belongs to another group.
+    fn wrong_pairs(
+        &mut self,
+        features: &Tensor,
+        sentence: &Tensor,
+        groups: &[i64],
+    ) -> Result<Option<Tensor>, TrainError> {
+        let next = |i: usize| (i + 1) % groups.len();
+        let rows: Vec<u32> =
+            (0..groups.len()).filter(|&i| groups[i] != groups[next(i)]).map(|i| i as u32).collect();
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let captions: Vec<u32> = rows.iter().map(|&i| next(i as usize) as u32).collect();
+        let pick = |t: &Tensor, rows: Vec<u32>| {
+            t.index_select(&Tensor::new(rows, t.device())?, 0) // rows of one batch
+        };
+        let features = if rows.len() == groups.len() { features.clone() } else { pick(features, rows)? };
+        Ok(Some(self.network.match_sentence(&features, &pick(sentence, captions)?, &mut self.ctx)?))
+    }
+}
+
+impl Checkpointed for DiscriminatorTrainer {
+    fn save(&self, to: &mut Checkpoint) -> Result<(), TrainError> {
+        let name = section::discriminator(self.stage);
+        to.insert_all(&name, self.store.views());
+        to.insert_all(&section::optimizer(&name), self.optimizer.state()?);
+        to.set(&section::random(&name), self.ctx.position());
+        Ok(())
+    }
+
+    fn restore(&mut self, from: &Checkpoint) -> Result<(), TrainError> {
+        let name = section::discriminator(self.stage);
+        self.store.assign(&from.section(&name))?;
+        self.optimizer.restore(&from.section(&section::optimizer(&name)))?;
+        self.ctx.seek(from.get(&section::random(&name))?);
+        Ok(())
+    }
+}

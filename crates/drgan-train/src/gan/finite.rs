@@ -1,0 +1,19 @@
+//! Losses as plain numbers, and the refusal of those that are NaN or infinite.
+use crate::error::TrainError;
+use candle_core::{DType, Tensor};
+
+/// A named number of a step, e.g. `("d32", 1.7)`.
+pub type Scalar = (String, f32);
+
+/// A scalar tensor's value.
+pub(crate) fn scalar(t: &Tensor) -> Result<f32, TrainError> {
+    Ok(t.to_dtype(DType::F32)?.to_scalar::<f32>()?)
+}
+
+/// The first number that is NaN or infinite becomes an error.
+pub(crate) fn refuse_non_finite(scalars: &[Scalar]) -> Result<(), TrainError> {
+    match scalars.iter().find(|(_, value)| !value.is_finite()) {
+        Some((loss, value)) => Err(TrainError::NonFinite { loss: loss.clone(), value: *value }),
+        None => Ok(()),
+    }
+}

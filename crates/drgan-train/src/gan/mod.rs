@@ -1,0 +1,20 @@
+//! Adversarial training: the networks with what trains them, the objective, and one step.
+mod batch;
+mod discriminator;
+mod finite;
+mod generator;
+mod networks;
+mod objective;
+mod step;
+#[cfg(test)]
+mod tests;
+
+pub use batch::StepBatch;
+pub use discriminator::DiscriminatorTrainer;
+pub use finite::Scalar;
+pub(crate) use finite::{refuse_non_finite, scalar};
+pub use generator::{GeneratorTrainer, RealImageTrainer};
+pub use networks::{Networks, OwnedGenerator};
+pub use objective::Objective;
+pub(crate) use step::verify_finite;
+pub use step::{Players, step};

@@ -1,0 +1,98 @@
+//! A network's gradients as one value, between the backward pass that makes them and the optimizer that applies them.
+use super::layout::span;
+use candle_core::backprop::GradStore;
+use candle_core::{CpuStorage, Device, Storage, Tensor};
+use drgan_tensor::ops::optimize;
+use drgan_tensor::{ParamKind, ParamStore, Result};
+
+/// One gradient per parameter of a network, in the order of the parameters' names; none for a parameter that the loss does
+/// not reach.
+#[derive(Clone, Debug)]
+pub struct Gradients {
+    tensors: Vec<Option<Tensor>>,
+    scale: f64,
+}
+
+impl Gradients {
+    /// The gradients of `loss`, a scalar, for the parameters of `store`; none at all without a loss.
+    ///
+    /// # Errors
+    /// An operation that has no gradient.
+    pub fn of(loss: Option<Tensor>, store: &ParamStore) -> Result<Self> {
+        let [gradients] = Self::of_each(loss, [store])?;
+        Ok(gradients)
+    }
+
+    /// [`Gradients::of`] for several networks by one backward pass.
+    ///
+    /// # Errors
+    /// As [`Gradients::of`].
+    pub fn of_each<const N: usize>(loss: Option<Tensor>, stores: [&ParamStore; N]) -> Result<[Self; N]> {
+        let mut found = loss.map(|loss| loss.backward()).transpose()?;
+        Ok(stores.map(|store| Self::take(found.as_mut(), store)))
+    }
+
+    fn take(mut found: Option<&mut GradStore>, store: &ParamStore) -> Self {
+        let mut one = |var: &Tensor| found.as_mut().and_then(|found| found.remove(var));
+        let tensors = store.vars(ParamKind::Param).iter().map(|(_, var)| one(var)).collect();
+        Self { tensors, scale: 1. }
+    }
+
+    /// Adds another loss's gradients of the same network.
+    ///
+    /// # Errors
+    /// Gradients of other shapes.
+    pub fn add(&mut self, more: &Self) -> Result<()> {
+        for (sum, more) in self.tensors.iter_mut().zip(&more.tensors) {
+            match (&mut *sum, more) {
+                (Some(a), Some(b)) => *sum = Some((&*a + b)?.detach()),
+                (None, Some(b)) => *sum = Some(b.clone()),
+                (_, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Each parameter's gradient, before [`Gradients::scale`].
+    pub fn tensors(&self) -> &[Option<Tensor>] {
+        &self.tensors
+    }
+
+    /// What an optimizer multiplies every gradient by: 1 unless they were clipped.
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// Euclidean norm of all gradients together, before [`Gradients::scale`]; NaN or infinite when one of them is.
+    ///
+    /// # Errors
+    /// Gradients that are neither f32 nor f64.
+    pub fn norm(&self) -> Result<f64> {
+        let mut sum = 0.;
+        for gradient in self.tensors.iter().flatten() {
+            sum += sum_of_squares(gradient)?;
+        }
+        Ok(sum.sqrt())
+    }
+
+    /// Scales all gradients by `min(1, max_norm / norm)`.
+    ///
+    /// # Errors
+    /// As [`Gradients::norm`].
+    pub fn clip(&mut self, max_norm: f64) -> Result<()> {
+        let norm = self.norm()?;
+        self.scale = if norm > max_norm { max_norm / norm } else { 1. };
+        Ok(())
+    }
+}
+
+fn sum_of_squares(g: &Tensor) -> Result<f64> {
+    let g = g.detach().to_device(&Device::Cpu)?.contiguous()?;
+    let (storage, layout) = g.storage_and_layout();
+    let span = span(layout)?;
+    match &*storage {
+        Storage::Cpu(CpuStorage::F32(x)) => Ok(optimize::sum_of_squares(&x[span])),
+        Storage::Cpu(CpuStorage::F64(x)) => Ok(x[span].iter().map(|x| x * x).sum()),
+        _ => Err(candle_core::Error::Msg("the norm of gradients: they must be f32 or f64".into()).into()),
+    }
+}

@@ -1,0 +1,10 @@
+//! What a run keeps on disk: its folder, its checkpoints, and who writes what into them.
+mod checkpoint;
+mod dir;
+mod history;
+pub(crate) mod section;
+
+pub use checkpoint::{Checkpoint, Warning, diff_config, list, prune};
+pub use dir::RunDir;
+pub use history::History;
+pub use section::Checkpointed;

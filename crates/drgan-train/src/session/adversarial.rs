@@ -1,0 +1,116 @@
+//! The GAN phase: the loop over steps.
+use super::hooks::{AfterStep, Checkpoints, EarlyEvaluation, Hook, Log, SampleGrids, model};
+use super::resume::Phase;
+use super::{Outcome, Session};
+use crate::encoders::Encoders;
+use crate::error::TrainError;
+use crate::evaluate::Evaluator;
+use crate::events::Meter;
+use crate::gan::{Networks, Objective, StepBatch};
+use crate::run::{Checkpoint, Checkpointed, History};
+use candle_core::Tensor;
+use drgan_data::{Batch, Dataset, Loader, Split};
+use drgan_tensor::internal::fnv1a;
+use std::sync::Arc;
+
+/// KID is measured for the first time after this part of a run.
+const EARLY: u64 = 8;
+
+impl Session<'_> {
+    /// All steps that are left, with `encoders` as constants.
+    pub(super) fn train_gan(
+        &mut self,
+        data: &Arc<Dataset>,
+        encoders: &Encoders,
+        saved: Option<&Checkpoint>,
+    ) -> Result<Outcome, TrainError> {
+        let (cfg, run) = (self.cfg, self.run);
+        let (mut networks, mut history, mut step) =
+            (Networks::new(cfg, encoders.captions.device())?, History::default(), 0);
+        if let Some(checkpoint) = saved {
+            networks.restore(checkpoint)?;
+            history.restore(checkpoint)?;
+            step = checkpoint.get("step")?;
+        }
+        let evaluator = match self.evaluate && cfg.evaluate.samples > 1 {
+            true => Some(Evaluator::new(cfg, encoders, data)?),
+            false => None,
+        };
+        let (first, total) = (step, cfg.train.steps);
+        let mut loader = Loader::new(data.clone(), Split::Train, cfg.loader(), step)?;
+        let image_encoder = &encoders.image;
+        let objective = Objective { image_encoder, gammas: cfg.damsm.gammas, weights: &cfg.loss };
+        let meter = Meter::new(Phase::Gan.name(), total, cfg.loader.batch as u64, step);
+        self.sinks.emit(&meter.started());
+        let ended = meter.ended();
+        let grids = SampleGrids { cfg, run, encoders, data };
+
+        // In this order: a checkpoint holds what was measured before it.
+        let mut hooks: Vec<Box<dyn Hook + '_>> = vec![Box::new(Log { every: cfg.train.log_every, meter })];
+        if let Some(evaluator) = &evaluator {
+            hooks.push(Box::new(EarlyEvaluation { cfg, encoders, at: (total / EARLY).max(1), evaluator }));
+        }
+        hooks.push(Box::new(Checkpoints { cfg, run, encoders }));
+        hooks.push(Box::new(SampleGrids { ..grids }));
+
+        let mut told = 0;
+        while step < total {
+            let Some(batch) = loader.next() else { break };
+            let batch = prepare(batch?, encoders)?;
+            let lr_scale = 1. - (1. - cfg.train.final_lr) * step as f64 / total as f64;
+            let scalars = networks.step(step, &objective, &batch, lr_scale);
+            let scalars = scalars.map_err(|e| self.locate(e, Phase::Gan, step + 1))?;
+            step += 1;
+            if loader.skipped().len() > told {
+                told = loader.skipped().len();
+                self.warn_of_skipped(&loader.skipped());
+            }
+            let stopping = self.interrupt.requested();
+            for hook in &mut hooks {
+                let done = hook.after_step(&mut AfterStep {
+                    step,
+                    last: step == total,
+                    stopping,
+                    scalars: &scalars,
+                    batch: &batch,
+                    networks: &networks,
+                    history: &mut history,
+                    sinks: self.sinks,
+                });
+                done.map_err(|e| self.locate(e, Phase::Gan, step))?;
+            }
+            if stopping && step < total {
+                return Ok(Outcome::Interrupted { step, checkpoint: self.latest_checkpoint() });
+            }
+        }
+        drop(hooks);
+        self.sinks.emit(&ended);
+        drop(loader);
+        let evaluation = match &evaluator {
+            Some(e) => {
+                let model = model(cfg, encoders, &networks.average);
+                Some(Box::new(e.evaluate(&model, step, &history)?))
+            }
+            None => None,
+        };
+        let grid = match step > first {
+            true => grids.path(step),
+            false => grids.draw(&networks.average, step, self.sinks)?,
+        };
+        let checkpoint = self.latest_checkpoint().unwrap_or_else(|| run.checkpoints());
+        Ok(Outcome::Finished { grid, checkpoint, evaluation })
+    }
+}
+
+/// A loader's batch with its captions as features, where the networks are.
+fn prepare(batch: Batch, encoders: &Encoders) -> Result<StepBatch, TrainError> {
+    let text = encoders.captions.embed(&batch.captions)?;
+    let groups = match &batch.class_ids {
+        Some(ids) => ids.iter().map(|&id| i64::from(id)).collect(),
+        None => batch.keys.iter().map(|k| fnv1a(k.as_bytes()) as i64).collect(),
+    };
+    let (dtype, device) = (text.sentence.dtype(), text.sentence.device());
+    let there = |image: &Tensor| image.to_device(device)?.to_dtype(dtype);
+    let images = batch.images.iter().map(there).collect::<candle_core::Result<_>>()?;
+    Ok(StepBatch { images, text, groups })
+}

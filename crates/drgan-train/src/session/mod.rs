@@ -1,0 +1,153 @@
+//! The whole job: data, encoders, GAN, images, scores; with checkpoints, events and an end that loses nothing.
+mod adversarial;
+mod estimate;
+mod hooks;
+mod interrupt;
+mod pretrain;
+mod resume;
+mod shown;
+mod trained;
+
+pub use estimate::{Estimate, estimate};
+pub use interrupt::Interrupt;
+pub use resume::Phase;
+pub use trained::TrainedRun;
+
+use crate::config::RunConfig;
+use crate::encoders::Encoders;
+use crate::error::TrainError;
+use crate::evaluate::Evaluation;
+use crate::events::{Event, Sinks};
+use crate::run::{self, Checkpoint, Checkpointed, RunDir};
+use drgan_data::{Dataset, Split};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// All steps done.
+    Finished {
+        /// The last sample grid.
+        grid: PathBuf,
+        /// The last checkpoint.
+        checkpoint: PathBuf,
+        /// The figures, if they were asked for.
+        evaluation: Option<Box<Evaluation>>,
+    },
+    /// Ctrl-C: what was learnt is in the checkpoint, if there is one yet.
+    Interrupted {
+        /// Generator steps done.
+        step: u64,
+        /// Where they are.
+        checkpoint: Option<PathBuf>,
+    },
+}
+
+/// Everything a run needs beside its data.
+pub struct Session<'a> {
+    /// Resolved.
+    pub cfg: &'a RunConfig,
+    /// Where it writes.
+    pub run: &'a RunDir,
+    /// Who listens.
+    pub sinks: &'a mut Sinks,
+    /// Ctrl-C.
+    pub interrupt: &'a Interrupt,
+    /// Measure at one eighth and at the end.
+    pub evaluate: bool,
+}
+
+impl Session<'_> {
+    /// Trains from the start, or from where the run's last good checkpoint stands.
+    ///
+    /// # Errors
+    /// [`TrainError`]; whatever was learnt until the last checkpoint is in it.
+    pub fn train(&mut self, data: &Arc<Dataset>) -> Result<Outcome, TrainError> {
+        let saved = self.last_checkpoint()?;
+        let records = data.split(Split::Train);
+        let (mut encoders, trained) = self.encoders(data, saved.as_ref())?;
+        if let Some(checkpoint) = &saved {
+            encoders.restore(checkpoint)?;
+        }
+        let gan = match saved {
+            Some(c) if Phase::of(&c)? == Phase::Gan => Some(c),
+            early => {
+                if !trained && !self.pretrain(data, &records, &encoders, early.as_ref())? {
+                    return Ok(Outcome::Interrupted { step: 0, checkpoint: self.latest_checkpoint() });
+                }
+                None
+            }
+        };
+        self.train_gan(data, &encoders, gan.as_ref())
+    }
+
+    /// Trains the encoders alone: the same phase, and nothing after it. False if it was interrupted.
+    ///
+    /// # Errors
+    /// As [`Session::train`]; a run whose GAN was begun.
+    pub fn pretrain_only(&mut self, data: &Arc<Dataset>) -> Result<bool, TrainError> {
+        let saved = self.last_checkpoint()?;
+        if let Some(c) = &saved
+            && Phase::of(c)? == Phase::Gan
+        {
+            return Err(TrainError::EncodersTrained { path: self.run.path().to_owned() });
+        }
+        let (mut encoders, _) = self.encoders(data, saved.as_ref())?;
+        if let Some(checkpoint) = &saved {
+            encoders.restore(checkpoint)?;
+        }
+        let done = self.pretrain(data, &data.split(Split::Train), &encoders, saved.as_ref())?;
+        if done {
+            encoders.export(self.run)?;
+        }
+        Ok(done)
+    }
+
+    /// The encoders to start or go on with, and whether they need no training; a fresh run keeps their vocabulary.
+    fn encoders(&self, data: &Dataset, saved: Option<&Checkpoint>) -> Result<(Encoders, bool), TrainError> {
+        let device = self.cfg.open_device()?;
+        if saved.is_some() {
+            return Ok((Encoders::kept(self.cfg, self.run, &device)?, false));
+        }
+        // Held-out captions too: a word that no training picture has is known, if untrained.
+        let (encoders, trained) = Encoders::starting(self.cfg, data, &device)?;
+        encoders.keep(self.cfg, self.run)?;
+        Ok((encoders, trained))
+    }
+
+    fn last_checkpoint(&mut self) -> Result<Option<Checkpoint>, TrainError> {
+        if self.latest_checkpoint().is_none() {
+            return Ok(None);
+        }
+        let (checkpoint, warning) = Checkpoint::load_latest(&self.run.checkpoints())?;
+        if let Some(w) = warning {
+            self.sinks.emit(&Event::Warning { text: w.to_string() });
+        }
+        Ok(Some(checkpoint))
+    }
+
+    /// Says which pictures do not decode.
+    fn warn_of_skipped(&mut self, names: &[String]) {
+        if !names.is_empty() {
+            let text =
+                format!("{} picture(s) do not decode and are left out: {}", names.len(), names.join(", "));
+            self.sinks.emit(&Event::Warning { text });
+        }
+    }
+
+    fn latest_checkpoint(&self) -> Option<PathBuf> {
+        run::list(&self.run.checkpoints()).ok()?.pop().map(|(_, path)| path)
+    }
+
+    /// A divergence with its step and the checkpoint to go back to.
+    fn locate(&self, e: TrainError, phase: Phase, step: u64) -> TrainError {
+        match e {
+            TrainError::NonFinite { loss, value } => {
+                let checkpoint = self.latest_checkpoint();
+                TrainError::Diverged { loss, value, phase: phase.name(), step, checkpoint }
+            }
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The DAMSM phase: the loop over epochs.
+use super::Session;
+use super::resume::Phase;
+use crate::damsm::{DamsmTrainer, HeldOut, crops_at_random};
+use crate::encoders::Encoders;
+use crate::error::TrainError;
+use crate::events::{Event, Meter};
+use crate::run::{Checkpoint, Checkpointed};
+use drgan_data::Dataset;
+use std::sync::Arc;
+
+impl Session<'_> {
+    /// The DAMSM phase; false if it was interrupted.
+    pub(super) fn pretrain(
+        &mut self,
+        data: &Arc<Dataset>,
+        records: &[usize],
+        encoders: &Encoders,
+        saved: Option<&Checkpoint>,
+    ) -> Result<bool, TrainError> {
+        let cfg = self.cfg;
+        let views = if cfg.loader.flip { 2 } else { 1 };
+        let cropped = crops_at_random(&cfg.loader());
+        let mut meter = Meter::new("backbone features", (records.len() * views) as u64, 1, 0);
+        self.sinks.emit(&match cropped {
+            true => Event::Message {
+                text: "pictures are cut at random: backbone features are computed for each batch".to_owned(),
+            },
+            false => meter.started(),
+        });
+        let (sinks, interrupt) = (&mut *self.sinks, self.interrupt);
+        let trainer = DamsmTrainer::new(cfg, encoders, data, records, |done| {
+            sinks.emit(&meter.at(done as u64, &[]));
+            !interrupt.requested()
+        })?;
+        let Some(mut trainer) = trainer else { return Ok(false) };
+        if !cropped {
+            self.sinks.emit(&meter.ended());
+        }
+        self.warn_of_skipped(trainer.skipped());
+        if let Some(c) = saved {
+            trainer.restore(c)?;
+        }
+        let held_out = HeldOut::new(cfg, encoders, data)?;
+        let mut told = trainer.skipped().len();
+        let pairs_before = |epoch: usize| (epoch * records.len()) as u64;
+        let mut meter =
+            Meter::new(Phase::Damsm.name(), pairs_before(cfg.damsm.epochs), 1, pairs_before(trainer.epoch));
+        self.sinks.emit(&meter.started());
+        while trainer.epoch < cfg.damsm.epochs {
+            let mut seen = pairs_before(trainer.epoch);
+            let (sinks, interrupt) = (&mut *self.sinks, self.interrupt);
+            let mean = trainer.run_epoch(cfg, encoders, data, |pairs, loss| {
+                seen += pairs as u64;
+                sinks.emit(&meter.at(seen, &[("damsm".to_owned(), loss)]));
+                !interrupt.requested()
+            });
+            let batches = seen.div_ceil(cfg.damsm.batch as u64);
+            let Some(mean) = mean.map_err(|e| self.locate(e, Phase::Damsm, batches + 1))? else {
+                return Ok(false);
+            };
+            let mut text = format!("DAMSM epoch {} of {}: loss {mean:.3}", trainer.epoch, cfg.damsm.epochs);
+            if trainer.skipped().len() > told {
+                told = trainer.skipped().len();
+                self.warn_of_skipped(trainer.skipped());
+            }
+            meter.skip_pause();
+            if let Some(held_out) = &held_out {
+                let r = held_out.r_precision(cfg, encoders, cfg.evaluate.candidates)?;
+                let shares = [("r_image_to_text", r.image_to_text), ("r_text_to_image", r.text_to_image)];
+                let shares = shares.map(|(name, share)| (name.to_owned(), share as f32));
+                self.sinks.emit(&meter.at(pairs_before(trainer.epoch), &shares));
+                text += &format!(
+                    ", held-out R-precision over {} candidates: {:.3} picture to caption, {:.3} caption to picture",
+                    r.candidates, r.image_to_text, r.text_to_image
+                );
+            }
+            self.sinks.emit(&Event::Message { text });
+            let checkpoint = Phase::Damsm.checkpoint(cfg, 0, &[encoders, &trainer])?;
+            checkpoint.save(&self.run.checkpoints(), 0)?;
+            meter.skip_pause();
+        }
+        self.sinks.emit(&meter.ended());
+        Ok(true)
+    }
+}

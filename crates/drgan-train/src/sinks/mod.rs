@@ -1,4 +1,0 @@
-//! Where events go.
-mod jsonl;
-
-pub use jsonl::Jsonl;
