@@ -23,7 +23,7 @@ pub(crate) struct Bench {
     /// the start of their names, e.g. `step/birds`. None: all.
     #[arg(value_name = "MODULE|ROW|POINT")]
     names: Vec<String>,
-    /// Compare with the same network in PyTorch (benches/peer): time and memory, run by run. Installs PyTorch under target/
+    /// Compare with the same network in PyTorch (benches/pytorch): time and memory, run by run. Installs PyTorch under target/
     /// on the first call, about 3 GB.
     #[arg(long, group = MODES, conflicts_with_all = ["baseline", "save_baseline", "criterion"])]
     peer: bool,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What is installed, relative to the top of the workspace.
-const REQUIREMENTS: &str = "benches/peer/requirements.txt";
+const REQUIREMENTS: &str = "benches/pytorch/requirements.txt";
 
 /// The interpreter of a virtual environment under `target`, made and filled on the first call.
 pub(super) fn python() -> Result<PathBuf> {
@@ -61,7 +61,7 @@ mod tests {
     fn the_python_side_parses() -> Result<()> {
         let script = "import ast, sys, pathlib
 for f in pathlib.Path(sys.argv[1]).glob('*.py'): ast.parse(f.read_text(), str(f))";
-        let folder = run::root().join("benches/peer");
+        let folder = run::root().join("benches/pytorch");
         assert!(folder.join("__main__.py").is_file());
         let Ok(out) = Command::new("python3").args(["-c", script]).arg(folder).output() else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! `cargo xtask bench --peer`: our programs beside the same network in PyTorch (benches/peer), run by run.
+//! `cargo xtask bench --peer`: our programs beside the same network in PyTorch (benches/pytorch), run by run.
 mod environment;
 mod sample;
 mod side;
@@ -117,7 +117,7 @@ impl Setting {
         std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
         eprintln!("{}: building both sides", row.name);
         let mut ours = Side::start("our side", self.side(&self.ours, &[], row.name, &dir))?;
-        let script = run::root().join("benches/peer");
+        let script = run::root().join("benches/pytorch");
         let mut peer = Side::start("PyTorch", self.side(&self.python, &[&script], row.name, &dir))?;
         let mut compare = Command::new(&self.ours);
         compare.args(["compare", row.name]).arg(&dir);

@@ -3,7 +3,7 @@ use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// A program that speaks the protocol of benches/peer.
+/// A program that speaks the protocol of benches/pytorch.
 pub(super) struct Side {
     name: &'static str,
     child: Child,

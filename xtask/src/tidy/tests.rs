@@ -146,7 +146,7 @@ fn a_file_begins_with_what_is_in_it() {
 fn files_stay_small() {
     let long = "//! line\n".repeat(501);
     says(&[("crates/drgan-sdm/src/long.rs", &long)], "crates/drgan-sdm/src/long.rs:501", "split");
-    says(&[("benches/peer/x.py", &"# line\n".repeat(501))], "benches/peer/x.py:501", "501 lines");
+    says(&[("benches/pytorch/x.py", &"# line\n".repeat(501))], "benches/pytorch/x.py:501", "501 lines");
     let large = " ".repeat((20 << 20) + 1);
     says(&[("data.txt", &large)], "data.txt:1", "20");
 }

@@ -2,7 +2,7 @@
 //!
 //! `drgan-peer ROW THREADS DIR` writes settings.json, inputs.safetensors and its own outputs, ours.safetensors, into DIR;
 //! says `ready BYTES`; then for each line `run N` of standard input does N iterations and says their seconds; at `quit`,
-//! the largest resident memory since `ready`. benches/peer does the same in PyTorch.
+//! the largest resident memory since `ready`. benches/pytorch does the same in PyTorch.
 //!
 //! `drgan-peer compare ROW DIR` compares ours.safetensors with peer.safetensors; `drgan-peer sample-run DIR` writes a run
 //! folder for `drgan sample`.

@@ -9,7 +9,7 @@ use drgan_train::gan::Networks;
 use drgan_train::optim::Optimizer;
 
 /// What the first steps are compared by, gradients near each end of every network, and the update of the first of each;
-/// the same lists as in benches/peer/step.py.
+/// the same lists as in benches/pytorch/step.py.
 const GENERATOR: [&str; 4] = [
     "img_net3.img.0.weight",
     "ca_net.fc.weight",

@@ -1,4 +1,4 @@
-"""The PyTorch side of `cargo xtask bench --peer`: python benches/peer ROW THREADS DIR.
+"""The PyTorch side of `cargo xtask bench --peer`: python benches/pytorch ROW THREADS DIR.
 
 DIR holds settings.json and inputs.safetensors, which the Rust side writes; what is to be compared goes to
 peer.safetensors. Then `ready BYTES` on standard output, and for each line `run N` of standard input N iterations and their
