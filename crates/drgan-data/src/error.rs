@@ -1,11 +1,15 @@
-use std::path::PathBuf;
+//! What can go wrong between a file of images and a batch.
+use std::path::{Path, PathBuf};
 
-/// What can go wrong between a file of pictures and a batch; each message names the file and says what to do.
+/// The error that another library reports.
+pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// What can go wrong between a file of images and a batch; each message names the file and says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// Nothing at the path.
-    #[error("data set {}: not found; give a WebDataset tar or a folder of pictures", path.display())]
+    #[error("data set {}: not found; give a WebDataset tar or a folder of images", path.display())]
     Missing {
         /// The path as given.
         path: PathBuf,
@@ -21,7 +25,6 @@ pub enum DataError {
         /// The file or folder.
         path: PathBuf,
         /// What the system reports.
-        #[source]
         source: std::io::Error,
     },
     /// The archive ends before its end marker.
@@ -34,16 +37,16 @@ pub enum DataError {
     },
     /// The file is not a tar at all.
     #[error(
-        "{path}: not a readable tar ({reason}); give a WebDataset tar (KEY.png with KEY.txt) or a folder"
+        "{path}: not a readable tar ({source}); give a WebDataset tar (KEY.png with KEY.txt) or a folder"
     )]
     NotATar {
         /// The archive.
         path: String,
         /// What the tar reader reports.
-        reason: String,
+        source: std::io::Error,
     },
     /// A caption is empty, absent or not UTF-8.
-    #[error("{path}: captions of `{entry}`: {reason}; write one caption a line, in UTF-8")]
+    #[error("{path}: captions of `{entry}`: {reason}; write one caption per line, in UTF-8")]
     Caption {
         /// The archive or folder.
         path: String,
@@ -52,7 +55,7 @@ pub enum DataError {
         /// What is wrong.
         reason: String,
     },
-    /// A JSON description cannot be read.
+    /// A JSON description or a list of a data set cannot be read.
     #[error("{path}: `{entry}`: {reason}")]
     Metadata {
         /// The archive or folder.
@@ -61,52 +64,55 @@ pub enum DataError {
         entry: String,
         /// What is wrong and what was expected.
         reason: String,
+        /// What the reader of JSON or pickles reports, where it is one that refuses.
+        #[source]
+        source: Option<Source>,
     },
     /// A folder without captions.
     #[error(
-        "{}: neither metadata.jsonl nor a .txt beside any picture; add metadata.jsonl with lines such as \
+        "{}: neither metadata.jsonl nor a .txt beside any image; add metadata.jsonl with lines such as \
          {{\"file_name\": \"a.png\", \"text\": \"a red heart\"}}, or a.txt beside a.png", path.display()
     )]
     NoCaptions {
         /// The folder.
         path: PathBuf,
     },
-    /// Fewer pictures than an adversarial game needs.
+    /// Fewer images than an adversarial game needs.
     #[error(
-        "{path}: {found} picture(s) with captions in {part}; at least two are needed: `drgan data verify` says what is \
-         there, and --set data.split=by-key divides a set by key"
+        "{path}: {found} image(s) with captions in {part}; at least two are needed: add some, or let each key decide its \
+         part (the setting `data.split`: `by-key`)"
     )]
     TooFew {
         /// The archive or folder.
         path: String,
-        /// The split that was asked for.
+        /// The split that was asked for, in words.
         part: String,
         /// How many there are.
         found: usize,
     },
     /// The batch does not fit the data.
-    #[error("{path}: batch {batch} is larger than the data set ({records} pictures); lower `batch`")]
+    #[error("{path}: batch {batch} is larger than the data set ({records} images); lower `batch`")]
     BatchTooLarge {
         /// The archive or folder.
         path: String,
         /// As configured.
         batch: usize,
-        /// Pictures in the split.
+        /// Images in the split.
         records: usize,
     },
-    /// One picture does not decode. The loader skips it, see [`DataError::TooManyUndecodable`].
-    #[error("{path}: picture `{entry}` does not decode ({reason}); replace or remove it")]
+    /// One image does not decode. The loader skips it, see [`DataError::TooManyUndecodable`].
+    #[error("{path}: image `{entry}` does not decode ({source}); replace or remove it")]
     Image {
         /// The archive or folder.
         path: String,
         /// Entry or file.
         entry: String,
         /// What the decoder reports.
-        reason: String,
+        source: Source,
     },
-    /// More than one picture in a hundred does not decode.
+    /// More than one image in a hundred does not decode.
     #[error(
-        "{path}: {} of {total} pictures do not decode, above 1 %: {}; replace or remove them",
+        "{path}: {} of {total} images do not decode, above 1 %: {}; replace or remove them",
         entries.len(), entries.join(", ")
     )]
     TooManyUndecodable {
@@ -114,13 +120,13 @@ pub enum DataError {
         path: String,
         /// Their names, sorted.
         entries: Vec<String>,
-        /// Pictures in all.
+        /// Images in all.
         total: usize,
     },
     /// A loader setting out of range.
     #[error("config `loader.{field}`: {reason}")]
     Config {
-        /// The field of [`crate::LoaderConfig`].
+        /// The field of [`crate::LoaderConfig`] or [`crate::BatchSpec`].
         field: &'static str,
         /// What is accepted.
         reason: String,
@@ -132,6 +138,9 @@ pub enum DataError {
         path: PathBuf,
         /// What is wrong and what to do.
         reason: String,
+        /// What the decoder or the reader of JSON reports, where it is one that refuses.
+        #[source]
+        source: Option<Source>,
     },
     /// A loader thread ended without a result.
     #[error(
@@ -147,11 +156,28 @@ pub enum DataError {
 }
 
 impl DataError {
-    pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+    /// [`DataError::Io`] of a file or folder.
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
-        move |source| match source.kind() {
-            std::io::ErrorKind::NotFound => Self::Missing { path },
-            _ => Self::Io { path, source },
+        move |source| Self::Io { path, source }
+    }
+
+    /// [`DataError::Metadata`] that no other library reported.
+    pub(crate) fn metadata(path: impl ToString, entry: impl ToString, reason: impl ToString) -> Self {
+        let (path, entry, reason) = (path.to_string(), entry.to_string(), reason.to_string());
+        Self::Metadata { path, entry, reason, source: None }
+    }
+
+    /// [`DataError::Caption`].
+    pub(crate) fn caption(path: impl ToString, entry: impl ToString, reason: impl ToString) -> Self {
+        Self::Caption { path: path.to_string(), entry: entry.to_string(), reason: reason.to_string() }
+    }
+
+    /// The same with the error that it was found by.
+    pub(crate) fn because(mut self, error: impl Into<Source>) -> Self {
+        if let Self::Metadata { source, .. } | Self::Pack { source, .. } = &mut self {
+            *source = Some(error.into());
         }
+        self
     }
 }

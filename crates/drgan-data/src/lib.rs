@@ -5,13 +5,15 @@ mod error;
 mod formats;
 mod image;
 mod loader;
+mod record;
+#[cfg(test)]
+mod test_sets;
 mod verify;
 
 pub use crate::image::Image;
-pub use dataset::{Dataset, Loaded, Record, Split};
+pub use dataset::{Dataset, Loaded};
 pub use error::DataError;
-pub use loader::{Batch, Crop, Loader, LoaderConfig};
-pub use verify::{Verification, verify};
-
-#[cfg(test)]
-mod tests;
+pub use formats::PublishedSet;
+pub use loader::{Batch, BatchSpec, Crop, Loader, LoaderConfig, Repeat, Shard};
+pub use record::{COLOR_TAG, Record, Split};
+pub use verify::{Compression, Refusal, Verification, verify};

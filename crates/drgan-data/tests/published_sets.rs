@@ -1,6 +1,6 @@
 //! CUB and COCO in their layouts: small trees made here, and the real captions where they are.
 #![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
-use drgan_data::{Dataset, Split, verify};
+use drgan_data::{Compression, Dataset, PublishedSet, Refusal, Split, verify};
 use std::path::Path;
 use std::process::Command;
 
@@ -9,7 +9,7 @@ fn put(path: &Path, bytes: impl AsRef<[u8]>) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// A picture of 40 x 30 pixels, black but for a red bird at (10, 5), 12 x 10.
+/// An image of 40 x 30 pixels, black but for a red bird at (10, 5), 12 x 10.
 fn photograph(path: &Path) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let bird = |x: u32, y: u32| (10..22).contains(&x) && (5..15).contains(&y);
@@ -26,7 +26,7 @@ fn names(names: &[&str]) -> Vec<u8> {
 
 const KEYS: [&str; 5] = ["001.A/a_1", "001.A/a_2", "002.B/b_1", "002.B/b_2", "003.C/c_1"];
 
-/// Five birds of three classes; the last has no picture.
+/// Five birds of three classes; the last has no image.
 fn birds(root: &Path) {
     let numbered = |line: &dyn Fn(usize, &str) -> String| -> String {
         KEYS.iter().enumerate().map(|(i, key)| format!("{} {}\n", i + 1, line(i, key))).collect()
@@ -56,18 +56,28 @@ fn cub_in_attngans_layout_keeps_its_split_classes_and_crop() {
         let classes: Vec<_> = data.records().iter().map(|r| r.class_id).collect();
         assert_eq!(classes, [Some(1), Some(1), Some(2), Some(2)]);
         assert_eq!(data.records()[0].captions, ["a bird number 0", "the caf\u{e9} bird"]);
-        // `caf`: what is not ASCII is dropped.
-        let words = data.vocabulary().unwrap().words().join(" ");
-        assert_eq!(
-            words, "<end> bird a caf number the 0 1 2 3 4",
-            "the caption of the missing picture counts"
-        );
-        assert!(data.notes().iter().any(|n| n.contains("1 records have no picture, first 003.C/c_1")));
-        // 9 pixels each way around (16, 10): the bird fills half of the crop's area, a tenth of the picture's.
-        let picture = data.load_image(0, 18).unwrap();
-        let red = picture.rgb.chunks(3).filter(|p| p[0] > 127).count();
+        assert_eq!(data.vocabulary_file(), None);
+        let mut captions: Vec<&str> = data.vocabulary_captions().collect();
+        captions.sort_unstable();
+        let mut all: Vec<String> = (0..5).map(|i| format!("a bird number {i}")).collect();
+        all.extend(["the caf\u{e9} bird"; 5].map(str::to_owned));
+        assert_eq!(captions, all, "the captions of the missing image count");
+        assert!(data.notes().iter().any(|n| n.contains("1 records have no image, first 003.C/c_1")));
+        // 9 pixels each way around (16, 10): the bird fills half of the crop's area, a tenth of the image's.
+        let image = data.load_image(0, 18).unwrap();
+        let red = image.rgb.chunks(3).filter(|p| p[0] > 127).count();
         assert!((100..=140).contains(&red), "{red} of 324 pixels are the bird's 120");
     }
+}
+
+#[test]
+fn a_tar_beside_cub_is_a_tar() {
+    let dir = tempfile::tempdir().unwrap();
+    birds(dir.path());
+    let tar = dir.path().join("others.tar");
+    put(&tar, "no tar");
+    let e = Dataset::open(&tar).unwrap_err().to_string();
+    assert!(e.contains("not a readable tar"), "{e}");
 }
 
 #[test]
@@ -112,35 +122,24 @@ fn odd_lists_are_told_and_classes_are_the_lists_own() {
     let text = std::fs::read_to_string(&boxes).unwrap();
     put(&boxes, text.split_once('\n').unwrap().1);
     let notes = Dataset::open(dir.path()).unwrap().notes().join("\n");
-    let said = verify(dir.path(), |_, _| {}).unwrap().to_string();
+    let said = verify(dir.path(), |_, _| {}).to_string();
     for part in [
         "1 names are listed twice (the last counts), first 002.B/b_2",
-        "2 pictures of images.txt are in no part: left out, first 001.A/a_2",
+        "2 images of images.txt are in no part: left out, first 001.A/a_2",
         "1 listed names are not in images.txt: left out, first 009.Z/z_9",
-        "1 pictures have no line in bounding_boxes.txt: taken whole, first 001.A/a_1",
+        "1 images have no line in bounding_boxes.txt: taken whole, first 001.A/a_1",
     ] {
         assert!(notes.contains(part) && said.contains(part), "{part}\n{notes}\n{said}");
     }
 }
 
 #[test]
-fn a_captions_pickle_decides_the_vocabulary() {
+fn a_captions_pickle_is_the_vocabulary() {
     let dir = tempfile::tempdir().unwrap();
     birds(dir.path());
-    let words = ["<end>", "bird", "the", "a", "number", "caf", "0", "1", "2", "3", "4"];
-    let entries: Vec<u8> = (0u8..)
-        .zip(words)
-        .flat_map(|(i, w)| [b"K".as_slice(), &[i], b"U", &[w.len() as u8], w.as_bytes()].concat())
-        .collect();
-    put(
-        &dir.path().join("birds/captions.pickle"),
-        [b"\x80\x02](]]}(".as_slice(), &entries, b"u}e."].concat(),
-    );
-    let data = Dataset::open(dir.path()).unwrap();
-    assert_eq!(data.vocabulary().unwrap().words(), words);
-    put(&dir.path().join("birds/captions.pickle"), "cos\nsystem\n(S'true'\ntR.");
-    let e = Dataset::open(dir.path()).unwrap_err().to_string();
-    assert!(e.contains("captions.pickle") && e.contains("os.system"), "{e}");
+    let pickle = dir.path().join("birds/captions.pickle");
+    put(&pickle, "");
+    assert_eq!(Dataset::open(dir.path()).unwrap().vocabulary_file(), Some(&*pickle));
 }
 
 #[test]
@@ -205,11 +204,13 @@ fn coco_in_its_own_layout_and_in_attngans() {
 }
 
 #[test]
-fn verification_says_what_it_is_what_is_wrong_and_what_next() {
+fn verification_says_what_it_is_and_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
-    let check = |path: &Path| verify(path, |_, _| {}).unwrap();
+    let refusal = |path: &Path| verify(path, |_, _| {}).refusal.unwrap().to_string();
     birds(dir.path());
-    let found = check(dir.path());
+    let found = verify(dir.path(), |_, _| {});
+    assert_eq!(found.set, Some(PublishedSet::Cub));
+    assert_eq!(found.data.as_ref().unwrap().records().len(), 4);
     let said = found.to_string();
     assert!(found.refusal.is_none(), "{said}");
     for part in [
@@ -218,28 +219,35 @@ fn verification_says_what_it_is_what_is_wrong_and_what_next() {
         "split          3 / 2",
         "5 captions have no word",
         "003.C/c_1",
-        "every picture",
-        "cargo xtask pretrain --preset birds --data",
-        "image_encoder.weights=INCEPTION.pth",
+        "every image",
     ] {
         assert!(said.contains(part), "{part}\n{said}");
     }
-    put(&dir.path().join("CUB_200_2011/images/001.A/a_1.jpg"), "no picture");
-    assert!(check(dir.path()).refusal.is_some_and(|r| r.contains("do not decode") && r.contains("a_1")));
+    put(&dir.path().join("CUB_200_2011/images/001.A/a_1.jpg"), "no image");
+    let mut said = vec![(refusal(dir.path()), ["do not decode", "a_1"])];
     put(&dir.path().join("CUB_200_2011/bounding_boxes.txt"), "1 10 x\n");
-    assert!(
-        check(dir.path()).refusal.is_some_and(|r| r.contains("bounding_boxes.txt") && r.contains("`10 x`"))
-    );
+    said.push((refusal(dir.path()), ["bounding_boxes.txt", "`10 x`"]));
     put(&dir.path().join("CUB_200_2011/images.txt"), "1 001.A/a_1.jpg\n\nbroken\n");
-    assert!(check(dir.path()).refusal.is_some_and(|r| r.contains("images.txt: `line 3`: `broken`")));
+    said.push((refusal(dir.path()), ["images.txt: `line 3`", "`broken`"]));
     std::fs::remove_dir_all(dir.path().join("birds")).unwrap();
-    assert!(check(dir.path()).refusal.is_some_and(|r| r.contains("without captions; put")));
+    said.push((refusal(dir.path()), ["without captions", "; put"]));
     put(&dir.path().join("birds/text.zip"), "");
-    assert!(check(dir.path()).refusal.is_some_and(|r| r.contains("unzip") && r.contains("birds/text.zip")));
-    let packed = dir.path().join("CUB_200_2011.tgz");
-    put(&packed, "");
-    assert!(check(&packed).next.contains("tar xzf"));
-    assert!(check(&dir.path().join("absent")).refusal.is_some_and(|r| r.contains("not found")));
+    said.push((refusal(dir.path()), ["unzip", "birds/text.zip"]));
+    said.push((refusal(&dir.path().join("absent")), ["not found", "absent"]));
+    for (said, parts) in said {
+        assert!(parts.iter().all(|part| said.contains(part)), "{parts:?}\n{said}");
+    }
+    for (name, compression) in [
+        ("CUB_200_2011.tgz", Compression::TarGz),
+        ("set.tar.gz", Compression::TarGz),
+        ("set.tar.xz", Compression::TarXz),
+        ("text.zip", Compression::Zip),
+    ] {
+        let packed = dir.path().join(name);
+        put(&packed, "");
+        let refusal = verify(&packed, |_, _| {}).refusal;
+        assert!(matches!(refusal, Some(Refusal::Compressed(c)) if c == compression), "{name}: {refusal:?}");
+    }
 }
 
 /// The real captions, splits and boxes of CUB.
@@ -266,18 +274,25 @@ fn the_real_cub_has_its_published_counts() {
         .arg(dir.path().join("CUB_200_2011/images"))
         .status();
     assert!(copied.unwrap().success());
-    let said = verify(dir.path(), |_, _| {}).unwrap().to_string();
+    let said = verify(dir.path(), |_, _| {}).to_string();
     for part in [
         "records        11788",
         "captions       117880",
         "split          8855 / 2933",
-        "vocabulary     5450 words with <end>",
-        "usable         7 pictures",
-        "11781 records have no picture",
+        "usable         7 images",
+        "11781 records have no image",
     ] {
         assert!(said.contains(part), "{part}\n{said}");
     }
     let mut data = Dataset::open(dir.path()).unwrap();
+    // AttnGAN's words: letters and digits, lower case, without what is not ASCII.
+    let words: std::collections::HashSet<String> = data
+        .vocabulary_captions()
+        .flat_map(|caption| caption.split(|c: char| !(c.is_alphanumeric() || c == '_')))
+        .map(|word| word.to_lowercase().chars().filter(char::is_ascii).collect::<String>())
+        .filter(|word| !word.is_empty())
+        .collect();
+    assert_eq!(words.len(), 5449);
     data.split_by_key();
     let loaded = data.load_all(&(0..7).collect::<Vec<_>>(), 32).unwrap();
     assert_eq!((loaded.images.len(), loaded.skipped.len()), (7, 0));

@@ -154,20 +154,27 @@ impl Encoders {
         Ok(encoders)
     }
 
-    /// A tokenizer of the words that the set brings with it, or of all that its records are described with.
+    /// The words that the set brings with it, or all that its captions hold.
     ///
     /// # Errors
-    /// A caption without a known word, by its picture.
+    /// The set's file of words cannot be read; no caption holds a word.
+    pub fn vocabulary_of(data: &Dataset) -> Result<Vocabulary, TrainError> {
+        Ok(match data.vocabulary_file() {
+            Some(file) => Vocabulary::from_captions_pickle(file)?,
+            None => Vocabulary::from_captions(data.vocabulary_captions())?,
+        })
+    }
+
+    /// A tokenizer of [`Encoders::vocabulary_of`].
+    ///
+    /// # Errors
+    /// As there; a caption without a known word, by its image.
     pub fn tokenizer_of(data: &Dataset) -> Result<Box<dyn Tokenize>, TrainError> {
-        let captions = data.records().iter().flat_map(|r| r.captions.iter().map(String::as_str));
-        let tokenizer = match data.vocabulary() {
-            Some(vocabulary) => Tokenizer::new(vocabulary)?,
-            None => Tokenizer::new(&Vocabulary::from_captions(captions)?)?,
-        };
+        let tokenizer = Tokenizer::new(&Self::vocabulary_of(data)?)?;
         for record in data.records() {
             for caption in &record.captions {
                 let known = tokenizer.encode(caption, 1);
-                known.map_err(|e| TrainError::Config(format!("picture `{}`: {e}", record.key)))?;
+                known.map_err(|e| TrainError::Config(format!("image `{}`: {e}", record.key)))?;
             }
         }
         Ok(Box::new(tokenizer))

@@ -52,6 +52,7 @@ fn for_data_error(error: &DataError, program: &str) -> Option<String> {
         DataError::TooFew { path, .. } => Some(format!(
             "{program} data verify {path} says what is there; --set data.split=by-key divides a set by key"
         )),
+        DataError::NotEmbedded => Some("give a data set with --data DIR_OR_TAR".to_owned()),
         _ => None,
     }
 }

@@ -35,6 +35,7 @@ fn dependencies(file: &File, manifest: &Table, found: &mut Vec<Violation>) {
     let is_xtask = file.path.starts_with("xtask");
     let allowed = match file.member() {
         Some(name) if MODEL.contains(&name) => Some("drgan-tensor"),
+        Some("drgan-data") => Some("drgan-tensor"),
         Some("drgan-tensor") => Some("drgan-kernels"),
         Some("drgan-kernels") => Some(""),
         _ => None,

@@ -2,10 +2,10 @@
 use super::color;
 use drgan_tensor::internal::fnv1a;
 
-/// Most captions a picture has.
+/// Most captions of an image.
 const MOST: usize = 8;
-/// Captions of a hundred, among those that name no colour, that get the colour word.
-const COLOURED: u64 = 60;
+/// Captions of a hundred, among those that name no color, that get the color word.
+const COLORED: u64 = 60;
 /// Tags that are slang, not something a reader would ask for.
 const SLANG: &[&str] = &[
     "ily", "xoxo", "bae", "adorbs", "muah", "lol", "omg", "haha", "rofl", "smh", "fml", "idk", "jk", "lmao",
@@ -69,13 +69,13 @@ const MASS: &[&str] = &[
     "oil",
 ];
 
-/// What is known of a picture.
+/// What is known of an image.
 pub(super) struct Facts<'a> {
     pub(super) key: &'a str,
     pub(super) label: &'a str,
     pub(super) tags: &'a [String],
     pub(super) subgroup: &'a str,
-    pub(super) colour: Option<&'static str>,
+    pub(super) color: Option<&'static str>,
 }
 
 /// A label as written in captions: lower case, plain quotes, no colon.
@@ -92,7 +92,7 @@ pub(super) fn plain(label: &str) -> String {
     }
 }
 
-/// Between four and eight unique captions of a picture, the plain label first; see docs/data.md.
+/// Between four and eight unique captions of an image, the plain label first; see docs/data.md.
 pub(super) fn captions(facts: &Facts<'_>) -> Vec<String> {
     let label = plain(facts.label);
     let tags: Vec<&str> = facts.tags.iter().map(String::as_str).filter(|t| usable(t, &label)).collect();
@@ -105,7 +105,7 @@ pub(super) fn captions(facts: &Facts<'_>) -> Vec<String> {
     if let Some(tag) = symbol_of(facts, &tags) {
         all.push(format!("symbol of {tag}"));
     }
-    // Tags in an order that differs between pictures, so that alphabetical neighbours are not always paired.
+    // Tags in an order that differs between images, so that alphabetical neighbours are not always paired.
     let mut shuffled = tags.clone();
     shuffled.sort_by_key(|t| fnv1a(format!("{}/{t}", facts.key).as_bytes()));
     if let [a, ..] = shuffled[..] {
@@ -131,7 +131,7 @@ pub(super) fn captions(facts: &Facts<'_>) -> Vec<String> {
     }
     let mut unique: Vec<String> = Vec::new();
     for caption in all {
-        let caption = coloured(&caption, facts, caption == tag_list);
+        let caption = colored(&caption, facts, caption == tag_list);
         if unique.len() < MOST && !unique.contains(&caption) {
             unique.push(caption);
         }
@@ -139,16 +139,16 @@ pub(super) fn captions(facts: &Facts<'_>) -> Vec<String> {
     unique
 }
 
-/// A person's colour word would read as skin, not as a picture.
+/// A person's color word would read as skin, not as the image.
 fn is_person(subgroup: &str) -> bool {
     subgroup.starts_with("person") || subgroup == "family"
 }
 
-/// Puts the colour word before what the caption speaks of, for the share of captions that a hash chooses.
-fn coloured(caption: &str, facts: &Facts<'_>, is_list: bool) -> String {
-    let chosen = fnv1a(format!("{}/{caption}", facts.key).as_bytes()) % 100 < COLOURED;
+/// Puts the color word before what the caption speaks of, for the share of captions that a hash chooses.
+fn colored(caption: &str, facts: &Facts<'_>, is_list: bool) -> String {
+    let chosen = fnv1a(format!("{}/{caption}", facts.key).as_bytes()) % 100 < COLORED;
     let allowed = chosen && !is_person(facts.subgroup) && color::named(caption).is_none();
-    let Some(colour) = facts.colour.filter(|_| allowed) else {
+    let Some(color) = facts.color.filter(|_| allowed) else {
         return caption.to_owned();
     };
     let (lead, rest) = ["a picture of ", "an emoji of ", "a drawing of ", "symbol of "]
@@ -156,31 +156,27 @@ fn coloured(caption: &str, facts: &Facts<'_>, is_list: bool) -> String {
         .find_map(|lead| Some((lead, caption.strip_prefix(lead)?)))
         .unwrap_or(("", caption));
     if is_list {
-        return format!("{caption}, {colour}");
+        return format!("{caption}, {color}");
     }
     if lead == "symbol of " {
-        return format!("{colour} {caption}");
+        return format!("{color} {caption}");
     }
     match rest.strip_prefix("a ").or_else(|| rest.strip_prefix("an ")) {
-        Some(rest) => format!("{lead}{} {colour} {rest}", article(colour)),
-        None => format!("{lead}{colour} {rest}"),
+        Some(rest) => format!("{lead}{} {color} {rest}", article(color)),
+        None => format!("{lead}{color} {rest}"),
     }
 }
 
 /// 'black large square' is also 'a black square' and 'a large black square'. Only the large ones take the short name, so
-/// that a colour and a shape have one picture.
+/// that a color and a shape have one image.
 fn shape_forms(label: &str) -> Vec<String> {
     let words: Vec<&str> = label.split(' ').collect();
     match words[..] {
-        [colour, "large", shape] => {
-            vec![
-                format!("{colour} {shape}"),
-                format!("a {colour} {shape}"),
-                format!("a large {colour} {shape}"),
-            ]
+        [color, "large", shape] => {
+            vec![format!("{color} {shape}"), format!("a {color} {shape}"), format!("a large {color} {shape}")]
         }
-        [colour, size @ ("medium" | "small" | "medium-small"), shape] => {
-            vec![format!("a {size} {colour} {shape}")]
+        [color, size @ ("medium" | "small" | "medium-small"), shape] => {
+            vec![format!("a {size} {color} {shape}")]
         }
         _ => Vec::new(),
     }
@@ -196,7 +192,7 @@ fn usable(tag: &str, label: &str) -> bool {
     let letters = tag.chars().all(|c| c.is_ascii_lowercase() || c == ' ' || c == '-');
     let said =
         label.split(|c: char| !c.is_alphanumeric()).any(|w| w == tag || w.strip_suffix('s') == Some(tag));
-    // A tag that names a colour speaks of the thing in general ('apple': green, red), not of this picture.
+    // A tag that names a color speaks of the thing in general ('apple': green, red), not of this image.
     letters && tag.len() > 2 && !said && !SLANG.contains(&tag) && color::named(tag).is_none()
 }
 
@@ -312,9 +308,9 @@ fn kind(subgroup: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn of(label: &str, tags: &[&str], subgroup: &str, colour: Option<&'static str>) -> Vec<String> {
+    fn of(label: &str, tags: &[&str], subgroup: &str, color: Option<&'static str>) -> Vec<String> {
         let tags: Vec<String> = tags.iter().map(|t| (*t).to_owned()).collect();
-        captions(&Facts { key: "k", label, tags: &tags, subgroup, colour })
+        captions(&Facts { key: "k", label, tags: &tags, subgroup, color })
     }
 
     #[test]
@@ -344,16 +340,16 @@ mod tests {
     }
 
     #[test]
-    fn colour_goes_before_the_thing_and_never_twice() {
-        let facts = Facts { key: "k", label: "", tags: &[], subgroup: "", colour: Some("orange") };
+    fn color_goes_before_the_thing_and_never_twice() {
+        let facts = Facts { key: "k", label: "", tags: &[], subgroup: "", color: Some("orange") };
         let all: Vec<String> =
-            (0..200).map(|i| coloured(&format!("a picture of a thing {i}"), &facts, false)).collect();
+            (0..200).map(|i| colored(&format!("a picture of a thing {i}"), &facts, false)).collect();
         let with = all.iter().filter(|c| c.starts_with("a picture of an orange thing")).count();
         assert!((95..145).contains(&with), "about 60 %: {with} of 200");
         assert_eq!(with + all.iter().filter(|c| c.starts_with("a picture of a thing")).count(), 200);
         for i in 0..50 {
             let named = format!("a red thing {i}");
-            assert_eq!(coloured(&named, &facts, false), named);
+            assert_eq!(colored(&named, &facts, false), named);
         }
     }
 

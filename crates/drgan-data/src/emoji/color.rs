@@ -1,8 +1,8 @@
-//! The colour word of a picture.
+//! The color word of an image.
 
-/// The nine colour words, with the anchors that a picture's pixels are compared with: the mean sRGB foreground of the
-/// Fluent circle of that colour (a test measures them again).
-pub const COLORS: [(&str, [u8; 3]); 9] = [
+/// The nine color words, with the anchors that an image's pixels are compared with: the mean sRGB foreground of the
+/// Fluent circle of that color (a test measures them again).
+pub(super) const COLORS: [(&str, [u8; 3]); 9] = [
     ("red", [212, 66, 95]),
     ("orange", [249, 125, 76]),
     ("yellow", [228, 181, 82]),
@@ -14,7 +14,7 @@ pub const COLORS: [(&str, [u8; 3]); 9] = [
     ("white", [217, 206, 228]),
 ];
 
-/// Further anchors: light and dark forms the circles do not have, and colours without a word of ours, whose pixels
+/// Further anchors: light and dark forms the circles do not have, and colors without a word of ours, whose pixels
 /// abstain (a pig is not red).
 const FURTHER: [(Option<&str>, [u8; 3]); 7] = [
     (Some("orange"), [252, 155, 35]),
@@ -26,11 +26,11 @@ const FURTHER: [(Option<&str>, [u8; 3]); 7] = [
     (None, [150, 145, 158]),
 ];
 
-/// Words that count as naming a colour in a label or caption.
+/// Words that count as naming a color in a label or caption.
 const WORDS: [&str; 12] =
     ["red", "orange", "yellow", "green", "blue", "purple", "brown", "black", "white", "pink", "grey", "gray"];
 
-/// The first colour word of a text, as a whole word.
+/// The first color word of a text, as a whole word.
 pub(super) fn named(text: &str) -> Option<&'static str> {
     text.split(|c: char| !c.is_alphanumeric()).find_map(|w| WORDS.into_iter().find(|c| *c == w))
 }
@@ -50,25 +50,25 @@ pub(super) fn lab(rgb: [u8; 3]) -> [f64; 3] {
 
 /// Mean sRGB of the pixels that are at least half opaque, composited on white.
 #[cfg(test)]
-pub(super) fn mean_foreground(picture: &image::RgbaImage) -> [u8; 3] {
-    let rgb = crate::image::on_white(picture);
+pub(super) fn mean_foreground(image: &image::RgbaImage) -> [u8; 3] {
+    let rgb = crate::image::on_white(image);
     let (mut sum, mut n) = ([0u64; 3], 0u64);
-    for (p, _) in rgb.pixels().zip(picture.pixels()).filter(|(_, p)| p[3] >= 128) {
+    for (p, _) in rgb.pixels().zip(image.pixels()).filter(|(_, p)| p[3] >= 128) {
         n += 1;
         (0..3).for_each(|i| sum[i] += u64::from(p[i]));
     }
     sum.map(|s| u8::try_from(s / n.max(1)).unwrap_or(u8::MAX))
 }
 
-/// The colour word most of a picture's foreground is nearest to in CIELAB: each pixel that is at least half opaque votes,
-/// so that a red and white picture is red or white and not pink. None for an empty picture, and where most pixels are
+/// The color word most of an image's foreground is nearest to in CIELAB: each pixel that is at least half opaque votes,
+/// so that a red and white image is red or white and not pink. None for an empty image, and where most pixels are
 /// pink or grey.
-pub(super) fn dominant(picture: &image::RgbaImage) -> Option<&'static str> {
+pub(super) fn dominant(image: &image::RgbaImage) -> Option<&'static str> {
     let own = COLORS.iter().map(|(name, rgb)| (Some(*name), lab(*rgb)));
     let anchors: Vec<_> = own.chain(FURTHER.iter().map(|(name, rgb)| (*name, lab(*rgb)))).collect();
     let mut votes: std::collections::BTreeMap<Option<&'static str>, usize> = Default::default();
-    let rgb = crate::image::on_white(picture);
-    for (p, _) in rgb.pixels().zip(picture.pixels()).filter(|(_, p)| p[3] >= 128) {
+    let rgb = crate::image::on_white(image);
+    for (p, _) in rgb.pixels().zip(image.pixels()).filter(|(_, p)| p[3] >= 128) {
         let here = lab(p.0);
         let distance = |a: &[f64; 3]| (0..3).map(|i| (a[i] - here[i]).powi(2)).sum::<f64>();
         if let Some((name, _)) = anchors.iter().min_by(|a, b| distance(&a.1).total_cmp(&distance(&b.1))) {

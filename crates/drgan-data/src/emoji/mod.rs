@@ -9,13 +9,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub use color::COLORS;
-
-/// The shapes that exist in each of [`COLORS`].
-pub const SHAPES: [&str; 3] = ["circle", "square", "heart"];
-
 /// Most bytes the packed set may have: it travels inside the program.
-pub const MOST_BYTES: u64 = 20 << 20;
+const MOST_BYTES: u64 = 20 << 20;
 
 /// Emojibase's groups that are left out: component (skin tones, hair), flags.
 const LEFT_OUT_GROUPS: [u64; 2] = [2, 9];
@@ -25,22 +20,22 @@ const KEYCAPS: &str = "keycap";
 /// What [`pack`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackReport {
-    /// Pictures written.
+    /// Images written.
     pub records: usize,
     /// Captions written.
     pub captions: usize,
     /// Size of the tar.
     pub bytes: u64,
-    /// Labels without a picture in the Fluent package, in Unicode order.
+    /// Labels without an image in the Fluent package, in Unicode order.
     pub missing: Vec<String>,
 }
 
 impl std::fmt::Display for PackReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} pictures, {} captions, {} bytes", self.records, self.captions, self.bytes)?;
+        write!(f, "{} images, {} captions, {} bytes", self.records, self.captions, self.bytes)?;
         match self.missing.as_slice() {
             [] => Ok(()),
-            missing => write!(f, "; {} labels without a picture: {}", missing.len(), missing.join(", ")),
+            missing => write!(f, "; {} labels without an image: {}", missing.len(), missing.join(", ")),
         }
     }
 }
@@ -67,8 +62,10 @@ struct Description<'a> {
     group: &'a str,
     subgroup: &'a str,
     tags: &'a [String],
-    colour: Option<&'static str>,
-    names_colour: bool,
+    #[serde(rename = "colour")]
+    color: Option<&'static str>,
+    #[serde(rename = "names_colour")]
+    names_color: bool,
     hexcode: &'a str,
 }
 
@@ -80,42 +77,36 @@ struct Packed<'a> {
     captions: Vec<String>,
 }
 
-/// The nine colours times three shapes, as `a COLOUR SHAPE`: the captions of the colour and shape measures.
-pub fn probe_captions() -> Vec<String> {
-    let all = COLORS.iter().flat_map(|(c, _)| SHAPES.iter().map(move |s| (c, s)));
-    all.map(|(c, s)| format!("{} {c} {s}", if *c == "orange" { "an" } else { "a" })).collect()
-}
-
 /// Code points joined by `-`, lower case, without the emoji variation selector, which the two packages use differently.
 fn key_of(name: &str) -> String {
     let lower = name.to_lowercase();
     lower.split('-').filter(|p| *p != "fe0f").collect::<Vec<_>>().join("-")
 }
 
-/// Makes the embedded data set: a WebDataset tar with `KEY.json`, `KEY.txt` (a caption a line) and `KEY.webp` (bytes as
-/// published) for every emoji of `emojibase` that has a picture in `fluent`, without flags, keycaps and skin tones. Both
+/// Makes the embedded data set: a WebDataset tar with `KEY.json`, `KEY.txt` (a caption per line) and `KEY.webp` (bytes as
+/// published) for every emoji of `emojibase` that has an image in `fluent`, without flags, keycaps and skin tones. Both
 /// inputs are npm packages, as `.tgz` or extracted. The same inputs give the same bytes.
 ///
 /// # Errors
-/// An input that is missing or is not the package it should be, a picture that does not decode, a result above
-/// [`MOST_BYTES`].
+/// An input that is missing or is not the package it should be, an image that does not decode, a result above
+/// 20 MiB.
 pub fn pack(fluent: &Path, emojibase: &Path, out: &Path) -> Result<PackReport, DataError> {
-    let bad = |path: &Path, reason: String| DataError::Pack { path: path.to_owned(), reason };
+    let bad = |path: &Path, reason: String| DataError::Pack { path: path.to_owned(), reason, source: None };
     let data = source::read(emojibase, |n| n == "en/data.json" || n == "meta/groups.json")?;
     let file = |name: &str| {
         data.get(name).ok_or_else(|| bad(emojibase, format!("no {name}; give npm's emojibase-data package")))
     };
-    let json = |e: serde_json::Error| bad(emojibase, format!("unexpected JSON: {e}"));
+    let json = |e: serde_json::Error| bad(emojibase, format!("unexpected JSON: {e}")).because(e);
     let entries: Vec<Entry> = serde_json::from_slice(file("en/data.json")?).map_err(json)?;
     let groups: Groups = serde_json::from_slice(file("meta/groups.json")?).map_err(json)?;
     let name = |map: &BTreeMap<String, String>, id: Option<u64>| {
         id.and_then(|id| map.get(&id.to_string()).cloned()).unwrap_or_default()
     };
-    let mut pictures = BTreeMap::new();
+    let mut images = BTreeMap::new();
     for (path, bytes) in source::read(fluent, |n| n.starts_with("assets/") && n.ends_with(".webp"))? {
-        pictures.entry(key_of(path.trim_start_matches("assets/").trim_end_matches(".webp"))).or_insert(bytes);
+        images.entry(key_of(path.trim_start_matches("assets/").trim_end_matches(".webp"))).or_insert(bytes);
     }
-    if pictures.is_empty() {
+    if images.is_empty() {
         return Err(bad(fluent, "no assets/*.webp; give npm's @lobehub/fluent-emoji-3d package".to_owned()));
     }
     let mut missing = Vec::new();
@@ -126,7 +117,7 @@ pub fn pack(fluent: &Path, emojibase: &Path, out: &Path) -> Result<PackReport, D
             continue;
         }
         let key = key_of(&entry.hexcode);
-        match pictures.get(&key) {
+        match images.get(&key) {
             Some(bytes) => drop(chosen.insert(key, (entry, subgroup, bytes))),
             None => missing.push(entry.label.clone()),
         }
@@ -135,17 +126,17 @@ pub fn pack(fluent: &Path, emojibase: &Path, out: &Path) -> Result<PackReport, D
         .into_par_iter()
         .map(|(key, (entry, subgroup, bytes))| {
             let rgba = crate::image::decode(bytes)
-                .map_err(|e| bad(fluent, format!("{key}.webp does not decode: {e}")))?;
+                .map_err(|e| bad(fluent, format!("{key}.webp does not decode: {e}")).because(e))?;
             let plain = captions::plain(&entry.label);
-            // A hair colour is not the picture's.
+            // A hair color is not the image's.
             let named = color::named(&plain).filter(|_| !plain.ends_with("hair"));
-            let colour = named.or_else(|| color::dominant(&rgba));
+            let color = named.or_else(|| color::dominant(&rgba));
             let facts = captions::Facts {
                 key: &key,
                 label: &entry.label,
                 tags: &entry.tags,
                 subgroup: &subgroup,
-                colour,
+                color,
             };
             let captions = captions::captions(&facts);
             let group = name(&groups.groups, entry.group);
@@ -154,8 +145,8 @@ pub fn pack(fluent: &Path, emojibase: &Path, out: &Path) -> Result<PackReport, D
                 group: &group,
                 subgroup: &subgroup,
                 tags: &entry.tags,
-                colour,
-                names_colour: named.is_some(),
+                color,
+                names_color: named.is_some(),
                 hexcode: &entry.hexcode,
             };
             let json = serde_json::to_vec(&description).map_err(json)?;

@@ -1,37 +1,94 @@
-//! WebDataset tars: the index of entries, captions read, pictures left where they are.
-use super::folder;
-use crate::DataError;
-use crate::dataset::{Found, Place};
+//! WebDataset tars: the index of entries, captions read, images left where they are.
+use super::format::{Entry, Format, Index};
+use super::text::{self, Description};
+use crate::error::DataError;
+use crate::record::{Archive, Location};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Cursor, Read, Seek};
+use std::path::Path;
+use std::sync::Arc;
 
-/// Extensions that hold a picture.
-pub(crate) const PICTURES: [&str; 4] = ["webp", "png", "jpg", "jpeg"];
+/// A tar of `KEY.png`, `KEY.txt` and optionally `KEY.json`, not compressed.
+#[derive(Debug)]
+pub(crate) struct WebDataset;
+
+impl Format for WebDataset {
+    fn name(&self) -> &'static str {
+        "a WebDataset tar"
+    }
+
+    fn detect(&self, path: &Path) -> Result<bool, DataError> {
+        Ok(path.is_file())
+    }
+
+    fn index(&self, path: &Path) -> Result<Index, DataError> {
+        let file = std::fs::File::open(path).map_err(DataError::io(path))?;
+        let length = file.metadata().map_err(DataError::io(path))?.len();
+        let archive = Archive::File(path.into());
+        index(BufReader::new(file), length, &path.display().to_string(), &archive)
+    }
+}
+
+impl WebDataset {
+    /// The index of a tar in memory; `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`Format::index`].
+    pub(crate) fn of_bytes(name: &str, bytes: Cow<'static, [u8]>) -> Result<Index, DataError> {
+        let bytes = Arc::new(bytes);
+        let archive = Archive::Memory(Arc::clone(&bytes));
+        index(Cursor::new(&**bytes), bytes.len() as u64, name, &archive)
+    }
+}
 
 /// What WebDataset keeps under one key.
 #[derive(Default)]
 struct Sample {
-    picture: Option<(String, Place)>,
+    image: Option<(String, Location)>,
     captions: Option<(String, Vec<u8>)>,
     json: Option<(String, Vec<u8>)>,
 }
 
-/// Reads the index of a tar of `length` bytes; `path` is for messages.
-pub(crate) fn index<R: Read + Seek>(reader: R, length: u64, path: &str) -> Result<Vec<Found>, DataError> {
-    let not_a_tar = |e: std::io::Error| DataError::NotATar { path: path.to_owned(), reason: e.to_string() };
-    let mut archive = tar::Archive::new(reader);
+/// Reads the index of a tar of `length` bytes, which images are later read from in `archive`; `path` is for messages.
+fn index<R: Read + Seek>(reader: R, length: u64, path: &str, archive: &Archive) -> Result<Index, DataError> {
+    let mut found = Vec::new();
+    for (key, sample) in samples(reader, length, path, archive)? {
+        let Some((name, location)) = sample.image else { continue };
+        let Some((entry, bytes)) = sample.captions else {
+            return Err(DataError::caption(path, name, format!("no {key}.txt")));
+        };
+        let captions = text::captions(path, &entry, bytes)?;
+        let description = match sample.json {
+            Some((entry, bytes)) => Description::read(path, &entry, &bytes)?,
+            None => Description::default(),
+        };
+        found.push(Entry::new(description.record(key, captions), name, location));
+    }
+    Ok(found.into())
+}
+
+/// The entries of a tar by key.
+fn samples<R: Read + Seek>(
+    reader: R,
+    length: u64,
+    path: &str,
+    archive: &Archive,
+) -> Result<BTreeMap<String, Sample>, DataError> {
+    let not_a_tar = |source: std::io::Error| DataError::NotATar { path: path.to_owned(), source };
+    let mut tar = tar::Archive::new(reader);
     let mut samples: BTreeMap<String, Sample> = BTreeMap::new();
     let (mut last, mut end) = (String::from("(none)"), 0);
     let truncated = |entry: &str| DataError::Truncated { path: path.to_owned(), entry: entry.to_owned() };
-    for entry in archive.entries_with_seek().map_err(not_a_tar)? {
+    for entry in tar.entries_with_seek().map_err(not_a_tar)? {
         let mut entry = match entry {
             Ok(entry) => entry,
             Err(_) if end > 0 => return Err(truncated(&last)),
             Err(e) => return Err(not_a_tar(e)),
         };
         let name = entry.path().map_err(not_a_tar)?.to_string_lossy().into_owned();
-        let place = Place::Tar { offset: entry.raw_file_position(), size: entry.size() };
-        end = entry.raw_file_position() + entry.size().next_multiple_of(512);
+        let (offset, size) = (entry.raw_file_position(), entry.size());
+        end = offset + size.next_multiple_of(512);
         last.clone_from(&name);
         if end > length {
             return Err(truncated(&name));
@@ -45,8 +102,8 @@ pub(crate) fn index<R: Read + Seek>(reader: R, length: u64, path: &str) -> Resul
         let key = format!("{}{stem}", &name[..name.len() - file.len()]);
         let extension = extension.to_ascii_lowercase();
         let sample = samples.entry(key).or_default();
-        if PICTURES.contains(&extension.as_str()) {
-            sample.picture = Some((name, place));
+        if text::is_image(&extension) {
+            sample.image = Some((name, Location::Range { archive: archive.clone(), offset, size }));
         } else if extension == "txt" || extension == "json" {
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).map_err(|_| truncated(&name))?;
@@ -55,35 +112,10 @@ pub(crate) fn index<R: Read + Seek>(reader: R, length: u64, path: &str) -> Resul
     }
     // The format ends with two blocks of zeros; without any, the rest was cut off.
     if length < end + 512 {
-        return Err(if end == 0 {
-            DataError::NotATar { path: path.to_owned(), reason: "no entries and no end marker".to_owned() }
-        } else {
-            truncated(&last)
+        return Err(match end {
+            0 => not_a_tar(std::io::Error::other("no entries and no end marker")),
+            _ => truncated(&last),
         });
     }
-    let mut found = Vec::new();
-    for (key, sample) in samples {
-        let Some((name, place)) = sample.picture else { continue };
-        let captions = match sample.captions {
-            Some((entry, bytes)) => folder::captions(path, &entry, bytes)?,
-            None => {
-                let reason = format!("no {key}.txt");
-                return Err(DataError::Caption { path: path.to_owned(), entry: name, reason });
-            }
-        };
-        let json = match sample.json {
-            Some((entry, bytes)) => folder::description(path, &entry, &bytes)?,
-            None => folder::Description::default(),
-        };
-        found.push(Found { key, name, place, captions, description: json, part: None, bird: None });
-    }
-    Ok(found)
-}
-
-/// The bytes of an entry.
-pub(crate) fn read<R: Read + Seek>(mut reader: R, offset: u64, size: u64) -> std::io::Result<Vec<u8>> {
-    reader.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::new();
-    reader.take(size).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok(samples)
 }

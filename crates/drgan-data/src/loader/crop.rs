@@ -1,10 +1,9 @@
-//! From a cached picture to the pictures of every stage.
-use crate::Image;
-use crate::image::unit;
+//! From a loaded image to the images of every stage: random crops, mirroring, area means.
+use crate::image::{Image, unit};
 use candle_core::{Device, Tensor};
 use rand::Rng;
 
-/// Where the finest picture is cut from the loaded one. May reach over the edge: the border is repeated.
+/// Where the finest image is cropped from the loaded one. May reach over the edge: the border is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crop {
     /// Left edge in pixels of the loaded image.
@@ -16,7 +15,8 @@ pub struct Crop {
 }
 
 impl Crop {
-    /// Uniform over crops of `finest` from `loaded`, moved by at most `shift` beyond them; flipped half of the time.
+    /// Uniform over crops of side `finest` from an image of side `loaded`, at least as large, moved by at most `shift` pixels
+    /// beyond them; flipped half of the time if `flip`.
     pub fn draw(rng: &mut impl Rng, loaded: usize, finest: usize, shift: usize, flip: bool) -> Self {
         // Every draw is made whatever the settings, so that turning one off leaves the others as they were.
         let mut draw = || {
@@ -27,33 +27,33 @@ impl Crop {
         Self { left, top, flip: rng.random::<bool>() && flip }
     }
 
-    /// The middle of the loaded picture.
+    /// The middle of an image of side `loaded`, at least `finest`.
     pub fn central(loaded: usize, finest: usize) -> Self {
         let edge = 0isize.saturating_add_unsigned((loaded - finest) / 2);
         Self { left: edge, top: edge, flip: false }
     }
 
-    /// The cut as `(3, finest, finest)` in `[-1, 1]`.
+    /// The crop as `(3, finest, finest)` in `[-1, 1]`, on the host.
     ///
     /// # Errors
-    /// Whatever candle reports.
-    pub fn tensor(self, picture: &Image, finest: usize) -> candle_core::Result<Tensor> {
+    /// None that this crate knows of: candle could not make a tensor.
+    pub fn tensor(self, image: &Image, finest: usize) -> candle_core::Result<Tensor> {
         let mut out = vec![0.; 3 * finest * finest];
-        self.apply(picture, finest, &mut out);
+        self.apply(image, finest, &mut out);
         Tensor::from_vec(out, (3, finest, finest), &Device::Cpu)
     }
 
-    /// Writes the cut to `out`, `(3, finest, finest)` in `[-1, 1]`.
-    pub(crate) fn apply(self, picture: &Image, finest: usize, out: &mut [f32]) {
-        let last = picture.side - 1;
+    /// Writes the crop to `out`, `(3, finest, finest)` in `[-1, 1]`.
+    pub(super) fn apply(self, image: &Image, finest: usize, out: &mut [f32]) {
+        let last = image.side - 1;
         let at = |offset: isize, i: usize| offset.saturating_add_unsigned(i).max(0).unsigned_abs().min(last);
         for y in 0..finest {
-            let row = at(self.top, y) * picture.side;
+            let row = at(self.top, y) * image.side;
             for x in 0..finest {
                 let column = if self.flip { finest - 1 - x } else { x };
                 let from = (row + at(self.left, column)) * 3;
                 for c in 0..3 {
-                    out[(c * finest + y) * finest + x] = unit(picture.rgb[from + c]);
+                    out[(c * finest + y) * finest + x] = unit(image.rgb[from + c]);
                 }
             }
         }
@@ -61,7 +61,7 @@ impl Crop {
 }
 
 /// Area mean of planes `(n, side, side)` by a whole-number factor: `(n, side / factor, side / factor)`.
-pub(crate) fn area_mean(planes: &[f32], side: usize, factor: usize) -> Vec<f32> {
+pub(super) fn area_mean(planes: &[f32], side: usize, factor: usize) -> Vec<f32> {
     let small = side / factor;
     let mut out = vec![0.; planes.len() / (factor * factor)];
     for (plane, to) in planes.chunks_exact(side * side).zip(out.chunks_exact_mut(small * small)) {

@@ -2,7 +2,7 @@
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-/// Random streams of one seed that never meet: epoch orders, and augmentation of each batch.
+/// Set in the seed of epoch orders, so that they never meet the random numbers of batches.
 const EPOCHS: u64 = 0x6f72_6465_7200_0000;
 
 /// The draws of an epoch before shuffling, and the batches of it.
@@ -14,7 +14,7 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Whole batches an epoch; what is left over is dropped, another remainder each epoch.
+    /// Whole batches per epoch; what is left over is dropped, another remainder each epoch.
     pub(super) fn batches_per_epoch(&self) -> u64 {
         (self.draws.len() / self.batch) as u64
     }

@@ -12,8 +12,9 @@ const DERIVED: [(&str, &str); 6] = [
     ("preset", "a run is started from a preset by its name"),
 ];
 
-/// Keys of older versions, with those of today, section and name.
-const RENAMED: [(&str, &str, &str); 1] = [("train", "average", "ema")];
+/// Keys of older versions: the section, the old key, and that of today, which may lie in a section below.
+const RENAMED: [(&str, &str, &str); 2] =
+    [("train", "average", "ema"), ("loader", "colour_repeat", "repeat.times")];
 
 /// Reads a file's text; `origin` is its name in errors.
 pub(super) fn parse(text: &str, origin: &str) -> Result<Table, TrainError> {
@@ -45,7 +46,14 @@ pub(super) fn rename(table: &mut Table) {
         if let Some(Value::Table(section)) = table.get_mut(section)
             && let Some(value) = section.remove(old)
         {
-            section.insert(new.to_owned(), value);
+            let (below, key) = new.rsplit_once('.').map_or((None, new), |(below, key)| (Some(below), key));
+            let place = match below {
+                Some(below) => {
+                    section.entry(below).or_insert_with(|| Value::Table(Table::new())).as_table_mut()
+                }
+                None => Some(section),
+            };
+            place.map(|place| place.insert(key.to_owned(), value));
         }
     }
 }

@@ -175,6 +175,11 @@ mod tests {
         assert_eq!(read, new);
         let e = resolve("tiny", &["train.average=0.5"]).unwrap();
         assert_eq!(e.train.ema, 0.5, "the old key of a single setting");
+        let repeated = OLD.replace("colour_repeat = 3", "colour_repeat = 7");
+        let repeat = RunConfig::from_toml(&repeated).unwrap().loader.repeat;
+        assert_eq!((repeat.tag.as_str(), repeat.times), ("color", 7));
+        assert_eq!(resolve("tiny", &["loader.colour_repeat=7"]).unwrap().loader.repeat, repeat);
+        assert_eq!(resolve("tiny", &["loader.repeat.times=7"]).unwrap().loader.repeat, repeat);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 use crate::error::TrainError;
 use crate::optim::OptimizerConfig;
 use candle_core::Device;
-use drgan_data::LoaderConfig;
+use drgan_data::{BatchSpec, LoaderConfig, Shard};
 use drgan_dnm::DiscriminatorConfig;
 use drgan_infer::ModelConfig;
 use drgan_losses::damsm::Gammas;
@@ -81,9 +81,14 @@ impl RunConfig {
         (0..self.generator.stages).map(|i| self.generator.side(i)).collect()
     }
 
-    /// The loader of this run: its images are the generator's.
-    pub fn loader(&self) -> LoaderConfig {
-        LoaderConfig { sides: self.sides(), seed: self.seed, ..self.loader.clone() }
+    /// What decides the batches of this run: the loader's settings, the generator's sides, the seed.
+    pub fn loader(&self) -> BatchSpec {
+        BatchSpec {
+            config: self.loader.clone(),
+            sides: self.sides(),
+            seed: self.seed,
+            shard: Shard::default(),
+        }
     }
 
     /// The discriminator of the stage whose images have this side.

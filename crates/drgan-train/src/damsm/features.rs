@@ -1,11 +1,11 @@
 //! Backbone features of the training images: computed once and kept where they fit into memory and images are not cropped at
 //! random, else computed for each batch.
-use super::images::{CHUNK, crops_at_random, load_images};
+use super::images::{CHUNK, load_images};
 use crate::config::RunConfig;
 use crate::encoders::Encoders;
 use crate::error::TrainError;
 use candle_core::Tensor;
-use drgan_data::{Crop, Dataset, LoaderConfig};
+use drgan_data::{BatchSpec, Crop, Dataset};
 use drgan_text::BackboneFeatures;
 use rand::Rng;
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ pub(super) struct FeatureCache {
     /// One row per record, then one per mirrored record if the loader flips. None: computed for each batch.
     kept: Option<BackboneFeatures>,
     /// How images are resized, cropped and mirrored.
-    loader: LoaderConfig,
+    loader: BatchSpec,
 }
 
 impl FeatureCache {
@@ -38,7 +38,7 @@ impl FeatureCache {
         let loader = cfg.loader();
         let (mut plain, mut flipped) = (Vec::new(), Vec::new());
         let (mut decoded, mut skipped) = (Vec::new(), Vec::new());
-        let mut fits = !crops_at_random(&loader);
+        let mut fits = !loader.crops_at_random();
         for chunk in records.chunks(CHUNK) {
             if !fits {
                 break;
@@ -78,10 +78,10 @@ impl FeatureCache {
     /// How an image is seen this time: as the GAN's loader would crop it, without its small shifts.
     pub(super) fn draw_crop(&self, rng: &mut impl Rng) -> Crop {
         let l = &self.loader;
-        if crops_at_random(l) {
-            return Crop::draw(rng, l.loaded_side(), l.finest(), 0, l.flip);
+        if l.crops_at_random() {
+            return Crop::draw(rng, l.loaded_side(), l.finest(), 0, l.config.flip);
         }
-        Crop { left: 0, top: 0, flip: l.flip && rng.random_bool(0.5) }
+        Crop { left: 0, top: 0, flip: l.config.flip && rng.random_bool(0.5) }
     }
 
     /// Features of rows, each cropped in its way, and the places in `rows` whose images decode, if any does. The names of the

@@ -1,15 +1,10 @@
 //! Images of a data set as the encoders read them, without augmentation.
 use crate::error::TrainError;
 use candle_core::Tensor;
-use drgan_data::{Crop, Dataset, LoaderConfig};
+use drgan_data::{BatchSpec, Crop, Dataset};
 
 /// Images that pass the backbone at once.
 pub(super) const CHUNK: usize = 64;
-
-/// Whether images are cropped at random, so that no two epochs see the same pixels.
-pub(crate) fn crops_at_random(loader: &LoaderConfig) -> bool {
-    loader.loaded_side() > loader.finest()
-}
 
 /// Images of `records` without augmentation, the middle of what the loader would crop at random, `(N, 3, side, side)`, if
 /// any decodes; appends which those are to `kept`, and the names of the others to `skipped`.
@@ -19,7 +14,7 @@ pub(crate) fn crops_at_random(loader: &LoaderConfig) -> bool {
 pub(crate) fn load_images(
     data: &Dataset,
     records: &[usize],
-    loader: &LoaderConfig,
+    loader: &BatchSpec,
     kept: &mut Vec<usize>,
     skipped: &mut Vec<String>,
 ) -> Result<Option<Tensor>, TrainError> {

@@ -7,5 +7,5 @@ mod images;
 mod trainer;
 
 pub(crate) use held_out::HeldOut;
-pub(crate) use images::{crops_at_random, load_images};
+pub(crate) use images::load_images;
 pub(crate) use trainer::DamsmTrainer;

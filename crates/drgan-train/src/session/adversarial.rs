@@ -105,8 +105,8 @@ impl Session<'_> {
 /// A loader's batch with its captions as features, where the networks are.
 fn prepare(batch: Batch, encoders: &Encoders) -> Result<StepBatch, TrainError> {
     let text = encoders.captions.embed(&batch.captions)?;
-    let groups = match &batch.class_ids {
-        Some(ids) => ids.iter().map(|&id| i64::from(id)).collect(),
+    let groups = match batch.classes() {
+        Some(ids) => ids.into_iter().map(i64::from).collect(),
         None => batch.keys.iter().map(|k| fnv1a(k.as_bytes()) as i64).collect(),
     };
     let (dtype, device) = (text.sentence.dtype(), text.sentence.device());

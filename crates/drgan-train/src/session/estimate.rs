@@ -1,6 +1,5 @@
 //! How long a run will take, found by doing a little of it on made-up data.
 use crate::config::RunConfig;
-use crate::damsm::crops_at_random;
 use crate::encoders::Encoders;
 use crate::error::TrainError;
 use crate::gan::{Networks, Objective, StepBatch};
@@ -61,7 +60,7 @@ pub fn estimate(cfg: &RunConfig, encoders: &Encoders, pictures: usize) -> Result
     encoders.backbone_features(&finest)?;
     let views = if cfg.loader.flip { 2usize } else { 1 };
     let once = start.elapsed().mul_f64(pictures as f64 / b as f64);
-    let features = match crops_at_random(&cfg.loader()) {
+    let features = match cfg.loader().crops_at_random() {
         // Nothing is kept: every epoch passes the backbone.
         true => once.mul_f64(cfg.damsm.epochs as f64),
         false => once.mul_f64(views as f64),

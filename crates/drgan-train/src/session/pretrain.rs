@@ -1,7 +1,7 @@
 //! The DAMSM phase: the loop over epochs.
 use super::Session;
 use super::resume::Phase;
-use crate::damsm::{DamsmTrainer, HeldOut, crops_at_random};
+use crate::damsm::{DamsmTrainer, HeldOut};
 use crate::encoders::Encoders;
 use crate::error::TrainError;
 use crate::events::{Event, Meter};
@@ -20,7 +20,7 @@ impl Session<'_> {
     ) -> Result<bool, TrainError> {
         let cfg = self.cfg;
         let views = if cfg.loader.flip { 2 } else { 1 };
-        let cropped = crops_at_random(&cfg.loader());
+        let cropped = cfg.loader().crops_at_random();
         let mut meter = Meter::new("backbone features", (records.len() * views) as u64, 1, 0);
         self.sinks.emit(&match cropped {
             true => Event::Message {

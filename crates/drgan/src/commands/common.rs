@@ -3,6 +3,7 @@ use crate::cli::Compute;
 use crate::hints;
 use anyhow::{Context, Result, bail};
 use drgan_data::Dataset;
+use drgan_text::Vocabulary;
 use drgan_train::RunDir;
 use drgan_train::config::{RunConfig, SplitRule};
 use std::path::Path;
@@ -31,6 +32,8 @@ pub(super) fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
     for note in data.notes() {
         eprintln!("data: {note}");
     }
+    // The vocabulary is read again where it is used: a file that cannot be read is told before a run's folder is made.
+    data.vocabulary_file().map(Vocabulary::from_captions_pickle).transpose()?;
     if cfg.data.split == SplitRule::ByKey {
         data.split_by_key();
     }

@@ -1,5 +1,7 @@
 //! `drgan data`.
 use crate::cli::DataCommand;
+use crate::hints;
+use crate::report::verification;
 use anyhow::{Result, bail};
 
 pub(super) fn run(command: &DataCommand) -> Result<()> {
@@ -14,9 +16,10 @@ pub(super) fn run(command: &DataCommand) -> Result<()> {
                 if bar && (done % 64 == 0 || done == all) {
                     eprint!("\rreading images: {done} of {all}{}", if done == all { "\n" } else { "" });
                 }
-            })?;
-            println!("{found}");
-            if found.refusal.is_some() {
+            });
+            let (report, usable) = verification::report(found, &args.path, &hints::program());
+            println!("{report}");
+            if !usable {
                 bail!("{}: not usable as it is", args.path.display());
             }
         }

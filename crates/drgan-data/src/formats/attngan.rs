@@ -1,0 +1,145 @@
+//! AttnGAN's lists of names and classes, as pickles, and COCO in its layout.
+use super::coco;
+use super::format::{Format, Index};
+use super::listing::{self, Listed, Lists, PublishedSet};
+use crate::error::DataError;
+use crate::record::{Record, Split};
+use drgan_tensor::internal::Plain;
+use std::path::{Path, PathBuf};
+
+/// The list of names that every folder in AttnGAN's layout has.
+pub(super) const NAMES: &str = "train/filenames.pickle";
+
+/// COCO with AttnGAN's lists. Text comes as `text/` or as its archives unpack, images in `images/` or as COCO's archives unpack.
+#[derive(Debug)]
+pub(super) struct AttnGanCoco;
+
+impl Format for AttnGanCoco {
+    fn name(&self) -> &'static str {
+        "COCO in AttnGAN's layout"
+    }
+
+    /// Where COCO's own lists are too, AttnGAN's are taken only if their captions are there.
+    fn detect(&self, path: &Path) -> Result<bool, DataError> {
+        let Some(root) = root(path) else { return Ok(false) };
+        Ok(coco::caption_lists(&root)?.is_empty() || has_captions(&root, &names(&root)?))
+    }
+
+    fn index(&self, path: &Path) -> Result<Index, DataError> {
+        let root = root(path).unwrap_or_else(|| path.to_owned());
+        let names = names(&root)?;
+        if !has_captions(&root, &names) {
+            return Err(no_captions(&root, &names));
+        }
+        let (texts_in, images_in) = (there(&root, &TEXTS), there(&root, &IMAGES));
+        let mut listed = Vec::new();
+        for Name { key, part, class_id } in names {
+            let captions = find(&texts_in, &format!("{key}.txt")).map(|path| listing::captions(&path));
+            let image = format!("{key}.jpg");
+            listed.push(Listed {
+                image: find(&images_in, &image).unwrap_or_else(|| root.join("images").join(image)),
+                record: Record {
+                    captions: captions.transpose()?.unwrap_or_default(),
+                    part: Some(part),
+                    class_id,
+                    key,
+                    ..Record::default()
+                },
+                bbox: None,
+            });
+        }
+        let pickle = root.join("captions.pickle");
+        let lists = Lists { set: PublishedSet::Coco, layout: self.name(), pickle, remarks: vec![] };
+        Ok(listing::gather(&root, lists, listed))
+    }
+}
+
+/// The folder with the lists: `path/birds`, or `path`.
+fn root(path: &Path) -> Option<PathBuf> {
+    [path.join("birds"), path.to_owned()].into_iter().find(|root| root.join(NAMES).is_file())
+}
+
+/// Folders that captions may be in.
+const TEXTS: [&str; 3] = ["text", "train2014", "val2014"];
+/// Folders that images may be in.
+const IMAGES: [&str; 5] = ["images", "images/train2014", "images/val2014", "train2014", "val2014"];
+
+fn there(root: &Path, folders: &[&str]) -> Vec<PathBuf> {
+    folders.iter().map(|folder| root.join(folder)).filter(|folder| folder.is_dir()).collect()
+}
+
+fn find(folders: &[PathBuf], name: &str) -> Option<PathBuf> {
+    folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+fn has_captions(root: &Path, names: &[Name]) -> bool {
+    let texts_in = there(root, &TEXTS);
+    names.iter().any(|name| find(&texts_in, &format!("{}.txt", name.key)).is_some())
+}
+
+fn no_captions(root: &Path, names: &[Name]) -> DataError {
+    let reason = match names.iter().any(|name| name.key.contains('/')) {
+        true => {
+            "AttnGAN's lists of CUB, but no CUB_200_2011; unpack CUB_200_2011.tgz beside or in this folder"
+        }
+        false => {
+            "AttnGAN's lists, but none of their captions in text/, train2014/ or val2014/; unpack train2014-text.zip and \
+             val2014-text.zip in this folder"
+        }
+    };
+    DataError::metadata(root.display(), NAMES, reason)
+}
+
+/// A name of AttnGAN's lists.
+#[derive(Debug)]
+pub(super) struct Name {
+    pub(super) key: String,
+    pub(super) part: Split,
+    pub(super) class_id: Option<u32>,
+}
+
+/// `train/` and `test/filenames.pickle`, with the classes of `class_info.pickle` beside them, where there is one.
+///
+/// # Errors
+/// A list that cannot be read, or that has another length than its classes.
+pub(super) fn names(lists: &Path) -> Result<Vec<Name>, DataError> {
+    let mut all = Vec::new();
+    for (folder, part) in [("train", Split::Train), ("test", Split::HeldOut)] {
+        let keys = filenames(&lists.join(folder).join("filenames.pickle"))?;
+        let info = lists.join(folder).join("class_info.pickle");
+        let classes = if info.is_file() { classes(&info, keys.len())? } else { vec![None; keys.len()] };
+        all.extend(keys.into_iter().zip(classes).map(|(key, class_id)| Name { key, part, class_id }));
+    }
+    Ok(all)
+}
+
+/// Names in AttnGAN's `filenames.pickle`.
+fn filenames(path: &Path) -> Result<Vec<String>, DataError> {
+    let bad = |reason: String| DataError::metadata(path.display(), "filenames.pickle", reason);
+    let plain = Plain::load(path).map_err(|e| bad(without(path, &e.to_string())).because(e))?;
+    let names =
+        plain.list().and_then(|l| l.iter().map(|n| n.text().map(str::to_owned)).collect::<Option<Vec<_>>>());
+    names.ok_or_else(|| bad("not a list of names".to_owned()))
+}
+
+/// AttnGAN's `class_info.pickle`: the class of each of `n` names.
+fn classes(path: &Path, n: usize) -> Result<Vec<Option<u32>>, DataError> {
+    let bad = |reason: String| {
+        let reason = format!("{reason}; without this file the number before a class's name is its class");
+        DataError::metadata(path.display(), "class_info.pickle", reason)
+    };
+    let plain = Plain::load(path).map_err(|e| bad(without(path, &e.to_string())).because(e))?;
+    let class = |c: &Plain| c.int().and_then(|c| u32::try_from(c).ok());
+    let ids: Option<Vec<_>> = plain.list().and_then(|l| l.iter().map(|c| class(c).map(Some)).collect());
+    let ids = ids.ok_or_else(|| bad("not a list of class numbers".to_owned()))?;
+    if ids.len() != n {
+        return Err(bad(format!("{} classes for the {n} names of filenames.pickle", ids.len())));
+    }
+    Ok(ids)
+}
+
+/// A message without the path it starts with, which is named already.
+fn without(path: &Path, message: &str) -> String {
+    let named = format!("{}: ", path.display());
+    message.strip_prefix(&named).unwrap_or(message).to_owned()
+}

@@ -1,0 +1,81 @@
+//! What several formats share: captions, JSON descriptions, names of images.
+use crate::error::DataError;
+use crate::record::{COLOR_TAG, Record};
+use serde::{Deserialize, Deserializer};
+use std::path::Path;
+
+/// Extensions of images, in lower case.
+const IMAGES: [&str; 4] = ["webp", "png", "jpg", "jpeg"];
+
+/// Whether `extension`, in any case, is an image's.
+pub(super) fn is_image(extension: &str) -> bool {
+    IMAGES.iter().any(|image| image.eq_ignore_ascii_case(extension))
+}
+
+/// `FOLDER/NAME.jpg` without its extension.
+pub(super) fn key_of(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(key, _)| key)
+}
+
+/// The path of `file` below `root`, with `/` between its parts on every system.
+pub(super) fn relative(root: &Path, file: &Path) -> String {
+    let parts = file.strip_prefix(root).unwrap_or(file).components();
+    parts.map(|c| c.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+/// One caption per line; blank lines do not count.
+///
+/// # Errors
+/// Not UTF-8, or nothing but blank lines.
+pub(super) fn captions(path: &str, entry: &str, bytes: Vec<u8>) -> Result<Vec<String>, DataError> {
+    let text = String::from_utf8(bytes).map_err(|_| DataError::caption(path, entry, "not UTF-8"))?;
+    clean(text.trim_start_matches('\u{feff}').lines()).ok_or_else(|| DataError::caption(path, entry, "empty"))
+}
+
+/// Trimmed lines without the blank ones, if any is left.
+pub(super) fn clean<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
+    let all: Vec<String> = lines.map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
+    (!all.is_empty()).then_some(all)
+}
+
+/// The fields of `KEY.json`, and of a line of `metadata.jsonl`, that are read; others are left to their readers.
+#[derive(Default, Deserialize)]
+pub(super) struct Description {
+    class_id: Option<u32>,
+    label: Option<String>,
+    #[serde(default, deserialize_with = "texts")]
+    tags: Vec<String>,
+    /// The label names a color: the same as the tag [`COLOR_TAG`].
+    #[serde(default, rename = "names_colour")]
+    names_color: bool,
+}
+
+/// The texts of a list. Something else under this name is of another program.
+fn texts<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    let serde_json::Value::Array(all) = serde_json::Value::deserialize(value)? else { return Ok(vec![]) };
+    Ok(all.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect())
+}
+
+impl Description {
+    /// Reads a JSON object; `path` and `entry` are for messages.
+    ///
+    /// # Errors
+    /// Not JSON, or a field of another type.
+    pub(super) fn read(path: &str, entry: &str, bytes: &[u8]) -> Result<Self, DataError> {
+        serde_json::from_slice(bytes).map_err(|e| {
+            let reason = format!(
+                "not the JSON expected ({e}); `class_id` is a whole number, `names_colour` true or false"
+            );
+            DataError::metadata(path, entry, reason).because(e)
+        })
+    }
+
+    /// The record of a key and its captions.
+    pub(super) fn record(self, key: String, captions: Vec<String>) -> Record {
+        let Self { class_id, label, mut tags, names_color } = self;
+        if names_color && !tags.iter().any(|tag| tag == COLOR_TAG) {
+            tags.push(COLOR_TAG.to_owned());
+        }
+        Record { key, captions, class_id, tags, label, part: None }
+    }
+}

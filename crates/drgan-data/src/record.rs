@@ -1,0 +1,150 @@
+//! What a data set is an index of: records, the part of the set they belong to, and where their images are.
+use crate::error::DataError;
+use drgan_tensor::internal::fnv1a;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The tag of records whose label names a color, such as `red heart`.
+pub const COLOR_TAG: &str = "color";
+
+/// The captions of an image and what else is known of it without decoding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Unique in the set: the WebDataset key, or the file name without extension.
+    pub key: String,
+    /// At least one.
+    pub captions: Vec<String>,
+    /// The class, where the set has classes.
+    pub class_id: Option<u32>,
+    /// Words that records can be chosen by, see [`crate::Repeat`]: the `tags` of a description, and [`COLOR_TAG`].
+    pub tags: Vec<String>,
+    /// The label, where a description gives one.
+    pub label: Option<String>,
+    /// The part that the set itself puts it in; none: the key decides.
+    pub part: Option<Split>,
+}
+
+impl Record {
+    /// Whether the record carries this tag.
+    pub fn has_tag(&self, tag: &str) -> bool {
+        self.tags.iter().any(|own| own == tag)
+    }
+}
+
+/// A part of a data set: as the set itself divides, or by each record's key only, so that adding images moves none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// Nine tenths: `fnv1a(key) mod 10 != 0`.
+    #[default]
+    Train,
+    /// The remaining tenth, never trained on.
+    HeldOut,
+    /// Everything.
+    All,
+}
+
+impl Split {
+    /// The part's name in messages, such as "the training part".
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "the training part",
+            Self::HeldOut => "the held-out part",
+            Self::All => "the set",
+        }
+    }
+
+    /// Whether the record belongs to this part.
+    pub fn holds(self, record: &Record) -> bool {
+        let held_out = match record.part {
+            Some(part) => part == Self::HeldOut,
+            None => fnv1a(record.key.as_bytes()).is_multiple_of(10),
+        };
+        match self {
+            Self::Train => !held_out,
+            Self::HeldOut => held_out,
+            Self::All => true,
+        }
+    }
+}
+
+/// The part of an image that matters, in pixels from the top left corner.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct BoundingBox {
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+}
+
+/// Where the bytes of an image are.
+#[derive(Clone, Debug)]
+pub(crate) enum Location {
+    /// A whole file.
+    File(PathBuf),
+    /// `size` bytes from `offset` of an archive.
+    Range { archive: Archive, offset: u64, size: u64 },
+}
+
+/// A file, or bytes in memory, that holds many images.
+#[derive(Clone)]
+pub(crate) enum Archive {
+    File(Arc<Path>),
+    Memory(Arc<Cow<'static, [u8]>>),
+}
+
+impl std::fmt::Debug for Archive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "File({})", path.display()),
+            Self::Memory(bytes) => write!(f, "Memory({} bytes)", bytes.len()),
+        }
+    }
+}
+
+impl Location {
+    /// The bytes, as they are stored.
+    ///
+    /// # Errors
+    /// [`DataError::Io`], by the file's name.
+    pub(crate) fn read(&self) -> Result<Vec<u8>, DataError> {
+        match self {
+            Self::File(path) => std::fs::read(path).map_err(DataError::io(path)),
+            Self::Range { archive: Archive::File(path), offset, size } => std::fs::File::open(path)
+                .and_then(|file| range(file, *offset, *size))
+                .map_err(DataError::io(path)),
+            Self::Range { archive: Archive::Memory(bytes), offset, size } => {
+                range(Cursor::new(&***bytes), *offset, *size).map_err(DataError::io(Path::new("memory")))
+            }
+        }
+    }
+}
+
+fn range<R: Read + Seek>(mut reader: R, offset: u64, size: u64) -> std::io::Result<Vec<u8>> {
+    reader.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    reader.take(size).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_sets::set;
+
+    #[test]
+    fn the_split_holds_out_a_tenth_by_key() {
+        let data = set(200);
+        let (train, held) = (data.split(Split::Train), data.split(Split::HeldOut));
+        assert!((8..35).contains(&held.len()), "{}", held.len());
+        let mut both = [train, held.clone()].concat();
+        both.sort_unstable();
+        assert_eq!(both, data.split(Split::All));
+        let fewer = set(100);
+        let kept: Vec<usize> = held.into_iter().filter(|i| *i < 100).collect();
+        assert_eq!(fewer.split(Split::HeldOut), kept, "adding pictures moves none");
+    }
+}

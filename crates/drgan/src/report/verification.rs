@@ -1,0 +1,144 @@
+//! The findings on a data set for people: with the size of its vocabulary, and the next command.
+use drgan_data::{Compression, PublishedSet, Refusal, Split, Verification};
+use drgan_train::encoders::Encoders;
+use std::path::Path;
+
+/// The largest batch of a preset that trains on the user's own images.
+const LARGEST_BATCH: usize = 22;
+
+/// The findings on the data set at `path`, with what to do next by the name of the `program`, and whether the set can be
+/// used.
+pub(crate) fn report(mut found: Verification, path: &Path, program: &str) -> (String, bool) {
+    add_vocabulary(&mut found);
+    let next = match &found.refusal {
+        Some(Refusal::Compressed(compression)) => unpack(*compression, path),
+        Some(_) => "fix that and verify again; docs/data.md says what belongs where".to_owned(),
+        None => train(&found, path, program),
+    };
+    (format!("{found}{:<14} {next}", "next"), found.refusal.is_none())
+}
+
+/// The size of the vocabulary, before the fact that closes the counts; without one the set cannot be used.
+fn add_vocabulary(found: &mut Verification) {
+    let Some(data) = &found.data else { return };
+    match Encoders::vocabulary_of(data) {
+        Err(e) => found.refusal = found.refusal.take().or(Some(Refusal::Other(e.into()))),
+        Ok(vocabulary) => {
+            let from = match (data.vocabulary_file(), found.set) {
+                (Some(file), _) => format!(", {}", file.display()),
+                (None, Some(_)) => ", built from the captions".to_owned(),
+                (None, None) => String::new(),
+            };
+            let fact = ("vocabulary".to_owned(), format!("{} words with <end>{from}", vocabulary.len()));
+            let at = found.facts.iter().position(|(name, _)| name == "usable");
+            found.facts.insert(at.unwrap_or(found.facts.len()), fact);
+        }
+    }
+}
+
+/// What to do with a compressed archive.
+fn unpack(compression: Compression, path: &Path) -> String {
+    let with = match compression {
+        Compression::TarXz => "tar xJf",
+        Compression::Zip => "unzip",
+        _ => "tar xzf",
+    };
+    format!("unpack it with `{with} {}`, then verify the folder", path.display())
+}
+
+/// The command that trains on the set: its encoders first, where they are large.
+fn train(found: &Verification, path: &Path, program: &str) -> String {
+    let Some(data) = &found.data else { return String::new() };
+    let (command, preset) = match found.set {
+        Some(PublishedSet::Cub) => ("pretrain", "birds"),
+        Some(PublishedSet::Coco) => ("pretrain", "coco"),
+        _ => ("train", "emoji-64"),
+    };
+    let mut next = format!("{program} {command} --preset {preset} --data {}", path.display());
+    if found.set.is_some() {
+        next += " --set image_encoder.weights=INCEPTION.pth";
+    }
+    let train = data.split(Split::Train).len();
+    let divided = train < 2;
+    if divided {
+        next += " --set data.split=by-key";
+    }
+    let few = if divided { data.records().len() * 9 / 10 } else { train };
+    if few < LARGEST_BATCH {
+        next += &format!(" --set loader.batch={}", (few / 2).max(2));
+    }
+    if found.set.is_some() {
+        next += "\n               (INCEPTION.pth: Inception-v3 of torchvision; docs/data.md says from where)";
+    }
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use drgan_data::verify;
+
+    /// COCO in its own layout, two images with a caption each.
+    fn coco(root: &Path) {
+        std::fs::create_dir_all(root.join("annotations")).unwrap();
+        std::fs::create_dir_all(root.join("val2017")).unwrap();
+        for name in ["1.png", "2.png"] {
+            image::RgbImage::new(8, 8).save(root.join("val2017").join(name)).unwrap();
+        }
+        let list = serde_json::json!({
+            "images": [{"id": 1, "file_name": "1.png"}, {"id": 2, "file_name": "2.png"}],
+            "annotations": [{"image_id": 1, "caption": "a cat"}, {"image_id": 2, "caption": "a dog"}],
+        });
+        std::fs::write(root.join("annotations/captions_val2017.json"), list.to_string()).unwrap();
+    }
+
+    fn said(path: &Path) -> (String, bool) {
+        report(verify(path, |_, _| {}), path, "cargo xtask")
+    }
+
+    #[test]
+    fn a_published_set_starts_with_its_encoders_and_brings_its_words() {
+        let folder = tempfile::tempdir().unwrap();
+        coco(folder.path());
+        let (text, usable) = said(folder.path());
+        assert!(usable, "{text}");
+        for part in [
+            "vocabulary     4 words with <end>, built from the captions\nusable         2 images",
+            "cargo xtask pretrain --preset coco --data",
+            "--set image_encoder.weights=INCEPTION.pth",
+            "--set loader.batch=2",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        let pickle = folder.path().join("captions.pickle");
+        // [[], [], {0: '<end>', 1: 'a'}, {}]
+        std::fs::write(&pickle, b"\x80\x02](]]}(K\x00U\x05<end>K\x01U\x01au}e.").unwrap();
+        let (text, usable) = said(folder.path());
+        assert!(usable && text.contains(&format!("2 words with <end>, {}", pickle.display())), "{text}");
+        std::fs::write(&pickle, "cos\nsystem\n(S'true'\ntR.").unwrap();
+        let (text, usable) = said(folder.path());
+        assert!(!usable && text.contains("captions.pickle") && text.contains("os.system"), "{text}");
+        assert!(text.contains("fix that and verify again"), "{text}");
+    }
+
+    #[test]
+    fn a_folder_is_trained_on_and_an_archive_unpacked() {
+        let folder = tempfile::tempdir().unwrap();
+        for i in 0..30 {
+            image::RgbImage::new(8, 8).save(folder.path().join(format!("{i}.png"))).unwrap();
+            std::fs::write(folder.path().join(format!("{i}.txt")), "...").unwrap();
+        }
+        let (text, usable) = said(folder.path());
+        assert!(!usable && text.contains("no caption holds a word"), "{text}");
+        std::fs::write(folder.path().join("0.txt"), "a word").unwrap();
+        let (text, usable) = said(folder.path());
+        assert!(usable && text.contains("cargo xtask train --preset emoji-64 --data"), "{text}");
+        assert!(!text.contains("loader.batch"), "{text}");
+        for (name, command) in [("a.tgz", "tar xzf"), ("a.tar.xz", "tar xJf"), ("a.zip", "unzip")] {
+            let packed = folder.path().join(name);
+            std::fs::write(&packed, "").unwrap();
+            let (text, usable) = said(&packed);
+            assert!(!usable && text.contains(&format!("unpack it with `{command}")), "{text}");
+        }
+    }
+}
