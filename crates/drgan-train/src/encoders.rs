@@ -10,8 +10,8 @@ use drgan_tensor::device::HOST;
 use drgan_tensor::weights::{self, Tensors};
 use drgan_tensor::{ImageEncoder, ImageFeatures, ParamStore};
 use drgan_text::{
-    BackboneFeatures, BackboneKind, DamsmImageEncoder, Tokenize, Tokenizer, Vocabulary,
-    backbone_weights_from_bytes, load_backbone_weights,
+    BackboneFeatures, BackboneKind, DamsmImageEncoder, Tokenize, Vocabulary, backbone_weights_from_bytes,
+    load_backbone_weights,
 };
 use std::path::Path;
 
@@ -54,7 +54,7 @@ impl Encoders {
     pub fn starting(cfg: &RunConfig, data: &Dataset, device: &Device) -> Result<(Self, bool), TrainError> {
         let given = &cfg.encoders;
         if given.is_empty() {
-            return Ok((Self::new(cfg, Self::tokenizer_of(data)?, device)?, false));
+            return Ok((Self::new(cfg, Self::tokenizer_of(cfg, data)?, device)?, false));
         }
         if !given.run.is_empty() {
             return Ok((Self::of_run(cfg, Path::new(&given.run), device)?, true));
@@ -169,15 +169,15 @@ impl Encoders {
     ///
     /// # Errors
     /// As there; a caption without a known word, by its image.
-    pub fn tokenizer_of(data: &Dataset) -> Result<Box<dyn Tokenize>, TrainError> {
-        let tokenizer = Tokenizer::new(&Self::vocabulary_of(data)?)?;
+    pub fn tokenizer_of(cfg: &RunConfig, data: &Dataset) -> Result<Box<dyn Tokenize>, TrainError> {
+        let tokenizer = cfg.text.new_tokenizer(&Self::vocabulary_of(data)?)?;
         for record in data.records() {
             for caption in &record.captions {
                 let known = tokenizer.encode(caption, 1);
                 known.map_err(|e| TrainError::Config(format!("image `{}`: {e}", record.key)))?;
             }
         }
-        Ok(Box::new(tokenizer))
+        Ok(tokenizer)
     }
 
     /// Backbone features of images `(B, 3, H, W)`, as constants.

@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor};
 use rand_distr::{Distribution, Normal, StandardNormal};
 
 /// Initializes a network of the GAN: weights of convolutions and linear layers orthogonal, weights of batch norm from
-/// N(1, 0.02), vectors of spectral norm uniform on the unit sphere, biases left at 0 (docs/model.md, initial values).
+/// N(1, 0.02), vectors of spectral norm uniform on the unit sphere, biases left at 0 (docs/model.md, initialisation).
 ///
 /// Values are computed on the host in f64 and depend on the store's seed and the names only.
 ///

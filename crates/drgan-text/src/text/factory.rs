@@ -3,6 +3,7 @@ use super::config::{TextEncoderConfig, TextEncoderKind};
 use super::encoder::BiLstmEncoder;
 use super::tokenize::Tokenize;
 use super::tokenizer::Tokenizer;
+use super::vocabulary::Vocabulary;
 use drgan_tensor::{FromConfig, Result, TextEncoder, VarBuilder};
 
 impl TextEncoderConfig {
@@ -23,6 +24,16 @@ impl TextEncoderConfig {
     pub fn tokenizer(&self, json: &[u8]) -> Result<Box<dyn Tokenize>> {
         match self.encoder {
             TextEncoderKind::BiLstm => Ok(Box::new(Tokenizer::from_bytes(json)?)),
+        }
+    }
+
+    /// Makes the tokenizer that a new encoder is trained with, from the words of its captions.
+    ///
+    /// # Errors
+    /// Words that no tokenizer can be made of.
+    pub fn new_tokenizer(&self, vocabulary: &Vocabulary) -> Result<Box<dyn Tokenize>> {
+        match self.encoder {
+            TextEncoderKind::BiLstm => Ok(Box::new(Tokenizer::new(vocabulary)?)),
         }
     }
 }

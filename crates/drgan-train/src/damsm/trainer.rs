@@ -143,7 +143,7 @@ mod tests {
         data.truncate(40);
         let records = data.split(Split::Train);
         let fresh = || -> Result<(Encoders, DamsmTrainer), TrainError> {
-            let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&data)?, &Device::Cpu)?;
+            let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&cfg, &data)?, &Device::Cpu)?;
             let trainer = DamsmTrainer::new(&cfg, &encoders, &data, &records, |_| true)?;
             Ok((encoders, trainer.expect("not interrupted")))
         };

@@ -127,7 +127,7 @@ mod tests {
         let set = ["evaluate.samples=12", "evaluate.seeds=1"].map(str::to_owned);
         let cfg = RunConfig::resolve("tiny", &Overrides { file: None, set: &set })?;
         let device = Device::Cpu;
-        let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&data)?, &device)?;
+        let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&cfg, &data)?, &device)?;
         let generator = OwnedGenerator::untrained(&RunConfig { seed: 1, ..cfg.clone() }, &Device::Cpu)?.store;
         // Fresh weights are small, and images of them so gray that the backbone cannot tell them apart.
         let larger = generator.views().into_iter().map(|(name, t)| Ok((name, (t * 4.)?)));

@@ -1,11 +1,13 @@
-//! What several commands need: runs, data sets, threads.
+//! What several commands need: runs, data sets, event sinks, threads.
 use crate::cli::Compute;
 use crate::hints;
+use crate::sinks::Console;
 use anyhow::{Context, Result, bail};
 use drgan_data::Dataset;
 use drgan_text::Vocabulary;
 use drgan_train::RunDir;
 use drgan_train::config::{RunConfig, SplitRule};
+use drgan_train::events::{Jsonl, Sinks};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,6 +43,11 @@ pub(super) fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
         data.truncate(cfg.data.limit);
     }
     Ok(Arc::new(data))
+}
+
+/// Everything that hears what a run reports: the terminal, and the log in its folder.
+pub(super) fn sinks(run: &RunDir) -> Result<Sinks> {
+    Ok(Sinks::default().with(Console::default()).with(Jsonl::open(&run.log())?))
 }
 
 /// The run that was named, or the newest.

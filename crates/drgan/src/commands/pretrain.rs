@@ -1,17 +1,16 @@
 //! `drgan pretrain`.
-use super::common::command_line;
+use super::common::{command_line, sinks};
 use super::prepare::{Prepared, prepare};
 use crate::cli::PretrainArgs;
 use crate::interrupt;
-use crate::sinks::Console;
 use anyhow::Result;
-use drgan_train::events::{Event, Jsonl, Sinks};
+use drgan_train::events::Event;
 use drgan_train::session::Session;
 
 pub(super) fn run(args: &PretrainArgs) -> Result<()> {
     let settings: Vec<String> = args.epochs.map(|n| format!("damsm.epochs={n}")).into_iter().collect();
     let Some(Prepared { cfg, data, run }) = prepare(&args.run, &settings)? else { return Ok(()) };
-    let mut sinks = Sinks::default().with(Console::default()).with(Jsonl::open(&run.log())?);
+    let mut sinks = sinks(&run)?;
     let interrupt = interrupt::install()?;
     sinks.emit(&Event::Message { text: format!("run folder {}", run.path().display()) });
     let mut session =

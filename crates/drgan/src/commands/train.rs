@@ -1,12 +1,11 @@
 //! `drgan train`.
-use super::common::{command_line, path_setting, write};
+use super::common::{command_line, path_setting, sinks, write};
 use super::prepare::{Prepared, prepare};
 use crate::cli::TrainArgs;
 use crate::interrupt;
 use crate::report::text;
-use crate::sinks::Console;
 use anyhow::Result;
-use drgan_train::events::{Event, Jsonl, Sinks};
+use drgan_train::events::Event;
 use drgan_train::session::{Outcome, Session};
 
 pub(super) fn run(args: &TrainArgs) -> Result<()> {
@@ -21,7 +20,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
             .extend(path.as_deref().map(|path| path_setting(&format!("encoders.{key}"), path)).transpose()?);
     }
     let Some(Prepared { cfg, data, run }) = prepare(&args.run, &settings)? else { return Ok(()) };
-    let mut sinks = Sinks::default().with(Console::default()).with(Jsonl::open(&run.log())?);
+    let mut sinks = sinks(&run)?;
     let interrupt = interrupt::install()?;
     sinks.emit(&Event::Message { text: format!("run folder {}", run.path().display()) });
     let mut session = Session {
