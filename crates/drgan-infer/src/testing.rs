@@ -1,13 +1,14 @@
 //! A model of a few thousand weights for this crate's tests.
 use crate::{CaptionEncoder, Model, ModelConfig};
-use candle_core::{DType, Device};
+use candle_core::DType;
 use drgan_sdm::{GeneratorConfig, StageGenerator};
+use drgan_tensor::device::HOST;
 use drgan_tensor::{FromConfig, ParamStore, Result, init};
 use drgan_text::{TextEncoderConfig, Tokenizer, Vocabulary};
 
 /// Untrained, of 16 and 32 pixels, and with eight words.
 pub(crate) fn small_model() -> Result<Model> {
-    let device = Device::Cpu;
+    let device = HOST;
     let words = ["a red heart", "a blue square", "a green cat face"];
     let tokenizer = Tokenizer::new(&Vocabulary::from_captions(words)?)?;
     let text = TextEncoderConfig { embedding: 6, words_dim: 8, ..Default::default() };

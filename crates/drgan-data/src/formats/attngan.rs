@@ -1,7 +1,8 @@
 //! AttnGAN's lists of names and classes, as pickles, and COCO in its layout.
 use super::coco;
 use super::format::{Format, Index};
-use super::listing::{self, Listed, Lists, PublishedSet};
+use super::listing::PublishedSet;
+use super::published::{self, Listed, Lists};
 use crate::error::DataError;
 use crate::record::{Record, Split};
 use drgan_tensor::internal::Plain;
@@ -34,7 +35,7 @@ impl Format for AttnGanCoco {
         let (texts_in, images_in) = (there(&root, &TEXTS), there(&root, &IMAGES));
         let mut listed = Vec::new();
         for Name { key, part, class_id } in names {
-            let captions = find(&texts_in, &format!("{key}.txt")).map(|path| listing::captions(&path));
+            let captions = find(&texts_in, &format!("{key}.txt")).map(|path| published::captions(&path));
             let image = format!("{key}.jpg");
             listed.push(Listed {
                 image: find(&images_in, &image).unwrap_or_else(|| root.join("images").join(image)),
@@ -50,7 +51,7 @@ impl Format for AttnGanCoco {
         }
         let pickle = root.join("captions.pickle");
         let lists = Lists { set: PublishedSet::Coco, layout: self.name(), pickle, remarks: vec![] };
-        Ok(listing::gather(&root, lists, listed))
+        Ok(published::gather(&root, lists, listed))
     }
 }
 

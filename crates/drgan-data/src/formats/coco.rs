@@ -1,6 +1,7 @@
 //! MS COCO in its own layout: `annotations/captions_NAME.json` and folders of images.
 use super::format::{Format, Index};
-use super::listing::{self, Listed, Lists, PublishedSet};
+use super::listing::PublishedSet;
+use super::published::{self, Listed, Lists};
 use super::text::{self, key_of};
 use crate::error::DataError;
 use crate::record::{Record, Split};
@@ -33,7 +34,7 @@ impl Format for Coco {
         }
         let pickle = root.join("captions.pickle");
         let lists = Lists { set: PublishedSet::Coco, layout: self.name(), pickle, remarks: vec![] };
-        Ok(listing::gather(root, lists, listed))
+        Ok(published::gather(root, lists, listed))
     }
 }
 

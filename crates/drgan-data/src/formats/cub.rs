@@ -1,7 +1,8 @@
 //! CUB-200-2011 as it is published, and in AttnGAN's layout.
 use super::attngan::{self, Name};
 use super::format::{Format, Index};
-use super::listing::{self, Listed, Lists, PublishedSet, Remark};
+use super::listing::PublishedSet;
+use super::published::{self, Listed, Lists, Remark};
 use super::text::key_of;
 use crate::error::DataError;
 use crate::record::{BoundingBox, Record, Split};
@@ -95,7 +96,7 @@ impl Places {
                 image: self.cub.join("images").join(name),
                 bbox: boxes.get(id).map(|line| bbox(&self.cub, id, line)).transpose()?,
                 record: Record {
-                    captions: listing::captions(&self.texts.join(format!("{key}.txt")))?,
+                    captions: published::captions(&self.texts.join(format!("{key}.txt")))?,
                     class_id: class_id.or_else(number),
                     part: Some(part),
                     key,
@@ -121,7 +122,7 @@ impl Places {
             pickle: self.lists.as_ref().unwrap_or(&self.cub).join("captions.pickle"),
             remarks: remarks.into_iter().flatten().collect(),
         };
-        Ok(listing::gather(root, lists, listed))
+        Ok(published::gather(root, lists, listed))
     }
 
     /// The layout in words, and each key's part and class: of AttnGAN's lists, or of CUB's own split.

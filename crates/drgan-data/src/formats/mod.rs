@@ -6,6 +6,7 @@ mod folder;
 mod format;
 mod imagefolder;
 mod listing;
+mod published;
 mod text;
 mod webdataset;
 

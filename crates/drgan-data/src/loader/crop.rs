@@ -1,6 +1,7 @@
 //! From a loaded image to the images of every stage: random crops, mirroring, area means.
 use crate::image::{Image, unit};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
+use drgan_tensor::device::HOST;
 use rand::Rng;
 
 /// Where the finest image is cropped from the loaded one. May reach over the edge: the border is repeated.
@@ -40,7 +41,7 @@ impl Crop {
     pub fn tensor(self, image: &Image, finest: usize) -> candle_core::Result<Tensor> {
         let mut out = vec![0.; 3 * finest * finest];
         self.apply(image, finest, &mut out);
-        Tensor::from_vec(out, (3, finest, finest), &Device::Cpu)
+        Tensor::from_vec(out, (3, finest, finest), &HOST)
     }
 
     /// Writes the crop to `out`, `(3, finest, finest)` in `[-1, 1]`.

@@ -8,7 +8,8 @@ use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::image::Image;
 use crate::record::Record;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
+use drgan_tensor::device::HOST;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::borrow::Cow;
@@ -100,8 +101,8 @@ impl Maker {
         let image = |side: &usize| {
             let shape = (rows.len(), 3, *side, *side);
             match finest / side {
-                1 => Tensor::from_slice(&planes, shape, &Device::Cpu),
-                factor => Tensor::from_vec(area_mean(&planes, finest, factor), shape, &Device::Cpu),
+                1 => Tensor::from_slice(&planes, shape, &HOST),
+                factor => Tensor::from_vec(area_mean(&planes, finest, factor), shape, &HOST),
             }
         };
         Ok(Batch {

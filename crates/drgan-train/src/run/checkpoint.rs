@@ -1,5 +1,6 @@
 //! One file that holds a whole training run: networks, optimizers, positions, configuration.
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
+use drgan_tensor::device::HOST;
 use drgan_tensor::weights::safetensors as file;
 use drgan_tensor::{Error, Result};
 use std::collections::BTreeMap;
@@ -123,7 +124,7 @@ impl Checkpoint {
     /// [`Error::File`] when it cannot be read, is cut short, fails its checksum or has another format version.
     pub fn load(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-        let (tensors, meta) = file::from_bytes(&bytes, path, &Device::Cpu)?;
+        let (tensors, meta) = file::from_bytes(&bytes, path, &HOST)?;
         Self::verified(tensors, meta, path, None)
     }
 
@@ -133,7 +134,7 @@ impl Checkpoint {
     /// As [`Checkpoint::load`].
     pub fn load_part(path: &Path, sections: &[&str]) -> Result<Self> {
         let wanted = |name: &str| sections.contains(&section_of(name));
-        let (tensors, meta) = file::load_part(path, wanted, &Device::Cpu)?;
+        let (tensors, meta) = file::load_part(path, wanted, &HOST)?;
         if meta.get(VERSION_KEY).is_some_and(|v| v == WHOLE_VERSION) {
             return Self::load(path);
         }
@@ -318,9 +319,9 @@ mod tests {
 
     fn sample(x: f32) -> Checkpoint {
         let mut c = Checkpoint::default();
-        let t = Tensor::new(&[[x, 2., 3.]], &Device::Cpu).unwrap();
+        let t = Tensor::new(&[[x, 2., 3.]], &HOST).unwrap();
         c.insert_all("g", [("a.weight".to_owned(), t.clone()), ("b".to_owned(), t)]);
-        c.insert_all("g_avg", [("b".to_owned(), Tensor::new(5i64, &Device::Cpu).unwrap())]);
+        c.insert_all("g_avg", [("b".to_owned(), Tensor::new(5i64, &HOST).unwrap())]);
         c.meta.extend((0..8).map(|i| (format!("key{i}"), format!("{x}"))));
         c
     }
