@@ -53,6 +53,27 @@ fn model_crates_never_see_each_other() {
 }
 
 #[test]
+fn no_dependency_runs_back_up() {
+    let with = |name: &str| format!("{MANIFEST}[dependencies]\n{name}.workspace = true\n");
+    let place = |of: &str| format!("crates/{of}/Cargo.toml");
+    let allowed = |of: &str, name: &str| {
+        let said = say(&[(&place(of), &with(name))]);
+        !said.iter().any(|line| line.contains(&format!("depends on `{name}`")))
+    };
+    assert!(allowed("drgan-infer", "drgan-text") && allowed("drgan-train", "drgan-infer"));
+    assert!(allowed("drgan", "drgan-train") && allowed("drgan-data", "drgan-tensor"));
+    for (of, name) in [
+        ("drgan-kernels", "drgan-tensor"),
+        ("drgan-data", "drgan-text"),
+        ("drgan-infer", "drgan-train"),
+        ("drgan-infer", "drgan-dnm"),
+        ("drgan-train", "drgan"),
+    ] {
+        assert!(!allowed(of, name), "{of} may not depend on {name}");
+    }
+}
+
+#[test]
 fn xtask_depends_on_no_candle() {
     says(&[("xtask/Cargo.toml", "[dependencies]\ncandle-nn = \"1\"\n")], "xtask/Cargo.toml:2", "candle-nn");
 }
