@@ -1,4 +1,4 @@
-//! Rules about documents: links lead somewhere, comments name divergences that exist, the overview stays one.
+//! Rules about documents: links lead somewhere, comments cite sections that exist, the overview stays one.
 use super::{File, Tree, Violation};
 use std::path::{Component, Path, PathBuf};
 
@@ -12,7 +12,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
     for file in tree.files.iter().filter(|f| f.is("md")) {
         links(tree, file, &mut found);
     }
-    divergences(tree, &mut found);
+    citations(tree, &mut found);
     if let Some(file) = tree.get(OVERVIEW)
         && file.text.lines().count() > OVERVIEW_LINES
     {
@@ -66,30 +66,44 @@ fn plain(path: &Path) -> PathBuf {
     out
 }
 
-/// Anchors of a page's headings, as GitHub makes them.
-fn headings(page: &File) -> Vec<String> {
+/// A page's headings as they are written.
+fn titles(page: &File) -> impl Iterator<Item = &str> {
     let mut fenced = false;
     let titles = page.text.lines().filter(move |line| {
         fenced ^= line.trim_start().starts_with("```");
         !fenced && line.starts_with('#')
     });
+    titles.map(|line| line.trim_start_matches('#').trim())
+}
+
+/// Anchors of a page's headings, as GitHub makes them.
+fn headings(page: &File) -> Vec<String> {
     let slug = |title: &str| -> String {
         let kept = title.to_lowercase().replace(' ', "-");
         kept.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
     };
-    titles.map(|line| slug(line.trim_start_matches('#').trim())).collect()
+    titles(page).map(slug).collect()
 }
 
-/// The first column of the table: each line's name.
-fn topics(text: &str) -> Vec<String> {
-    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
-    rows.map(|cell| cell.trim_matches(|c| "*` ".contains(c)).to_lowercase()).collect()
+/// The first column of a page's tables: each row's name.
+fn topics(page: &File) -> impl Iterator<Item = &str> {
+    let rows = page.text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+    rows.map(|cell| cell.trim_matches(|c| "*` ".contains(c)))
 }
 
-/// Every "docs/divergences.md, NAME" of a comment is a line of the table.
-fn divergences(tree: &Tree, found: &mut Vec<Violation>) {
-    let known = tree.get(DIVERGENCES).map(|f| topics(&f.text)).unwrap_or_default();
-    let needle = format!("{DIVERGENCES},");
+/// Every "docs/PAGE.md, NAME" of a comment is a heading of one of these pages, or a row of the table of divergences.
+fn citations(tree: &Tree, found: &mut Vec<Violation>) {
+    for path in [DIVERGENCES, "docs/model.md", "docs/benchmarks.md"] {
+        let page = tree.get(path);
+        let rows = page.filter(|_| path == DIVERGENCES).into_iter().flat_map(topics);
+        let known: Vec<String> =
+            page.into_iter().flat_map(titles).chain(rows).map(str::to_lowercase).collect();
+        cited(tree, path, &known, found);
+    }
+}
+
+fn cited(tree: &Tree, page: &str, known: &[String], found: &mut Vec<Violation>) {
+    let needle = format!("{page},");
     for file in tree.rust().filter(|f| !f.path.starts_with("xtask")) {
         // Comments wrap: read on into the next line.
         let lines: Vec<_> =
@@ -100,9 +114,7 @@ fn divergences(tree: &Tree, found: &mut Vec<Violation>) {
             let name =
                 text.split(|c| ").;:,]`\"".contains(c)).next().unwrap_or_default().trim().to_lowercase();
             if !known.contains(&name) {
-                found.push(
-                    file.at(i + 1, format!("`{name}` is no line of {DIVERGENCES}: add it, or name another")),
-                );
+                found.push(file.at(i + 1, format!("`{name}` is no line of {page}: add it, or name another")));
             }
         }
     }

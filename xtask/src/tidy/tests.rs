@@ -195,9 +195,13 @@ fn the_overview_stays_one() {
 }
 
 #[test]
-fn divergences_named_in_comments_exist() {
+fn divergences_and_sections_named_in_comments_exist() {
     let text = "//! See docs/divergences.md, attention.\n";
     says(&[("crates/drgan-sdm/src/lib.rs", text)], "crates/drgan-sdm/src/lib.rs:1", "attention");
+    let model = ("docs/model.md", "# The model\n\n## Text encoder\n\n| masks | one |\n");
+    let citing = |text| [model, ("crates/drgan-sdm/src/lib.rs", text)];
+    assert!(say(&citing("//! See (docs/model.md,\n//! text encoder).\n")).is_empty());
+    says(&citing("//! See docs/model.md, masks.\n"), "crates/drgan-sdm/src/lib.rs:1", "masks");
 }
 
 #[test]
