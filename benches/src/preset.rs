@@ -9,6 +9,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 /// A preset, and how many pictures a benchmark at its sizes works on.
+#[derive(Debug)]
 pub struct Preset {
     /// Where every size comes from.
     pub cfg: RunConfig,

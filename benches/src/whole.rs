@@ -57,6 +57,7 @@ pub fn image_encoder(cfg: &RunConfig) -> Result<DamsmImageEncoder> {
 }
 
 /// Captions' features to their finest pictures, by a generator packed as `drgan sample` packs it.
+#[derive(Debug)]
 pub struct Picture {
     generator: StageGenerator,
     /// Noise.
@@ -100,6 +101,7 @@ impl Picture {
 }
 
 /// One training step: every discriminator, the generator, the optimizers, the running average.
+#[derive(Debug)]
 pub struct Step {
     /// The run.
     pub cfg: RunConfig,

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// One golden file. It records which of its tensors were used, so that none is overlooked.
+#[derive(Debug)]
 pub struct Golden {
     tensors: BTreeMap<String, Tensor>,
     metadata: BTreeMap<String, String>,

@@ -74,6 +74,12 @@ pub trait Sink: Send {
 #[derive(Default)]
 pub struct Sinks(Vec<Box<dyn Sink>>);
 
+impl std::fmt::Debug for Sinks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sinks({})", self.0.len())
+    }
+}
+
 impl Sinks {
     /// Adds one.
     #[must_use]

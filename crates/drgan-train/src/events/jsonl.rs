@@ -10,6 +10,12 @@ pub struct Jsonl {
     name: String,
 }
 
+impl std::fmt::Debug for Jsonl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Jsonl").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 impl Jsonl {
     /// Appends to `path`, which a resumed run continues.
     ///

@@ -45,6 +45,7 @@ pub enum Outcome {
 }
 
 /// Everything a run needs beside its data.
+#[derive(Debug)]
 pub struct Session<'a> {
     /// Resolved.
     pub cfg: &'a RunConfig,
