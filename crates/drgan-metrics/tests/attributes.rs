@@ -10,7 +10,7 @@ const SIDE: usize = 64;
 /// The 27 real images in the prompts' order.
 fn real() -> Vec<Tensor> {
     let sheet = image::open(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/shapes.png")).unwrap().to_rgb8();
-    let cut = |c: usize, s: usize| {
+    let crop = |c: usize, s: usize| {
         let mut v = Vec::with_capacity(3 * SIDE * SIDE);
         for k in 0..3 * SIDE * SIDE {
             let (ch, y, x) = (k / (SIDE * SIDE), k / SIDE % SIDE, k % SIDE);
@@ -19,7 +19,7 @@ fn real() -> Vec<Tensor> {
         }
         Tensor::from_vec(v, (3, SIDE, SIDE), &Device::Cpu).unwrap()
     };
-    Prompt::all().map(|p| cut(p.color.index(), p.shape.index())).collect()
+    Prompt::all().map(|p| crop(p.color.index(), p.shape.index())).collect()
 }
 fn references(images: &[Tensor]) -> Vec<Reference> {
     Prompt::all().zip(images).map(|(prompt, image)| Reference { prompt, image: image.clone() }).collect()
@@ -129,7 +129,7 @@ fn mistakes_are_named() {
     let refused = |change: Change| {
         let mut r = references(&good);
         change(&mut r);
-        AttributeAccuracy::from_references(&r).err().expect("refused").to_string()
+        AttributeAccuracy::from_references(&r).expect_err("refused").to_string()
     };
     let cases: [(&str, Change); 7] = [
         ("none given", &|r| r.clear()),

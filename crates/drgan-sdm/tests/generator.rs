@@ -358,13 +358,13 @@ fn sizes_at_the_papers_width_are_the_released_ones() -> Result<()> {
 }
 
 #[test]
-fn a_frozen_twin_passes_gradients_to_its_input_only() -> Result<()> {
+fn a_frozen_copy_passes_gradients_to_its_input_only() -> Result<()> {
     let cfg = config(16, 2);
     let (store, _) = build(&cfg, DType::F32)?;
-    let twin = StageGenerator::from_config(&cfg, store.frozen(DType::F32, &CPU))?;
+    let frozen = StageGenerator::from_config(&cfg, store.frozen(DType::F32, &CPU))?;
     let text = captions(&[2, 3], 3, cfg.text_dim, DType::F32)?;
     let z = Var::from_tensor(&Ctx::new(Mode::Eval, 1).randn((2, cfg.nz), DType::F32, &CPU)?)?;
-    let out = twin.generate(&z, &text, &mut Ctx::new(Mode::Frozen, 0))?;
+    let out = frozen.generate(&z, &text, &mut Ctx::new(Mode::Frozen, 0))?;
     let grads = out.stages[1].image.sqr()?.sum_all()?.backward()?;
     assert!(grads.get(&z).is_some());
     assert!(store.vars(ParamKind::Param).iter().all(|(_, v)| grads.get(v).is_none()));

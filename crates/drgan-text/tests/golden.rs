@@ -13,7 +13,7 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-/// 1e-4 of the largest magnitude, which is what single precision gives behind many layers.
+/// 1e-4 of the largest magnitude, which is what single precision gives after many layers.
 fn close_to_max(what: &str, got: &Tensor, want: &Tensor) -> Result<()> {
     let max = f64::from(want.abs()?.max_all()?.to_scalar::<f32>()?);
     assert_close(what, got, want, Tol { rtol: 1e-4, atol: 1e-4 * max })

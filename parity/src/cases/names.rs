@@ -68,7 +68,7 @@ pub(super) fn keys_txt(place: &Place<'_>) -> Result<Vec<Row>> {
 
 /// Two rows: all that the network asks for is listed with its shape, and all else in the list is known to be unused.
 fn compare(network: &Network, listed: &Shapes) -> Result<Vec<Row>> {
-    let asked = ours(network, listed)?;
+    let asked = expected(network, listed)?;
     let absent: Vec<&str> =
         asked.iter().filter(|(n, s)| listed.get(*n) != Some(s)).map(|(n, _)| n.as_str()).collect();
     let surplus: Vec<&str> = listed
@@ -84,7 +84,7 @@ fn compare(network: &Network, listed: &Shapes) -> Result<Vec<Row>> {
     Ok(vec![row(format!("{} used", asked.len()), &absent), row(format!("{left} unused"), &surplus)])
 }
 
-fn ours(network: &Network, listed: &Shapes) -> Result<Shapes> {
+fn expected(network: &Network, listed: &Shapes) -> Result<Shapes> {
     Ok(match network {
         Network::Generator => {
             let cfg = GeneratorConfig::from_shapes(listed)?;
