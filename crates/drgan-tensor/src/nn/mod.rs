@@ -1,10 +1,10 @@
 //! Layers that several model crates share. Parameter names are PyTorch's, so that state dicts load as they are.
-mod batch_norm;
-mod blocks;
-mod conv;
-mod conv_layer;
-mod linear;
-mod spectral_norm;
+pub mod batch_norm;
+pub mod blocks;
+pub mod conv;
+pub mod conv_layer;
+pub mod linear;
+pub mod spectral_norm;
 
 pub use batch_norm::BatchNorm;
 pub use blocks::{ResidualBlock, UpBlock};

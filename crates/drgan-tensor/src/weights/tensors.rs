@@ -30,6 +30,7 @@ pub fn strip_module(tensors: Tensors) -> Tensors {
 
 /// The type of a file's values.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "safetensors leaves most types to candle"))]
 pub(crate) enum ElementType {
     F64,
     F32,
@@ -43,6 +44,7 @@ pub(crate) enum ElementType {
     Bool,
 }
 
+#[cfg(feature = "torch")]
 impl ElementType {
     /// Size of a value in bytes.
     pub(crate) fn width(self) -> usize {

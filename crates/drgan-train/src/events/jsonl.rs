@@ -23,7 +23,7 @@ impl Jsonl {
     /// [`Error::File`] when it cannot be opened.
     pub fn open(path: &Path) -> Result<Self> {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        let file = file.map_err(|e| Error::file(path, format!("cannot be opened: {e}")))?;
+        let file = file.map_err(|e| Error::file_because(path, "cannot be opened", e))?;
         Ok(Self { out: Some(Box::new(file)), name: path.display().to_string() })
     }
 }

@@ -110,7 +110,7 @@ impl Checkpoint {
         step: u64,
         wrap: impl FnOnce(std::fs::File) -> W,
     ) -> Result<PathBuf> {
-        std::fs::create_dir_all(dir).map_err(|e| Error::file(dir, format!("cannot be created: {e}")))?;
+        std::fs::create_dir_all(dir).map_err(|e| Error::file_because(dir, "cannot be created", e))?;
         let name = format!("step-{step:06}.safetensors");
         let path = dir.join(&name);
         drgan_tensor::weights::file::write_atomic_through(&path, &self.to_bytes()?, wrap)?;
@@ -123,7 +123,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::File`] when it cannot be read, is cut short, fails its checksum or has another format version.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+        let bytes = std::fs::read(path).map_err(|e| Error::file_because(path, "cannot be read", e))?;
         let (tensors, meta) = file::from_bytes(&bytes, path, &HOST)?;
         Self::verified(tensors, meta, path, None)
     }
@@ -264,7 +264,7 @@ fn section_checksums(tensors: &BTreeMap<String, Tensor>) -> Result<BTreeMap<Stri
 /// # Errors
 /// [`Error::File`] when the folder cannot be listed.
 pub fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
-    let entries = std::fs::read_dir(dir).map_err(|e| Error::file(dir, format!("cannot be listed: {e}")))?;
+    let entries = std::fs::read_dir(dir).map_err(|e| Error::file_because(dir, "cannot be listed", e))?;
     let step = |p: &Path| -> Option<u64> {
         p.file_name()?.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
     };
@@ -281,7 +281,7 @@ pub fn prune(dir: &Path, keep: usize) -> Result<()> {
     let found = list(dir)?;
     let extra = found.len().saturating_sub(keep.max(1));
     for (_, path) in &found[..extra] {
-        std::fs::remove_file(path).map_err(|e| Error::file(path, format!("cannot be removed: {e}")))?;
+        std::fs::remove_file(path).map_err(|e| Error::file_because(path, "cannot be removed", e))?;
     }
     Ok(())
 }

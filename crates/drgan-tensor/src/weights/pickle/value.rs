@@ -34,6 +34,7 @@ pub(crate) enum Value<O> {
     Global(Rc<str>),
     /// Numpy's type of scalars, by its code.
     NumpyType(Rc<str>),
+    #[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "only PyTorch's pickles hold objects"))]
     Object(O),
 }
 
