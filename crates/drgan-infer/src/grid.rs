@@ -174,12 +174,12 @@ mod tests {
         Row { caption: caption.to_owned(), cells }
     }
 
-    fn count(picture: &RgbImage, colour: Rgb<u8>) -> usize {
-        picture.pixels().filter(|p| **p == colour).count()
+    fn count(image: &RgbImage, color: Rgb<u8>) -> usize {
+        image.pixels().filter(|p| **p == color).count()
     }
 
     #[test]
-    fn cells_are_multiples_of_the_picture() {
+    fn cells_are_multiples_of_the_image() {
         let got = [0, 4, 16, 48, 64, 100, 128, 256, 300].map(default_cell_side);
         assert_eq!(got, [128, 128, 128, 144, 128, 200, 128, 256, 300]);
     }

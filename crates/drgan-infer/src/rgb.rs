@@ -179,18 +179,18 @@ mod tests {
     #[test]
     fn files_come_back_and_errors_name_them() -> Result<()> {
         let dir = tempfile::tempdir().unwrap();
-        let picture = RgbImage::from_fn(5, 3, |x, y| Rgb([x as u8 * 50, y as u8 * 80, 77]));
+        let image = RgbImage::from_fn(5, 3, |x, y| Rgb([x as u8 * 50, y as u8 * 80, 77]));
         let path = dir.path().join("new/folder/grid.PNG");
-        for p in [&RgbImage::new(1, 1), &picture] {
+        for p in [&RgbImage::new(1, 1), &image] {
             save_png(p, &path)?;
-            assert_eq!(&image::open(&path).unwrap().into_rgb8(), p);
+            assert_eq!(&::image::open(&path).unwrap().into_rgb8(), p);
         }
         assert_eq!(std::fs::read_dir(dir.path().join("new/folder")).unwrap().count(), 1);
         for name in ["grid.jpg", "grid", "png"] {
-            let error = save_png(&picture, &dir.path().join(name)).unwrap_err().to_string();
+            let error = save_png(&image, &dir.path().join(name)).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("end the name in .png"), "{error}");
         }
-        let error = save_png(&picture, &path.join("under.png")).unwrap_err().to_string();
+        let error = save_png(&image, &path.join("under.png")).unwrap_err().to_string();
         assert!(error.contains("under.png") && error.contains("folder"), "{error}");
         Ok(())
     }

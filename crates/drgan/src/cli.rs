@@ -290,3 +290,20 @@ impl From<NetworkArg> for Network {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use drgan_train::config::PRESETS;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_its_help_names_every_preset() {
+        let mut cli = Cli::command();
+        cli.clone().debug_assert();
+        let train = cli.find_subcommand_mut("train").unwrap().render_long_help().to_string();
+        for (name, _) in PRESETS {
+            assert!(train.contains(name), "{name} is missing in\n{train}");
+        }
+    }
+}

@@ -1,10 +1,10 @@
 //! An evaluation as a table for people.
-use drgan_train::evaluate::{Evaluation, METRICS, Scores};
+use drgan_train::evaluate::{Better, Evaluation, METRICS, Scores};
 
 /// Trained, untrained and real side by side, with everything that a number depends on above them.
 pub(crate) fn table(e: &Evaluation) -> String {
     let mut text = format!(
-        "preset {}, seed {}, step {}, averaged generator; {} samples, {} noise seeds per caption\n{:<34}{:>9}{:>11}{:>9}\n",
+        "preset {}, seed {}, step {}, averaged generator; {} samples, {} noise seeds per caption\n{:<34}{:>9}{:>11}{:>9}  better\n",
         e.preset, e.seed, e.step, e.samples, e.noise_seeds, "", "trained", "untrained", "real"
     );
     for metric in &METRICS {
@@ -13,13 +13,24 @@ pub(crate) fn table(e: &Evaluation) -> String {
         };
         let (trained, untrained, real) =
             (cell(Some(&e.trained)), cell(Some(&e.untrained)), cell(e.real.as_ref()));
-        text += &format!("{:<34}{trained:>9}{untrained:>11}{real:>9}\n", metric.label);
+        let row =
+            format!("{:<34}{trained:>9}{untrained:>11}{real:>9}  {}", metric.label, better(metric.better));
+        text += &format!("{}\n", row.trim_end());
     }
     text += "real: held-out images in the samples' place; for the first three rows, the 27 real images themselves\n";
     if let (Some(early), Some(kid)) = (e.early_kid, e.trained.get("kid")) {
         text += &format!("KID at one eighth of the run: {early:.3}; now {:.2} of it\n", kid / early);
     }
     text
+}
+
+/// Which numbers of a row are better, in a word.
+fn better(better: Better) -> &'static str {
+    match better {
+        Better::Higher => "higher",
+        Better::Lower => "lower",
+        _ => "",
+    }
 }
 
 fn shown(value: f64) -> String {
@@ -46,8 +57,8 @@ mod tests {
             let found = rows.iter().find_map(|row| row.strip_prefix(label));
             found.unwrap_or_else(|| panic!("no row {label} in\n{text}")).split_whitespace().collect()
         };
-        assert_eq!(row("KID (backbone features)"), ["0.055", "12", "-"]);
-        assert_eq!(row("hue within 30 degrees"), ["-", "-", "-"]);
+        assert_eq!(row("KID (backbone features)"), ["0.055", "12", "-", "lower"]);
+        assert_eq!(row("hue within 30 degrees"), ["-", "-", "-", "higher"]);
         assert_eq!(row("  of this many captions"), ["16", "-", "-"]);
         assert!(text.ends_with("KID at one eighth of the run: 0.109; now 0.50 of it\n"), "{text}");
     }
