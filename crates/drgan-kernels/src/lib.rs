@@ -19,10 +19,13 @@
     reason = "invariant 8: unsafe lives in this crate only; each block states what it relies on"
 )]
 mod cpu;
+mod dispatch;
+mod op;
 mod ops;
 mod runtime;
 
 pub use ops::activation::{Activation, activate};
+pub use ops::adam::{AdamStep, adam_update, ema_update, sum_of_squares};
 pub use ops::attention::word_attention;
 pub use ops::batch_norm::{Normalized, batch_norm, scale_shift};
 pub use ops::conv2d::{Conv2dSpec, PackedConv, PackedSpec, Padding, Precision, conv2d, conv2d_act};
@@ -38,28 +41,36 @@ pub use ops::spectral_norm::{power_iteration, spectral_norm};
 pub use ops::upsample::{up_conv2d, upsample_nearest2x};
 pub use runtime::{CachingAllocator, limit_candle_threads};
 
-/// What an optimizer does to every parameter after a step.
+/// [`adam_update`], [`ema_update`] and [`sum_of_squares`] over plain slices, for callers that keep moments themselves.
+#[doc(hidden)]
 pub mod optimize {
-    pub use crate::ops::adam::{AdamStep, adam, average, sum_of_squares};
+    pub use crate::AdamStep;
+    pub use crate::ops::adam::cpu::{adam, ema as average, sum_of_squares};
 }
 
 /// The reference implementations: the oracles of the fast paths' tests, and what runs on other types and devices.
 pub mod reference {
-    pub use crate::ops::activation::reference as activate;
-    pub use crate::ops::attention::reference as word_attention;
-    pub use crate::ops::batch_norm::{
-        reference_batch_norm as batch_norm, reference_scale_shift as scale_shift,
-    };
-    pub use crate::ops::conv2d::reference::conv2d;
-    pub use crate::ops::conv2d_joint::reference_joint as joint_conv2d;
-    pub use crate::ops::depthwise::reference as depthwise_conv2d;
-    pub use crate::ops::gate::reference as gate;
-    pub use crate::ops::linear::reference as linear;
-    pub use crate::ops::moments::reference as moments;
-    pub use crate::ops::pool::{reference_avg as avg_pool2d, reference_max as max_pool2d};
-    pub use crate::ops::resize::{reference_area as resize_area, reference_bilinear as resize_bilinear};
-    pub use crate::ops::spectral_norm::{reference as spectral_norm, reference_iteration as power_iteration};
-    pub use crate::ops::upsample::reference as up_conv2d;
+    pub use crate::ops::activation::reference::activate;
+    pub use crate::ops::adam::reference::{adam_update, ema_update, sum_of_squares};
+    pub use crate::ops::attention::reference::word_attention;
+    pub use crate::ops::batch_norm::reference::{batch_norm, scale_shift};
+    pub use crate::ops::conv2d::reference::{conv2d, conv2d_act};
+    pub use crate::ops::conv2d_joint::reference::joint_conv2d;
+    pub use crate::ops::conv2d_norm::reference::conv2d_batch_norm;
+    pub use crate::ops::depthwise::reference::depthwise_conv2d;
+    pub use crate::ops::gate::reference::gate;
+    pub use crate::ops::linear::reference::linear;
+    pub use crate::ops::moments::reference::moments;
+    pub use crate::ops::pool::reference::{avg_pool2d, max_pool2d};
+    pub use crate::ops::resize::reference::{resize_area, resize_bilinear};
+    pub use crate::ops::spectral_norm::reference::{power_iteration, spectral_norm};
+    pub use crate::ops::upsample::reference::up_conv2d;
+}
+
+/// What tests of other crates ask of this one.
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use crate::dispatch::fallbacks;
 }
 
 /// The README's example, compiled and run with the documentation's.

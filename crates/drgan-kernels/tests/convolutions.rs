@@ -2,7 +2,7 @@
 mod common;
 
 use candle_core::Tensor;
-use common::{assert_close, assert_differences, assert_same, random};
+use common::{assert_differences, assert_near_largest, assert_same, random};
 use drgan_kernels::{
     Activation, Conv2dSpec, ConvNormSpec, Padding, conv2d, conv2d_act, conv2d_batch_norm, depthwise_conv2d,
     joint_conv2d, reference, up_conv2d, upsample_nearest2x,
@@ -204,8 +204,8 @@ fn a_normalised_convolution_is_its_two_halves() {
     let n = conv2d_batch_norm(&x, &w, (&v, &v), spec).unwrap();
     let y = conv2d(&x, &w, None, conv).unwrap();
     let want = reference::batch_norm(&y, &v, &v, 1e-5, Activation::Identity, None).unwrap();
-    assert_close("mean", &n.mean, &want.mean, LAYER);
-    assert_close("variance", &n.var, &want.var, LAYER);
+    assert_near_largest("mean", &n.mean, &want.mean, LAYER);
+    assert_near_largest("variance", &n.var, &want.var, LAYER);
     assert!(conv2d_batch_norm(&x, &w, (&v, &random(&[3], 1)), spec).is_err(), "a bias of another length");
 }
 
@@ -254,8 +254,8 @@ fn conv2d_agrees_with_candle() {
     for (stride, padding) in [(1, 0), (1, 1), (2, 1), (3, 2)] {
         let want = x.conv2d(&w, padding, stride, 1, 1).unwrap();
         let spec = Conv2dSpec::new(stride, padding);
-        assert_close("fast", &conv2d(&x, &w, None, spec).unwrap(), &want, LAYER);
-        assert_close("reference", &reference::conv2d(&x, &w, None, spec).unwrap(), &want, LAYER);
+        assert_near_largest("fast", &conv2d(&x, &w, None, spec).unwrap(), &want, LAYER);
+        assert_near_largest("reference", &reference::conv2d(&x, &w, None, spec).unwrap(), &want, LAYER);
     }
 }
 

@@ -72,7 +72,8 @@ fn mistakes_are_named() -> Result<()> {
     };
     says(PackedConv::new(&weight(3, 3)?, None, None, spec), "even number of channels, got 3");
     says(PackedConv::new(&weight(4, 3)?, Some(&values(&[3], 0.)?), None, spec), "scale: expected 4");
-    says(PackedConv::new(&weight(4, 3)?.to_dtype(DType::F64)?, None, None, spec), "weight: expected 72 f32");
+    let double = values(&[4], 0.)?.to_dtype(DType::F64)?;
+    says(PackedConv::new(&weight(4, 3)?, None, Some(&double), spec), "shift: expected 4 values in F32");
     says(PackedConv::new(&weight(4, 5)?, None, None, spec.with_upsample(true)), "got 5x5");
     let packed = PackedConv::new(&weight(4, 3)?, None, None, spec)?;
     let error = packed.forward(&values(&[1, 3, 4, 4], 0.)?, None).expect_err("channels").to_string();

@@ -2,7 +2,7 @@
 mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
-use common::{assert_close, assert_differences, assert_same, random};
+use common::{assert_differences, assert_near_largest, assert_same, random};
 use drgan_kernels::{
     Activation, activate, avg_pool2d, batch_norm, max_pool2d, reference, scale_shift, upsample_nearest2x,
 };
@@ -38,9 +38,9 @@ fn batch_norm_gives_detached_statistics() {
     let n = batch_norm(&x, &w, &b, 1e-5, Activation::Identity, None).unwrap();
     assert!(!n.mean.track_op() && !n.var.track_op());
     let rows = x.transpose(0, 1).unwrap().reshape((4, 105)).unwrap().to_dtype(DType::F64).unwrap();
-    assert_close("mean", &n.mean, &rows.mean(1).unwrap(), 1e-6);
+    assert_near_largest("mean", &n.mean, &rows.mean(1).unwrap(), 1e-6);
     let var = (rows.var(1).unwrap() * (104. / 105.)).unwrap();
-    assert_close("variance", &n.var, &var, 1e-6);
+    assert_near_largest("variance", &n.var, &var, 1e-6);
 }
 
 #[test]

@@ -1,12 +1,13 @@
-//! An activation behind a scale and a shift a channel, over maps, and its gradient: what the activation, the batch
-//! normalisation and the remembered normalisation have in common.
-use crate::cpu::fill_uninit;
-use crate::cpu::rows::{self, Affine};
-use crate::ops::activation::Activation;
+//! An activation after a scale and a shift per channel, over maps, and its gradient: what activations, batch
+//! normalization and normalization by running statistics have in common.
+use crate::cpu::rows::affine::{self, Affine};
+use crate::cpu::rows::reduce::sum_row;
+use crate::cpu::shared_slice::fill_uninit;
+use crate::ops::activation::kind::Activation;
 use rayon::prelude::*;
 use std::borrow::Cow;
 
-/// `(B, C, plane)` of the input.
+/// Maps of channels: `b` images of `c` channels of `plane` values each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Channels {
     pub(crate) b: usize,
@@ -15,8 +16,8 @@ pub(crate) struct Channels {
 }
 
 impl Channels {
-    /// Maps of one value each, of several pictures, as one map a channel, with `values` in that order: rows of one value
-    /// would be all overhead. Otherwise as they are.
+    /// Maps of one value each, of several images, as one map per channel, with `values` in that order: rows of one value
+    /// would be all overhead. Larger maps stay as they are.
     pub(crate) fn to_channel_major<'a>(self, values: &'a [f32]) -> (Self, Cow<'a, [f32]>) {
         if self.is_flat() {
             let across = Self { b: 1, plane: self.b, ..self };
@@ -25,7 +26,8 @@ impl Channels {
         (self, Cow::Borrowed(values))
     }
 
-    /// `values` of `channels` channels, that came of planes [side by side](Self::to_channel_major), as these planes lie.
+    /// `values` of `channels` channels that were computed from maps [in channel-major order](Self::to_channel_major), in
+    /// this order.
     pub(crate) fn from_channel_major(&self, values: Vec<f32>, channels: usize) -> Vec<f32> {
         if self.is_flat() && channels > 0 { transposed(&values, values.len() / channels) } else { values }
     }
@@ -34,10 +36,12 @@ impl Channels {
         self.plane == 1 && self.b > 1 && self.c > 0
     }
 
+    /// The maps of a tensor of `dims`, `(B, C, ...)`.
     pub(crate) fn of(dims: &[usize]) -> Self {
         Self { b: dims[0], c: dims[1], plane: dims[2..].iter().product() }
     }
 
+    /// The map of channel `c` of image `b`.
     pub(crate) fn row<'a>(&self, x: &'a [f32], b: usize, c: usize) -> &'a [f32] {
         &x[(b * self.c + c) * self.plane..][..self.plane]
     }
@@ -47,15 +51,15 @@ impl Channels {
         (1024 / self.plane.max(1)).max(1)
     }
 
-    /// Of every channel, the sum over pictures and pixels.
+    /// Of every channel, the sum over images and pixels.
     pub(crate) fn sums(&self, x: &[f32]) -> Vec<f32> {
-        let sum = |c: usize| (0..self.b).map(|b| rows::sum_row(self.row(x, b, c), 0.)).sum::<f64>() as f32;
+        let sum = |c: usize| (0..self.b).map(|b| sum_row(self.row(x, b, c), 0.)).sum::<f64>() as f32;
         (0..self.c).into_par_iter().map(sum).collect()
     }
 
-    /// `act(affine_c(x)) + residual` for every map. `by` is asked once for each channel, and again for its gate.
+    /// `act(affine_c(x)) + residual` for every map. `by` is called once for each channel, and again for its gate.
     ///
-    /// A task takes a channel's maps of all pictures, so that what `by` reads of them is still at hand.
+    /// A task takes a channel's maps of all images, so that what `by` has read of them is still in the cache.
     pub(crate) fn activate(
         &self,
         x: &[f32],
@@ -76,12 +80,12 @@ impl Channels {
                         let y = out.slice_mut(from, self.plane);
                         match by_gate {
                             Some(by_gate) => {
-                                rows::gate_row(self.row(x, b, c), by_c, self.row(x, b, gate), by_gate, y);
+                                affine::gate_row(self.row(x, b, c), by_c, self.row(x, b, gate), by_gate, y);
                             }
-                            None => rows::activate_row(act, self.row(x, b, c), by_c, y),
+                            None => affine::activate_row(act, self.row(x, b, c), by_c, y),
                         }
                         if let Some(residual) = residual {
-                            rows::add_row(&residual[from..][..self.plane], 1., y);
+                            affine::add_row(&residual[from..][..self.plane], 1., y);
                         }
                     }
                 });
@@ -112,12 +116,12 @@ impl Channels {
                         let mut gates: Vec<&mut [f32]> = (0..self.b).map(|b| map(b, gate)).collect();
                         for (b, (da, db)) in own.iter_mut().zip(&mut gates).enumerate() {
                             let (a, g) = (self.row(x, b, c), self.row(x, b, gate));
-                            rows::gate_gradient_row(a, by(c), g, by(gate), dy_row(b), da, db);
+                            affine::gate_gradient_row(a, by(c), g, by(gate), dy_row(b), da, db);
                         }
                         finish(gate, &mut gates);
                     } else {
                         for (b, dz) in own.iter_mut().enumerate() {
-                            rows::activate_gradient_row(act, self.row(x, b, c), by(c), dy_row(b), dz);
+                            affine::activate_gradient_row(act, self.row(x, b, c), by(c), dy_row(b), dz);
                         }
                     }
                     finish(c, &mut own);

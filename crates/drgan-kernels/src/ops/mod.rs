@@ -15,3 +15,6 @@ pub(crate) mod pool;
 pub(crate) mod resize;
 pub(crate) mod spectral_norm;
 pub(crate) mod upsample;
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
 
 /// How inputs lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Lie {
+pub(crate) enum Layout {
     Contiguous,
     /// The last two axes swapped, so that a fast path has to bring them in order.
     Swapped,
@@ -24,11 +24,11 @@ pub(crate) enum Lie {
 pub(crate) fn run(
     inputs: &[Tensor],
     tracked: &[usize],
-    lie: Lie,
+    layout: Layout,
     f: impl Fn(&[Tensor]) -> Result<Tensor>,
 ) -> (Tensor, Vec<Option<Tensor>>) {
-    let swap = |t: &Tensor| match lie {
-        Lie::Swapped if t.rank() >= 2 => t.transpose(t.rank() - 2, t.rank() - 1).unwrap(),
+    let swap = |t: &Tensor| match layout {
+        Layout::Swapped if t.rank() >= 2 => t.transpose(t.rank() - 2, t.rank() - 1).unwrap(),
         _ => t.clone(),
     };
     let stored: Vec<Tensor> = inputs.iter().map(|t| swap(t).contiguous().unwrap()).collect();
@@ -69,7 +69,7 @@ fn values(t: &Tensor) -> Vec<f64> {
 /// Every value within `tolerance` times the largest of `want`, or times 1: sums of products of standard normal values that
 /// cancel round as their terms do. Says where it is worst.
 #[track_caller]
-pub(crate) fn assert_close(what: &str, got: &Tensor, want: &Tensor, tolerance: f64) {
+pub(crate) fn assert_near_largest(what: &str, got: &Tensor, want: &Tensor, tolerance: f64) {
     assert_eq!(got.dims(), want.dims(), "{what}: shape");
     let (got, want) = (values(got), values(want));
     let largest = want.iter().fold(1., |m: f64, v| m.max(v.abs()));
@@ -96,15 +96,15 @@ pub(crate) fn assert_same(
 ) {
     let exact: Vec<Tensor> = inputs.iter().map(|t| t.to_dtype(DType::F64).unwrap()).collect();
     let all: Vec<usize> = (0..inputs.len()).collect();
-    let (want, want_grads) = run(&exact, &all, Lie::Contiguous, &reference);
+    let (want, want_grads) = run(&exact, &all, Layout::Contiguous, &reference);
     let sets = std::iter::once(all.clone()).chain(all.iter().map(|&i| vec![i])).chain([vec![]]);
     for tracked in sets {
-        let (first, first_grads) = run(inputs, &tracked, Lie::Contiguous, &fast);
+        let (first, first_grads) = run(inputs, &tracked, Layout::Contiguous, &fast);
         assert_eq!(first.dtype(), DType::F32);
-        for lie in [Lie::Contiguous, Lie::Swapped] {
-            let what = format!("{what}, {lie:?}, gradients of {tracked:?}");
-            let (got, grads) = run(inputs, &tracked, lie, &fast);
-            assert_close(&format!("{what}: value"), &got, &want, tolerance);
+        for layout in [Layout::Contiguous, Layout::Swapped] {
+            let what = format!("{what}, {layout:?}, gradients of {tracked:?}");
+            let (got, grads) = run(inputs, &tracked, layout, &fast);
+            assert_near_largest(&format!("{what}: value"), &got, &want, tolerance);
             assert_eq!(values(&got), values(&first), "{what}: other bits");
             for (i, (got, want)) in grads.iter().zip(&want_grads).enumerate() {
                 let Some(got) = got else {
@@ -112,7 +112,7 @@ pub(crate) fn assert_same(
                     continue;
                 };
                 assert!(tracked.contains(&i), "{what}: a gradient of the constant input {i}");
-                assert_close(&format!("{what}: gradient {i}"), got, want.as_ref().unwrap(), tolerance);
+                assert_near_largest(&format!("{what}: gradient {i}"), got, want.as_ref().unwrap(), tolerance);
                 assert_eq!(
                     values(got),
                     values(first_grads[i].as_ref().unwrap()),
@@ -129,7 +129,7 @@ pub(crate) fn assert_differences(what: &str, inputs: &[Tensor], f: impl Fn(&[Ten
     const STEP: f64 = 1e-5;
     let inputs: Vec<Tensor> = inputs.iter().map(|t| t.to_dtype(DType::F64).unwrap()).collect();
     let all: Vec<usize> = (0..inputs.len()).collect();
-    let (y, grads) = run(&inputs, &all, Lie::Contiguous, &f);
+    let (y, grads) = run(&inputs, &all, Layout::Contiguous, &f);
     let cotangent = random(y.dims(), 99).to_dtype(DType::F64).unwrap();
     for (i, grad) in grads.iter().enumerate() {
         for seed in 0..3 {

@@ -5,6 +5,15 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub(super) struct Avx512;
 
+/// Whether the machine has the instructions of [`run`].
+pub(super) fn available() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("fma")
+}
+
 /// # Safety
 /// The machine has AVX-512 F, DQ, VL and BW, and FMA.
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,fma")]

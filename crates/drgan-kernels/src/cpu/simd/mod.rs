@@ -12,6 +12,8 @@ mod taps;
 
 pub(crate) use taps::{Dots, Tap, TapLoop};
 
+use std::sync::OnceLock;
+
 /// Which instructions a kernel is run with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Isa {
@@ -24,8 +26,14 @@ pub(crate) enum Isa {
 
 impl Isa {
     /// The best that this machine has.
+    #[inline]
     pub(crate) fn best() -> Self {
-        Self::all()[0]
+        #[cfg(test)]
+        if let Some(isa) = forced::ISA.get() {
+            return isa;
+        }
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| Self::all()[0])
     }
 
     /// All that this machine has, the best first.
@@ -33,24 +41,17 @@ impl Isa {
         let mut all = Vec::with_capacity(3);
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("fma")
-            {
+            if avx512::available() {
                 all.push(Self::Avx512);
             }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            if avx2::available() {
                 all.push(Self::Avx2);
             }
         }
         all.push(Self::Portable);
         all
     }
-}
 
-impl Isa {
     /// Rows of a product's tile.
     pub(crate) fn rows(self) -> usize {
         dispatch(self, TileSize).0
@@ -59,6 +60,23 @@ impl Isa {
     /// Columns of a product's tile.
     pub(crate) fn cols(self) -> usize {
         dispatch(self, TileSize).1
+    }
+}
+
+/// The choice of an instruction set by a test, for all that the calling thread and the tasks it starts compute.
+#[cfg(test)]
+pub(crate) mod forced {
+    use super::Isa;
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static ISA: Cell<Option<Isa>> = const { Cell::new(None) };
+    }
+
+    /// Runs `f` with the instructions of `isa` only. Tasks run on one thread of their own, where the choice holds too.
+    pub(crate) fn with_isa<R: Send>(isa: Isa, f: impl FnOnce() -> R + Send) -> R {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).start_handler(move |_| ISA.set(Some(isa)));
+        pool.build().expect("a thread").install(f)
     }
 }
 
@@ -85,6 +103,7 @@ pub(crate) trait Kernel {
 }
 
 /// Runs `kernel` on `isa`, which must come from [`Isa::best`] or [`Isa::all`].
+#[inline]
 pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     match isa {
         // SAFETY (both): `Isa` values of these names are only made where the machine has the instructions.

@@ -1,51 +1,111 @@
-//! What an optimizer does to every parameter after a step: one pass over plain slices each.
-use crate::cpu::rows;
-use rayon::prelude::*;
+//! What an optimizer does to every parameter after a step: Adam's update, an exponential moving average, and the sum of
+//! squares that gradient norms are made of.
+pub(crate) mod cpu;
+pub(crate) mod reference;
+mod step;
 
-/// Elements a task takes; fixed, so that sums do not depend on the number of threads.
-const CHUNK: usize = 1 << 15;
+pub use step::AdamStep;
 
-/// The numbers of one step of Adam that all parameters share.
-#[derive(Clone, Copy, Debug)]
-pub struct AdamStep {
-    /// Decays of the first and second moment.
-    pub betas: (f64, f64),
-    /// Learning rate over `1 - beta1^t`.
-    pub rate: f64,
-    /// `sqrt(1 - beta2^t)`.
-    pub root: f64,
-    /// Added to the root of the second moment.
-    pub eps: f64,
-    /// What gradients are multiplied by first.
-    pub scale: f64,
-}
+use crate::cpu::slices::with_values;
+use crate::dispatch::{Backend, backend, fall_back};
+use crate::op::with_values_mut;
+use candle_core::{Result, Tensor, Var, bail};
 
-/// `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `p -= rate m / (sqrt(v) / root + eps)` with `g` times `scale`.
+/// One step of Adam (Kingma and Ba, 2015) for one parameter p with gradient g and moments m and v, all changed in place:
+/// `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `p = p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)`,
+/// with g multiplied by [`AdamStep::scale`] first.
 ///
-/// # Panics
-/// Slices of other lengths.
-pub fn adam(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], step: AdamStep) {
-    let n = p.len();
-    assert!(g.len() == n && m.len() == n && v.len() == n, "adam: lengths differ");
-    let moments = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
-    p.par_chunks_mut(CHUNK)
-        .zip(g.par_chunks(CHUNK))
-        .zip(moments)
-        .for_each(|((p, g), (m, v))| rows::adam_row(p, g, m, v, step));
-}
-
-/// `a = decay a + (1 - decay) x`.
+/// # Shapes
+/// All tensors have one shape, one type and one device.
 ///
-/// # Panics
-/// Slices of other lengths.
-pub fn average(a: &mut [f32], x: &[f32], decay: f64) {
-    assert_eq!(a.len(), x.len(), "average: lengths differ");
-    let chunks = a.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK));
-    chunks.for_each(|(a, x)| rows::average_row(a, x, decay as f32, (1. - decay) as f32));
+/// # Errors
+/// Tensors of another shape, type or device; a type that is not a float.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor, Var};
+/// use drgan_kernels::{AdamStep, adam_update};
+///
+/// let p = Var::new(&[1f32, 2.], &Device::Cpu)?;
+/// let (m, v) = (Var::zeros(2, DType::F32, &Device::Cpu)?, Var::zeros(2, DType::F32, &Device::Cpu)?);
+/// let gradient = Tensor::new(&[0.5f32, -3.], &Device::Cpu)?;
+/// adam_update(&p, &gradient, &m, &v, AdamStep::new(1, 0.1, (0.9, 0.999), 1e-8))?;
+/// // The first step moves every value by the learning rate against the gradient's sign.
+/// assert!(p.to_vec1::<f32>()?.iter().zip([0.9, 2.1]).all(|(p, want)| (p - want).abs() < 1e-6));
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+pub fn adam_update(parameter: &Var, gradient: &Tensor, m: &Var, v: &Var, step: AdamStep) -> Result<()> {
+    check("adam_update", parameter, &[("gradient", gradient), ("m", m), ("v", v)])?;
+    let in_place = [parameter, m, v].into_iter().all(|x| x.is_contiguous());
+    match backend("adam_update", &[parameter, gradient, m, v])? {
+        Backend::Cpu if in_place => {
+            let gradient = gradient.detach().contiguous()?;
+            with_values_mut(m, |m| {
+                with_values_mut(v, |v| {
+                    with_values_mut(parameter, |p| {
+                        with_values([&gradient], |[g]| {
+                            cpu::adam(p, g, m, v, step);
+                            Ok(())
+                        })
+                    })
+                })
+            })
+        }
+        _ => fall_back(|| reference::adam_update(parameter, gradient, m, v, step)),
+    }
 }
 
-/// `sum x^2`; NaN or infinite if a value is.
-pub fn sum_of_squares(x: &[f32]) -> f64 {
-    let parts: Vec<f64> = x.par_chunks(CHUNK).map(|x| rows::product_row(x, 0., x, 0.)).collect();
-    parts.iter().sum()
+/// One step of an exponential moving average, in place: `average = decay average + (1 - decay) value`.
+///
+/// # Shapes
+/// Both tensors have one shape, one type and one device.
+///
+/// # Errors
+/// Tensors of another shape, type or device; a type that is not a float.
+pub fn ema_update(average: &Var, value: &Tensor, decay: f64) -> Result<()> {
+    check("ema_update", average, &[("value", value)])?;
+    match backend("ema_update", &[average, value])? {
+        Backend::Cpu if average.is_contiguous() => {
+            let value = value.detach().contiguous()?;
+            with_values_mut(average, |average| {
+                with_values([&value], |[value]| {
+                    cpu::ema(average, value, decay);
+                    Ok(())
+                })
+            })
+        }
+        _ => fall_back(|| reference::ema_update(average, value, decay)),
+    }
+}
+
+/// `sum x^2` over all values, in f64; NaN or infinite if a value is.
+///
+/// # Errors
+/// A type that is not a number.
+pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
+    match backend("sum_of_squares", &[x])? {
+        Backend::Cpu => with_values([&x.detach().contiguous()?], |[x]| Ok(cpu::sum_of_squares(x))),
+        Backend::Reference => fall_back(|| reference::sum_of_squares(x)),
+    }
+}
+
+fn check(operation: &str, like: &Tensor, others: &[(&str, &Tensor)]) -> Result<()> {
+    for (i, (name, other)) in others.iter().enumerate() {
+        let before = others[..i].iter().map(|(_, x)| *x).chain([like]);
+        if before.into_iter().any(|x| x.id() == other.id()) {
+            bail!("{operation}: {name}: is another argument too, and all must be apart")
+        }
+        if other.shape() != like.shape() || other.dtype() != like.dtype() {
+            bail!(
+                "{operation}: {name}: expected {:?} in {:?}, got {:?} in {:?}",
+                like.dims(),
+                like.dtype(),
+                other.dims(),
+                other.dtype()
+            )
+        }
+    }
+    if !like.dtype().is_float() {
+        bail!("{operation}: expected a float type, got {:?}", like.dtype())
+    }
+    Ok(())
 }

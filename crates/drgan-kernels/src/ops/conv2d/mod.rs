@@ -2,15 +2,19 @@
 pub(crate) mod cpu;
 pub(crate) mod op;
 mod packed;
+mod packed_spec;
 pub(crate) mod reference;
 pub(crate) mod shape;
 
-pub use packed::{PackedConv, PackedSpec, Precision};
+pub use packed::PackedConv;
+pub use packed_spec::{PackedSpec, Precision};
 pub use shape::{Conv2dSpec, Padding};
 
-use crate::cpu::is_fast;
-use crate::ops::activation::{self, Activation};
+use crate::dispatch::{Backend, backend, fall_back};
+use crate::ops::activation::activate;
+use crate::ops::activation::kind::Activation;
 use candle_core::{Result, Tensor, bail};
+use op::convolve;
 use shape::ConvShape;
 
 /// 2-D cross-correlation: `y[b, o, i, j] = bias[o] + sum_{c,u,v} w[o, c, u, v] x[b, c, s i + u - top, s j + v - left]`.
@@ -20,6 +24,18 @@ use shape::ConvShape;
 ///
 /// # Errors
 /// Shapes that do not fit each other.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use drgan_kernels::{Conv2dSpec, conv2d};
+///
+/// let x = Tensor::ones((1, 2, 5, 5), DType::F32, &Device::Cpu)?;
+/// let weight = Tensor::ones((4, 2, 3, 3), DType::F32, &Device::Cpu)?;
+/// let y = conv2d(&x, &weight, None, Conv2dSpec::new(2, 1))?; // stride 2, padding 1
+/// assert_eq!(y.dims(), [1, 4, 3, 3]);
+/// assert_eq!(y.get(0)?.get(0)?.to_vec2::<f32>()?[1], [12., 18., 12.]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, spec: Conv2dSpec) -> Result<Tensor> {
     conv2d_act(x, weight, bias, Activation::Identity, spec)
 }
@@ -38,17 +54,21 @@ pub fn conv2d_act(
     act: Activation,
     spec: Conv2dSpec,
 ) -> Result<Tensor> {
-    if !(is_fast(x) && is_fast(weight)) || x.elem_count() == 0 {
-        return activation::reference(&reference::conv2d(x, weight, bias, spec)?, act);
-    }
     let shape = ConvShape::new(x.shape(), weight.shape(), spec, false)?;
+    act.check_channels("conv2d: weight", shape.o)?;
     if let Some(bias) = bias
         && bias.dims() != [shape.o]
     {
         bail!("conv2d: bias: expected ({},), got {:?}", shape.o, bias.dims())
     }
-    if op::gradient_from_output(act) {
-        return op::apply(x, weight, bias, act, shape);
+    let inputs: Vec<&Tensor> = [x, weight].into_iter().chain(bias).collect();
+    match backend("conv2d", &inputs)? {
+        Backend::Cpu if x.elem_count() > 0 => {
+            if act.gradient_from_output() {
+                return convolve(x, weight, bias, act, shape);
+            }
+            activate(&convolve(x, weight, bias, Activation::Identity, shape)?, act)
+        }
+        _ => fall_back(|| reference::conv2d_act(x, weight, bias, act, spec)),
     }
-    activation::activate(&op::apply(x, weight, bias, Activation::Identity, shape)?, act)
 }

@@ -1,8 +1,13 @@
 //! Convolution in candle's own operations: any float type, any device, right gradients.
 use super::shape::Conv2dSpec;
+use crate::ops::activation::kind::Activation;
+use crate::ops::activation::reference::activate;
 use candle_core::{Result, Tensor, bail};
 
-/// Plain-tensor form of [`conv2d`](crate::conv2d): every tap a strided view, one matrix product.
+/// Reference implementation of [`conv2d`](crate::conv2d): every tap a strided view, one matrix product.
+///
+/// # Errors
+/// As there.
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, spec: Conv2dSpec) -> Result<Tensor> {
     let (b, c, h, w) = x.dims4()?;
     let (o, wc, kh, kw) = weight.dims4()?;
@@ -21,6 +26,20 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, spec: Conv2dSp
         Some(bias) => y.broadcast_add(&bias.reshape((1, o, 1, 1))?),
         None => Ok(y),
     }
+}
+
+/// Reference implementation of [`conv2d_act`](crate::conv2d_act).
+///
+/// # Errors
+/// As there.
+pub fn conv2d_act(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    act: Activation,
+    spec: Conv2dSpec,
+) -> Result<Tensor> {
+    activate(&conv2d(x, weight, bias, spec)?, act)
 }
 
 /// Every tap of a `kh x kw` window: `(B, C, kh kw, oh ow)`.

@@ -1,13 +1,14 @@
-//! What follows a convolution's sums.
-use crate::cpu::rows::{self, multiversion};
-use crate::ops::activation::Activation;
+//! The epilogue of a convolution: bias, activation and residual, while an output's sums are in the cache.
+use crate::cpu::multiversion::multiversion;
+use crate::ops::activation::kind::Activation;
+use crate::ops::activation::scalar;
 use crate::ops::conv2d::shape::ConvShape;
 
 /// Values that a row is finished in place by.
 const CHUNK: usize = 64;
 
 /// `act(sum + shift[o]) + residual`, with `residual` a map of the result's shape.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Epilogue<'a> {
     pub(crate) shift: Option<&'a [f32]>,
     pub(crate) act: Activation,
@@ -15,12 +16,12 @@ pub(crate) struct Epilogue<'a> {
 }
 
 impl<'a> Epilogue<'a> {
-    /// A bias, if any.
+    /// A bias, if any, and nothing else.
     pub(crate) fn bias(shift: Option<&'a [f32]>) -> Self {
         Self { shift, act: Activation::Identity, residual: None }
     }
 
-    /// Whether sums are results already.
+    /// Whether the sums are the result already.
     pub(crate) fn is_identity(&self) -> bool {
         self.shift.is_none() && self.act == Activation::Identity && self.residual.is_none()
     }
@@ -64,23 +65,11 @@ impl<'a> Epilogue<'a> {
     ) {
         let shift = |o: usize| self.shift.map_or(0., |s| s[o]);
         let by = shift(o);
-        match self.act {
-            Activation::Glu => {
-                let by_gate = shift(gate_o);
-                for ((y, a), b) in y.iter_mut().zip(sums).zip(gate) {
-                    *y = (a + by) * rows::sigmoid(b + by_gate);
-                }
-            }
-            Activation::Identity => y.iter_mut().zip(sums).for_each(|(y, a)| *y = a + by),
-            Activation::Relu => y.iter_mut().zip(sums).for_each(|(y, a)| *y = (a + by).max(0.)),
-            Activation::Relu6 => y.iter_mut().zip(sums).for_each(|(y, a)| *y = (a + by).clamp(0., 6.)),
-            Activation::LeakyRelu(slope) => {
-                let slope = slope as f32;
-                y.iter_mut().zip(sums).for_each(|(y, a)| {
-                    let z = a + by;
-                    *y = if z > 0. { z } else { slope * z };
-                });
-            }
+        if self.act == Activation::Glu {
+            let by_gate = shift(gate_o);
+            scalar::glu(sums.iter().map(|a| a + by), gate.iter().map(|b| b + by_gate), y);
+        } else {
+            scalar::activate(self.act, sums.iter().map(|a| a + by), y);
         }
         if let Some(residual) = self.residual {
             y.iter_mut().zip(&residual[at..]).for_each(|(y, p)| *y += p);

@@ -4,8 +4,11 @@
 //! that the product's inner size stays near [`PANEL`]. Its patches are copied into a scratch buffer `(C kh kw, pixels)`
 //! that the thread keeps; panels are independent, so they are what threads share out. How work is cut depends on
 //! shapes only, never on the number of threads: the same input gives the same bits on any machine with the same gemm.
-use crate::cpu::{Matrix, Scratch, SharedSlice, copy_row, fill_uninit, gemm, with_scratch};
-use crate::ops::activation::Activation;
+use crate::cpu::gemm::{Matrix, gemm};
+use crate::cpu::scratch::{Scratch, with_scratch};
+use crate::cpu::shared_slice::{SharedSlice, fill_uninit};
+use crate::cpu::slices::copy_row;
+use crate::ops::activation::kind::Activation;
 use crate::ops::conv2d::cpu::epilogue::{Epilogue, finish_in_place, finish_row};
 use crate::ops::conv2d::shape::{ConvShape, Padding, Panel, ValidRange};
 use rayon::prelude::*;

@@ -6,5 +6,6 @@ pub(crate) mod epilogue;
 pub(crate) mod im2col;
 #[cfg(test)]
 pub(crate) mod oracle;
+pub(crate) mod packed;
 pub(crate) mod select;
 pub(crate) mod winograd;

@@ -12,10 +12,10 @@ use super::direct;
 use super::im2col;
 use super::winograd;
 use crate::cpu::simd::Isa;
+use crate::ops::activation::kind::Activation;
 use crate::ops::conv2d::cpu::epilogue::Epilogue;
 use crate::ops::conv2d::shape::{ConvShape, Padding};
-use crate::ops::linear;
-use candle_core::{Device, Result, Tensor};
+use crate::ops::linear::cpu as linear;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ConvAlgorithm {
@@ -65,7 +65,7 @@ pub(crate) fn forward(g: &ConvShape, x: &[f32], weight: &[f32], epilogue: &Epilo
     match algorithm(g) {
         ConvAlgorithm::FullyConnected => epilogue.finish_maps(g, linear::forward(x, weight, whole(g))),
         ConvAlgorithm::Winograd => {
-            let gated = epilogue.act == crate::ops::activation::Activation::Glu;
+            let gated = epilogue.act == Activation::Glu;
             let kernels = winograd::transform(isa, g, weight, None, gated);
             winograd::forward(isa, g, x, &kernels, epilogue)
         }
@@ -110,17 +110,4 @@ pub(crate) fn weight_gradient(g: &ConvShape, x: &[f32], dy: &[f32]) -> Vec<f32> 
 /// Batch, inputs and outputs of the linear map that a convolution of one output pixel is.
 fn whole(g: &ConvShape) -> (usize, usize, usize) {
     (g.b, g.c * g.h * g.w, g.o)
-}
-
-/// Gradients of the input and of the weight, each only if somebody asks for it.
-pub(crate) fn gradients(
-    g: &ConvShape,
-    (x, x_values): (&Tensor, &[f32]),
-    (weight, w_values): (&Tensor, &[f32]),
-    dy: &[f32],
-) -> Result<(Option<Tensor>, Option<Tensor>)> {
-    let tensor = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
-    let dx = x.track_op().then(|| tensor(input_gradient(g, dy, w_values), x)).transpose()?;
-    let dw = weight.track_op().then(|| tensor(weight_gradient(g, x_values, dy), weight)).transpose()?;
-    Ok((dx, dw))
 }

@@ -31,14 +31,13 @@ pub(super) fn transpose(r: [__m512i; 16]) -> [__m512i; 16] {
     t
 }
 
-/// `1 / (1 + exp(-x))`, to about two units in the last place.
+/// `1 / (1 + exp(-x))`, to about two units in the last place: [`sigmoid`](crate::cpu::exp::sigmoid) with fused products.
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(super) fn sigmoid(x: __m512) -> __m512 {
     let one = _mm512_set1_ps(1.);
-    // The order of operands keeps NaN.
-    let limit = _mm512_set1_ps(88.);
-    let x = _mm512_min_ps(limit, _mm512_max_ps(_mm512_sub_ps(_mm512_setzero_ps(), limit), x));
+    // The order of operands keeps NaN. Below the lower limit, exp(-x) is infinite and the sigmoid 0.
+    let x = _mm512_min_ps(_mm512_set1_ps(88.), _mm512_max_ps(_mm512_set1_ps(-90.), x));
     // exp(-x) = 2^n exp(r), |r| <= ln(2) / 2.
     let n = _mm512_roundscale_ps::<8>(_mm512_mul_ps(x, _mm512_set1_ps(-std::f32::consts::LOG2_E)));
     let r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693_359_4), _mm512_sub_ps(_mm512_setzero_ps(), x));

@@ -13,8 +13,8 @@ mod tests;
 mod unit;
 mod weights;
 
-use crate::cpu::with_scratch;
-use crate::ops::activation::Activation;
+use crate::cpu::scratch::with_scratch;
+use crate::ops::activation::kind::Activation;
 use crate::ops::conv2d::cpu::epilogue::Epilogue;
 use crate::ops::conv2d::shape::{ConvShape, Panel};
 use plan::Plan;

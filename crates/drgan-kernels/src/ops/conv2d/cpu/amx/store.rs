@@ -2,7 +2,8 @@
 use super::lanes::{sigmoid, transpose};
 use super::plan::Segment;
 use super::products::{SIDE, SumTile};
-use crate::ops::activation::Activation;
+use crate::ops::activation::kind::Activation;
+use crate::ops::activation::scalar;
 use std::arch::x86_64::*;
 
 /// The result that tasks write disjoint pixels of, and the map that is added to it.
@@ -30,44 +31,20 @@ pub(super) struct Shift(pub(super) [f32; SIDE]);
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn activated(sums: [&SumTile; 2], shift: [&Shift; 2], act: Activation) -> [__m512i; SIDE] {
-    let shifted = |half: usize, pixel: usize| {
-        // SAFETY (both): 16 values each.
-        let sum = unsafe { _mm512_loadu_ps(sums[half][pixel].as_ptr()) };
-        _mm512_add_ps(sum, unsafe { _mm512_load_ps(shift[half].0.as_ptr()) })
-    };
-    let zero = _mm512_setzero_ps();
     let mut rows = [_mm512_setzero_si512(); SIDE];
-    match act {
-        Activation::Identity => {
-            for (i, row) in rows.iter_mut().enumerate() {
-                *row = _mm512_castps_si512(shifted(0, i));
-            }
-        }
-        // `max` gives its second operand where one is NaN.
-        Activation::Relu => {
-            for (i, row) in rows.iter_mut().enumerate() {
-                *row = _mm512_castps_si512(_mm512_max_ps(zero, shifted(0, i)));
-            }
-        }
-        Activation::Relu6 => {
-            let six = _mm512_set1_ps(6.);
-            for (i, row) in rows.iter_mut().enumerate() {
-                *row = _mm512_castps_si512(_mm512_min_ps(six, _mm512_max_ps(zero, shifted(0, i))));
-            }
-        }
-        Activation::LeakyRelu(slope) => {
-            let slope = _mm512_set1_ps(slope as f32);
-            for (i, row) in rows.iter_mut().enumerate() {
-                let x = shifted(0, i);
-                let below = _mm512_cmp_ps_mask::<_CMP_NGT_UQ>(x, zero);
-                *row = _mm512_castps_si512(_mm512_mask_mul_ps(x, below, x, slope));
-            }
-        }
-        Activation::Glu => {
-            for (i, row) in rows.iter_mut().enumerate() {
-                *row = _mm512_castps_si512(_mm512_mul_ps(shifted(0, i), sigmoid(shifted(1, i))));
-            }
-        }
+    for (pixel, row) in rows.iter_mut().enumerate() {
+        let shifted =
+            |half: usize| -> [f32; SIDE] { std::array::from_fn(|o| sums[half][pixel][o] + shift[half].0[o]) };
+        let mut y = [0f32; SIDE];
+        // SAFETY (all): arrays of 16 values.
+        *row = _mm512_castps_si512(if act == Activation::Glu {
+            let (value, gate) = (shifted(0), shifted(1));
+            let gate = sigmoid(unsafe { _mm512_loadu_ps(gate.as_ptr()) });
+            _mm512_mul_ps(unsafe { _mm512_loadu_ps(value.as_ptr()) }, gate)
+        } else {
+            scalar::activate(act, shifted(0).into_iter(), &mut y);
+            unsafe { _mm512_loadu_ps(y.as_ptr()) }
+        });
     }
     transpose(rows)
 }

@@ -1,13 +1,16 @@
 //! From maps to maps.
-use super::{Groups, Panel, Phases, SLACK, Source, correlate, panels, phase_taps};
+use super::phases::{Groups, Phases, SLACK, Source, correlate, panels, phase_taps};
+use crate::cpu::scratch::Scratch;
+use crate::cpu::shared_slice::{SharedSlice, fill_uninit};
 use crate::cpu::simd::{Isa, Kernel, Simd, Tap, dispatch};
-use crate::cpu::{Scratch, SharedSlice, copy_row, fill_uninit};
-use crate::ops::activation::Activation;
+use crate::cpu::slices::copy_row;
+use crate::ops::activation::kind::Activation;
 use crate::ops::conv2d::cpu::epilogue::Epilogue;
 use crate::ops::conv2d::shape::ConvShape;
+use crate::ops::conv2d::shape::Panel;
 use rayon::prelude::*;
 
-/// See [`im2col::forward`](super::super::im2col::forward); in `groups` of channels, `weight` is `(O, C / groups, kh, kw)`.
+/// See [`im2col::forward`](crate::ops::conv2d::cpu::im2col::forward); in `groups` of channels, `weight` is `(O, C / groups, kh, kw)`.
 pub(crate) fn forward(
     isa: Isa,
     g: &ConvShape,

@@ -1,8 +1,11 @@
 //! From an output's gradient to the input's.
-use super::{Groups, Panel, Phases, SLACK, Source, correlate, panels, phase_taps};
+use super::phases::{Groups, Phases, SLACK, Source, correlate, panels, phase_taps};
+use crate::cpu::scratch::Scratch;
+use crate::cpu::shared_slice::{SharedSlice, fill_uninit};
 use crate::cpu::simd::{Isa, Kernel, Simd, Tap, dispatch};
-use crate::cpu::{Scratch, SharedSlice, copy_row, fill_uninit};
+use crate::cpu::slices::copy_row;
 use crate::ops::conv2d::shape::ConvShape;
+use crate::ops::conv2d::shape::Panel;
 use rayon::prelude::*;
 
 /// Gradient of the input: of each phase, the correlation of `dy` with the phase's taps, turned by half a turn.

@@ -1,163 +1,17 @@
-//! Convolution without patches: sums of shifted rows.
+//! Direct convolution: sums of shifted rows, without an im2col matrix.
 //!
-//! Some pictures' bands of rows are copied once, with their padding, one behind the other. Seen as one long row, output
-//! position `p` of tap `(u, v)` reads input `p + u cols + v`, always contiguous; positions beside the map compute what nobody
-//! reads. With stride 2 the copy is cut into its four *phases* (even and odd rows and columns), each of which a tap reads
-//! without a stride; the gradient of the input comes in the same phases, and is put together again.
+//! Bands of rows of some images are copied once, with their padding, one after the other. Seen as one long row, output
+//! pixel `p` of tap `(u, v)` reads input `p + u cols + v`, always contiguous; pixels beside the map compute what nobody
+//! reads. With stride 2 the copy is divided into its four *phases* (even and odd rows and columns: the polyphase
+//! decomposition), each of which a tap reads without a stride; the gradient of the input comes in the same phases, and is
+//! put together again.
 mod forward;
 mod gradient;
+mod phases;
 #[cfg(test)]
 mod tests;
 mod weights;
 
 pub(crate) use forward::forward;
 pub(crate) use gradient::input_gradient;
-pub(super) use weights::{takes as has_weight_gradient, weight_gradient};
-
-use crate::cpu::copy_row;
-use crate::cpu::simd::{Simd, Tap, TapLoop};
-use crate::ops::conv2d::shape::{ConvShape, Panel, ValidRange};
-
-/// Values of copied input that one task keeps at hand, about: what a core's second cache holds beside the weights.
-const BAND: usize = 1 << 16;
-/// Positions of several small pictures that are convolved as one row.
-const POSITIONS: usize = 512;
-/// Registers of positions where there is one row of outputs.
-const ALONE: usize = 4;
-/// What reads of rounded-up rows may touch behind the last plane.
-const SLACK: usize = 64;
-
-/// Cuts `b` pictures of `rows` rows of results; each takes `cols` positions of `values` copied values.
-fn panels(b: usize, rows: usize, cols: usize, values: usize) -> Vec<Panel> {
-    let positions = rows * cols;
-    if positions >= POSITIONS / 2 {
-        return Panel::bands(b, rows, (BAND / (cols * values).max(1)).clamp(1, rows));
-    }
-    Panel::groups(b, rows, POSITIONS / positions.max(1))
-}
-
-/// Channel groups that a task takes one after another, so that small ones are worth a task.
-const GROUPS: usize = 32;
-
-/// Some of the groups that a convolution's channels are cut into; a group of outputs sees its group of inputs only.
-#[derive(Clone, Copy)]
-struct Groups {
-    /// How many there are in all.
-    of: usize,
-    first: usize,
-    count: usize,
-}
-
-impl Groups {
-    fn cut(of: usize) -> Vec<Self> {
-        (0..of).step_by(GROUPS).map(|first| Self { of, first, count: GROUPS.min(of - first) }).collect()
-    }
-}
-
-/// Taps of a kernel that one phase has, in both directions, at most.
-fn phase_taps(g: &ConvShape) -> (usize, usize) {
-    (g.kh.div_ceil(g.stride), g.kw.div_ceil(g.stride))
-}
-
-/// Maps as they are copied.
-#[derive(Clone, Copy)]
-struct Phases {
-    /// Of the phases; 1 has one.
-    stride: usize,
-    images: usize,
-    /// Of one picture's plane.
-    rows: usize,
-    cols: usize,
-}
-
-/// Where copies come from: maps `(B, channels, h, w)`, padded at the top and on the left.
-#[derive(Clone, Copy)]
-struct Source<'a> {
-    values: &'a [f32],
-    channels: usize,
-    h: usize,
-    w: usize,
-    top: usize,
-    left: usize,
-}
-
-impl Phases {
-    /// Positions of one picture.
-    fn picture(&self) -> usize {
-        self.rows * self.cols
-    }
-
-    /// Positions of one phase of a channel.
-    fn phase(&self) -> usize {
-        self.images * self.picture()
-    }
-
-    /// Of a channel, all phases.
-    fn channel(&self) -> usize {
-        self.stride * self.stride * self.phase()
-    }
-
-    /// Copies channel `c` of pictures from `image` on, from padded row `row` times the stride on, into `out`, which is zero where
-    /// the padding is.
-    #[inline(always)]
-    fn fill(&self, from: &Source<'_>, (image, row): (usize, usize), c: usize, out: &mut [f32]) {
-        let s = self.stride;
-        for (phase, out) in out.chunks_exact_mut(self.phase()).enumerate() {
-            let across = ValidRange::new((phase % s, from.left), s, from.w, self.cols);
-            let down = ValidRange::new((row * s + phase / s, from.top), s, from.h, self.rows);
-            for (i, out) in out.chunks_exact_mut(self.picture()).enumerate() {
-                let map = &from.values[((image + i) * from.channels + c) * from.h * from.w..];
-                for y in 0..down.count {
-                    let row = &map[(down.from + y * s) * from.w + across.from..];
-                    copy_row(row, s, &mut out[(down.at + y) * self.cols + across.at..][..across.count]);
-                }
-            }
-        }
-    }
-}
-
-/// `made[i][p] = sum_t w[i w_row + w_t] x[p + x_t]` for `p` in `0..n` and a little beyond; rows of `made` are `made_row` apart.
-///
-/// # Safety
-/// As [`Simd`].
-#[inline(always)]
-unsafe fn correlate<S: Simd>(
-    x: &[f32],
-    taps: &[Tap],
-    (w, w_row, rows): (&[f32], usize, usize),
-    n: usize,
-    made: &mut [f32],
-    made_row: usize,
-) {
-    // One row alone has registers to spare, but not for rows that are not there.
-    let step = if rows == 1 { ALONE * S::LANES } else { S::TAP_COLS };
-    let n = n.next_multiple_of(step);
-    let furthest = taps.iter().fold((0, 0), |f, t| (t.x.max(f.0), t.w.max(f.1)));
-    assert!(
-        rows > 0 && (taps.is_empty() || furthest.1 + (rows - 1) * w_row < w.len()),
-        "correlate: taps leave the weights"
-    );
-    assert!(furthest.0 + n <= x.len(), "correlate: taps leave the input");
-    assert!(made_row >= n && (rows - 1) * made_row + n <= made.len(), "correlate: the output is too small");
-    for p in (0..n).step_by(step) {
-        for i in (0..rows).step_by(S::TAP_ROWS) {
-            // SAFETY: the machine has `S`, as promised; by the assertions, all reads and writes lie in their slices.
-            unsafe {
-                let tile = TapLoop {
-                    taps,
-                    x: x.as_ptr().add(p),
-                    w: w.as_ptr().add(i * w_row),
-                    w_row,
-                    y: made.as_mut_ptr().add(i * made_row + p),
-                    y_row: made_row,
-                    rows: (rows - i).min(S::TAP_ROWS),
-                };
-                if rows == 1 {
-                    tile.compute::<S, 1, ALONE>()
-                } else {
-                    S::taps(tile)
-                };
-            }
-        }
-    }
-}
+pub(crate) use weights::{takes as has_weight_gradient, weight_gradient};

@@ -4,6 +4,7 @@ use crate::cpu::simd::Isa;
 use crate::ops::conv2d::Padding;
 use crate::ops::conv2d::cpu::epilogue::Epilogue;
 use crate::ops::conv2d::cpu::oracle::{Convolved, close, convolved};
+use crate::ops::conv2d::shape::ConvShape;
 use proptest::prelude::*;
 
 fn geometry() -> impl Strategy<Value = ConvShape> {

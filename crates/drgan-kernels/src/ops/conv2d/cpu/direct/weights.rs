@@ -1,6 +1,6 @@
 //! From an output's gradient to the weight's: products of its rows with the input's, shifted by every tap.
-use super::{Phases, SLACK, Source, phase_taps};
-use crate::cpu::SharedSlice;
+use super::phases::{Phases, SLACK, Source, phase_taps};
+use crate::cpu::shared_slice::SharedSlice;
 use crate::cpu::simd::{Dots, Isa, Kernel, Simd, Tap, dispatch};
 use crate::ops::conv2d::shape::ConvShape;
 use rayon::prelude::*;

@@ -1,10 +1,11 @@
 //! From maps to maps: transform patches, multiply by kernels, transform back, finish.
-use super::Tiling;
 use super::grid::{Bands, Grid, Maps, joined_len};
+use super::tiling::Tiling;
 use super::transforms::both;
 use super::weights::{CHUNK, Chunk, Transformed};
+use crate::cpu::scratch::Scratch;
+use crate::cpu::shared_slice::{SharedSlice, fill_uninit};
 use crate::cpu::simd::{Isa, Kernel, Simd, Tile, dispatch};
-use crate::cpu::{Scratch, SharedSlice, fill_uninit};
 use crate::ops::conv2d::cpu::epilogue::Epilogue;
 use rayon::prelude::*;
 use std::marker::PhantomData;

@@ -2,7 +2,7 @@
 use super::grid::{Bands, Grid, Maps, joined_len};
 use super::transforms::{Linear, both};
 use super::weights::gradient_of_kernel;
-use crate::cpu::Scratch;
+use crate::cpu::scratch::Scratch;
 use crate::cpu::simd::{Isa, Kernel, Simd, Tile, dispatch};
 use rayon::prelude::*;
 use std::marker::PhantomData;
@@ -16,7 +16,7 @@ const CHUNK: usize = 32;
 /// Sums that are kept side by side, at most, and values they may have together.
 const SUMS: usize = 4;
 const SUM_VALUES: usize = 5 << 20;
-/// Kernels that are brought back at once.
+/// Filters that are brought back at once.
 const TOGETHER: usize = 16;
 /// Tasks to cut the work into: by panels into sums, then by output channels.
 const TASKS: usize = 8;

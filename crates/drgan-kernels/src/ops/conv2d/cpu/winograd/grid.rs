@@ -1,6 +1,6 @@
 //! Tiles of a batch of maps: where their patches lie, and how registers get them.
-use crate::cpu::copy_row;
 use crate::cpu::simd::Simd;
+use crate::cpu::slices::copy_row;
 use std::ops::Range;
 
 /// Tiles of `b` maps, numbered map by map and row by row.

@@ -19,6 +19,7 @@
 mod forward;
 mod gradient;
 mod grid;
+mod tiling;
 mod transforms;
 mod weights;
 
@@ -26,51 +27,10 @@ use crate::cpu::simd::Isa;
 use crate::ops::conv2d::cpu::epilogue::Epilogue;
 use crate::ops::conv2d::shape::ConvShape;
 use grid::{Grid, Maps};
-use transforms::*;
-use weights::Kernels;
+use tiling::{UPSAMPLED_KERNEL, Upsampled, UpsampledGradient, WINOGRAD_KERNEL, Winograd};
+use transforms::{UpsampledInput, UpsampledOutputGradient, WinogradInput, WinogradOutputGradient};
+use weights::Filters;
 pub(crate) use weights::Transformed;
-
-/// A pair of transforms: `I x I` patches, `STEP` apart, to `E x E` products to `O x O` outputs.
-trait Tiling<const STEP: usize, const I: usize, const E: usize, const O: usize> {
-    type Input: Linear<I, E>;
-    type Output: Linear<E, O>;
-    /// Whether an output is the plain sum of all products, so that they can be summed while they are made.
-    const MERGED: bool = false;
-}
-
-struct Winograd;
-
-impl Tiling<4, 6, 6, 4> for Winograd {
-    type Input = WinogradInput;
-    type Output = WinogradOutput;
-}
-
-struct Upsampled;
-
-impl Tiling<1, 3, 3, 2> for Upsampled {
-    type Input = UpsampledInput;
-    type Output = UpsampledOutput;
-}
-
-struct UpsampledGradient;
-
-impl Tiling<2, 4, 3, 1> for UpsampledGradient {
-    type Input = UpsampledGradientInput;
-    type Output = Sum;
-    const MERGED: bool = true;
-}
-
-/// F(4, 3)'s kernel transform.
-const WINOGRAD_KERNEL: [[f32; 3]; 6] = [
-    [1. / 4., 0., 0.],
-    [-1. / 6., -1. / 6., -1. / 6.],
-    [-1. / 6., 1. / 6., -1. / 6.],
-    [1. / 24., 1. / 12., 1. / 6.],
-    [1. / 24., -1. / 12., 1. / 6.],
-    [0., 0., 1.],
-];
-/// The sum of the taps, the first and the last.
-const UPSAMPLED_KERNEL: [[f32; 3]; 3] = [[1., 1., 1.], [1., 0., 0.], [0., 0., 1.]];
 
 /// The kernels of `g`'s forward pass, transformed; `scale`, if any, multiplies each output channel.
 pub(crate) fn transform(
@@ -80,7 +40,7 @@ pub(crate) fn transform(
     scale: Option<&[f32]>,
     gated: bool,
 ) -> Transformed {
-    let kernels = Kernels { scale, ..Kernels::plain(weight, g.o, g.c) };
+    let kernels = Filters { scale, ..Filters::plain(weight, g.o, g.c) };
     if g.upsample {
         Transformed::new(isa, &UPSAMPLED_KERNEL, &kernels, gated)
     } else {
@@ -113,13 +73,13 @@ pub(crate) fn forward(
 pub(crate) fn input_gradient(isa: Isa, g: &ConvShape, dy: &[f32], weight: &[f32]) -> Vec<f32> {
     let nothing = Epilogue::bias(None);
     if g.upsample {
-        let kernels = Transformed::new(isa, &UPSAMPLED_KERNEL, &Kernels::swapped(weight, g.o, g.c), false);
+        let kernels = Transformed::new(isa, &UPSAMPLED_KERNEL, &Filters::swapped(weight, g.o, g.c), false);
         let from = Maps { values: dy, channels: g.o, h: g.oh, w: g.ow, top: 1, left: 1 };
         let to = (g.h / 2, g.w / 2);
         let grid = Grid { b: g.b, rows: to.0, cols: to.1 };
         return forward::run::<UpsampledGradient, 2, 4, 3, 1>(isa, grid, from, &kernels, to, &nothing);
     }
-    let kernels = Kernels { flipped: true, ..Kernels::swapped(weight, g.o, g.c) };
+    let kernels = Filters { flipped: true, ..Filters::swapped(weight, g.o, g.c) };
     let kernels = Transformed::new(isa, &WINOGRAD_KERNEL, &kernels, false);
     let (top, left) = (2 - g.padding.top, 2 - g.padding.left);
     let from = Maps { values: dy, channels: g.o, h: g.oh, w: g.ow, top, left };

@@ -1,6 +1,6 @@
 //! Every form, on every kind of register, against plain loops in f64.
 use super::*;
-use crate::ops::activation::Activation;
+use crate::ops::activation::kind::Activation;
 use crate::ops::conv2d::Padding;
 use crate::ops::conv2d::cpu::oracle::{Convolved, Sum, close, convolved, each_term, values};
 use proptest::prelude::*;
@@ -54,7 +54,7 @@ proptest! {
             let z = sum(o);
             let value = f64::from(*residual) + match act {
                 Activation::Glu => z / (1. + (-sum(o + channels)).exp()),
-                Activation::Relu => z.max(0.),
+                Activation::Relu => if z < 0. { 0. } else { z },
                 Activation::LeakyRelu(slope) => if z > 0. { z } else { slope * z },
                 _ => z,
             };

@@ -1,10 +1,10 @@
-//! Kernels, transformed and laid out as the products read them; and their gradients, brought back.
+//! Filters, transformed and laid out as the products read them; and their gradients, brought back.
 use crate::cpu::simd::{Isa, Kernel, Simd, dispatch};
 use rayon::prelude::*;
 
 /// 3x3 kernels of `(outputs, inputs)`, wherever they lie.
 #[derive(Clone, Copy)]
-pub(super) struct Kernels<'a> {
+pub(super) struct Filters<'a> {
     pub(super) values: &'a [f32],
     pub(super) outputs: usize,
     pub(super) inputs: usize,
@@ -18,7 +18,7 @@ pub(super) struct Kernels<'a> {
 
 const TAPS: usize = 9;
 
-impl<'a> Kernels<'a> {
+impl<'a> Filters<'a> {
     /// As `(o, c, 3, 3)` says.
     pub(super) fn plain(values: &'a [f32], o: usize, c: usize) -> Self {
         let (output_step, input_step) = (c * TAPS, TAPS);
@@ -74,7 +74,7 @@ impl Transformed {
     pub(super) fn new<const E: usize>(
         isa: Isa,
         by: &[[f32; 3]; E],
-        kernels: &Kernels<'_>,
+        kernels: &Filters<'_>,
         gated: bool,
     ) -> Self {
         let rows = isa.rows();
@@ -120,7 +120,7 @@ impl Transformed {
 
 struct TransformChunk<'a, const E: usize> {
     by: &'a [[f32; 3]; E],
-    kernels: &'a Kernels<'a>,
+    kernels: &'a Filters<'a>,
     chunk: &'a Chunk,
     gates: Option<usize>,
     out: &'a mut [f32],

@@ -1,0 +1,56 @@
+//! Where an operation runs: the one place that asks on which device tensors are and of which type.
+//!
+//! A public function checks its shapes, asks [`backend`], and calls the kernel of that backend or, through [`fall_back`],
+//! its reference. A device gets a variant of [`Backend`] and an arm in those functions that have a kernel for it; all other
+//! operations run their reference there.
+use candle_core::{DType, Result, Tensor, bail};
+
+/// What computes an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    /// The kernels in f32 on the CPU.
+    Cpu,
+    /// The reference implementation in candle's own operations: any float type on any device.
+    Reference,
+}
+
+/// The backend for tensors that meet in one operation.
+///
+/// # Errors
+/// Tensors on different devices.
+pub(crate) fn backend(operation: &str, inputs: &[&Tensor]) -> Result<Backend> {
+    if let Some((first, rest)) = inputs.split_first()
+        && let Some(other) = rest.iter().find(|x| !x.device().same_device(first.device()))
+    {
+        bail!(
+            "{operation}: all tensors must be on one device, got {:?} and {:?}",
+            first.device().location(),
+            other.device().location()
+        )
+    }
+    let has_kernel = |x: &&Tensor| x.device().is_cpu() && x.dtype() == DType::F32;
+    Ok(if inputs.iter().all(has_kernel) { Backend::Cpu } else { Backend::Reference })
+}
+
+/// Runs a reference implementation in place of a kernel.
+pub(crate) fn fall_back<R>(reference: impl FnOnce() -> Result<R>) -> Result<R> {
+    #[cfg(any(test, feature = "testing"))]
+    counter::FALLBACKS.set(counter::FALLBACKS.get() + 1);
+    reference()
+}
+
+/// How often the calling thread has run a reference in place of a kernel, since it began.
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(not(feature = "testing"), allow(unreachable_pub, reason = "public by the feature"))]
+pub fn fallbacks() -> usize {
+    counter::FALLBACKS.get()
+}
+
+#[cfg(any(test, feature = "testing"))]
+mod counter {
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static FALLBACKS: Cell<usize> = const { Cell::new(0) };
+    }
+}

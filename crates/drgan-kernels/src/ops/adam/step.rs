@@ -1,0 +1,31 @@
+//! The numbers of one optimizer step.
+
+/// What all parameters share in one step of [`adam_update`](crate::adam_update).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamStep {
+    /// Decay rates of the first and second moment, b1 and b2.
+    pub betas: (f64, f64),
+    /// Learning rate over `1 - b1^t`, the first moment's bias correction.
+    pub rate: f64,
+    /// `sqrt(1 - b2^t)`, the second moment's.
+    pub root: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// What gradients are multiplied by first.
+    pub scale: f64,
+}
+
+impl AdamStep {
+    /// Step `t`, counted from 1, with learning rate `lr`; gradients are taken as they are.
+    pub fn new(t: u64, lr: f64, betas: (f64, f64), eps: f64) -> Self {
+        let t = t as f64;
+        let (rate, root) = (lr / (1. - betas.0.powf(t)), (1. - betas.1.powf(t)).sqrt());
+        Self { betas, rate, root, eps, scale: 1. }
+    }
+
+    /// The same with all gradients multiplied by `scale`, as clipping does.
+    #[must_use]
+    pub fn with_scale(self, scale: f64) -> Self {
+        Self { scale, ..self }
+    }
+}

@@ -1,0 +1,26 @@
+//! A normalized map with the statistics it was normalized by.
+use super::cpu::Statistics;
+use candle_core::{Device, Result, Tensor, bail};
+
+/// What [`batch_norm`](crate::batch_norm) gives.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Normalized {
+    /// The activated output.
+    pub y: Tensor,
+    /// Mean of each channel over the batch, `(C,)`, without gradient.
+    pub mean: Tensor,
+    /// Population variance of each channel over the batch, `(C,)`, without gradient.
+    pub var: Tensor,
+}
+
+/// A result with the statistics that its forward pass has left.
+pub(crate) fn normalized(y: Tensor, statistics: Option<&Statistics>) -> Result<Normalized> {
+    let of_channels = |values: &Vec<f32>| Tensor::from_slice(values, values.len(), &Device::Cpu);
+    match statistics {
+        Some(Statistics { mean, var }) => {
+            Ok(Normalized { y, mean: of_channels(mean)?, var: of_channels(var)? })
+        }
+        None => bail!("batch_norm: the forward pass has left no statistics"),
+    }
+}

@@ -1,0 +1,24 @@
+//! Depth-wise convolution in candle's own operations.
+use crate::ops::activation::kind::Activation;
+use crate::ops::activation::reference::activate;
+use crate::ops::conv2d::reference::patches;
+use crate::ops::conv2d::shape::Conv2dSpec;
+use candle_core::{Result, Tensor};
+
+/// Reference implementation of [`depthwise_conv2d`](crate::depthwise_conv2d).
+///
+/// # Errors
+/// As there.
+pub fn depthwise_conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    act: Activation,
+    spec: Conv2dSpec,
+) -> Result<Tensor> {
+    let ((b, c, h, w), (.., kh, kw)) = (x.dims4()?, weight.dims4()?);
+    let (oh, ow) = spec.output_size((h, w), (kh, kw))?;
+    let cols = patches(x, (kh, kw), spec, (oh, ow))?; // (B, C, kh kw, oh ow)
+    let y = cols.broadcast_mul(&weight.reshape((1, c, kh * kw, 1))?)?.sum(2)?.reshape((b, c, oh, ow))?;
+    activate(&y.broadcast_add(&bias.reshape((1, c, 1, 1))?)?, act)
+}
