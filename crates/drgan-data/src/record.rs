@@ -145,6 +145,6 @@ mod tests {
         assert_eq!(both, data.split(Split::All));
         let fewer = set(100);
         let kept: Vec<usize> = held.into_iter().filter(|i| *i < 100).collect();
-        assert_eq!(fewer.split(Split::HeldOut), kept, "adding pictures moves none");
+        assert_eq!(fewer.split(Split::HeldOut), kept, "adding images moves none");
     }
 }

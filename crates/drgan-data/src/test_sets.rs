@@ -1,5 +1,4 @@
 //! Small data sets for the tests of this crate.
-#![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
 use crate::{DataError, Dataset};
 use std::sync::Arc;
 

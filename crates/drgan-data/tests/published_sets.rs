@@ -178,7 +178,7 @@ fn coco_in_its_own_layout_and_in_attngans() {
     put(&attngan.join("test/filenames.pickle"), names(&keys[1..]));
     let data = Dataset::open(&attngan).unwrap();
     assert_eq!((data.split(Split::Train), data.split(Split::HeldOut)), (vec![0], vec![1]));
-    // The archives as they unpack: text and pictures in train2014/ and val2014/.
+    // The archives as they unpack: text and images in train2014/ and val2014/.
     for (key, part) in keys.iter().zip(["train2014", "val2014"]) {
         for (from, ending) in [("text", "txt"), ("images", "jpg")] {
             std::fs::create_dir_all(attngan.join(part)).unwrap();

@@ -5,16 +5,16 @@ use crate::{COLOR_TAG, Dataset, Split};
 use std::path::PathBuf;
 
 fn webp(rgb: [u8; 3]) -> Vec<u8> {
-    let picture = image::RgbaImage::from_fn(16, 16, |x, y| {
+    let image = image::RgbaImage::from_fn(16, 16, |x, y| {
         let inside = (4..12).contains(&x) && (4..12).contains(&y);
         image::Rgba([rgb[0], rgb[1], rgb[2], if inside { 255 } else { 0 }])
     });
     let mut bytes = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, image::ImageFormat::WebP).unwrap();
+    image.write_to(&mut bytes, image::ImageFormat::WebP).unwrap();
     bytes.into_inner()
 }
 
-/// Packages with an apple, a red heart, a keycap, a flag, a skin tone and an emoji without a picture.
+/// Packages with an apple, a red heart, a keycap, a flag, a skin tone and an emoji without an image.
 fn packages(root: &Path) -> (PathBuf, PathBuf) {
     let (fluent, base) = (root.join("fluent"), root.join("base"));
     for folder in [fluent.join("package/assets"), base.join("en"), base.join("meta")] {
@@ -125,7 +125,7 @@ fn the_embedded_set_is_whole() {
 }
 
 #[test]
-fn every_embedded_picture_decodes() {
+fn every_embedded_image_decodes() {
     let data = Dataset::embedded().unwrap();
     let loaded = data.load_all(&data.split(Split::All), 64).unwrap();
     assert_eq!((loaded.images.len(), &loaded.skipped[..]), (1586, &[][..]));
@@ -152,7 +152,7 @@ fn anchors_are_the_circles_means() {
 }
 
 #[test]
-fn colours_of_plain_pictures() {
+fn colors_of_plain_images() {
     let of = |rgb: [u8; 3], alpha| {
         color::dominant(&image::RgbaImage::from_pixel(2, 2, image::Rgba([rgb[0], rgb[1], rgb[2], alpha])))
     };

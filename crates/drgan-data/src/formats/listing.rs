@@ -1,4 +1,4 @@
-//! Sets that come with lists of their records: what is listed, what of it is there, and what is odd about the lists.
+//! What a published set lists, what of it is there, and what is odd about its lists.
 
 /// A data set that was published with its own split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

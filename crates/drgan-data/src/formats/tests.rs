@@ -59,9 +59,10 @@ fn folders_with_text_files_and_with_metadata() {
         Dataset::open(root)
     };
     let good = "{\"file_name\": \"sub/a.png\", \"text\": [\"x\", \"y\"], \"class_id\": 4}\n\n\
-                {\"file_name\": \"b.png\", \"text\": \"one\", \"extra\": 1}\n";
+                {\"file_name\": \"b.png\", \"text\": \"one\", \"extra\": 1, \"tags\": [\"rare\"]}\n";
     let data = metadata(good).unwrap();
     assert_eq!(data.records()[0].captions, ["one"]);
+    assert!(data.records()[0].has_tag("rare") && data.records()[1].tags.is_empty());
     assert_eq!((data.records()[1].captions.len(), data.records()[1].class_id), (2, Some(4)));
     message(metadata("{\"file_name\": \"c.png\", \"text\": \"x\"}"), &["line 1", "c.png"]);
     message(metadata("{\"file_name\": \"b.png\"}"), &["line 1", "text"]);

@@ -82,26 +82,26 @@ mod tests {
     use super::*;
     use rand::SeedableRng;
 
-    /// A picture whose red is its column and whose green is its row.
+    /// An image whose red is its column and whose green is its row.
     fn ramp(side: usize) -> Image {
         let rgb = (0..side * side).flat_map(|i| [(i % side) as u8, (i / side) as u8, 7]).collect();
         Image { side, rgb }
     }
 
-    fn cut(cut: Crop, picture: &Image, finest: usize) -> Vec<u8> {
+    fn bytes(crop: Crop, image: &Image, finest: usize) -> Vec<u8> {
         let mut out = vec![0.; 3 * finest * finest];
-        cut.apply(picture, finest, &mut out);
+        crop.apply(image, finest, &mut out);
         out.iter().map(|v| ((v + 1.) * 127.5).round() as u8).collect()
     }
 
     #[test]
     fn shift_repeats_the_border_and_flip_mirrors() {
         let p = ramp(3);
-        let shifted = cut(Crop { left: 1, top: -1, flip: false }, &p, 3);
+        let shifted = bytes(Crop { left: 1, top: -1, flip: false }, &p, 3);
         assert_eq!(shifted[..9], [1, 2, 2, 1, 2, 2, 1, 2, 2]);
         assert_eq!(shifted[9..18], [0, 0, 0, 0, 0, 0, 1, 1, 1]);
         assert_eq!(shifted[18..], [7; 9]);
-        let flipped = cut(Crop { left: 0, top: 0, flip: true }, &p, 3);
+        let flipped = bytes(Crop { left: 0, top: 0, flip: true }, &p, 3);
         assert_eq!(flipped[..9], [2, 1, 0, 2, 1, 0, 2, 1, 0]);
     }
 
