@@ -1,8 +1,8 @@
 //! Differentiable tensor operations that DR-GAN needs and candle lacks, or has too slowly.
 //!
-//! One operation a file. Each has a plain-tensor *reference* (candle operations whose gradients are right, any
-//! float type, any device) and, on the CPU in f32, a fast path with the same signature. The reference is the
-//! oracle of the fast path's tests; its own gradients are held against finite differences in f64.
+//! One operation per folder of `ops`. Each has a *reference* (candle operations whose gradients are right, any float type,
+//! any device) and, on the CPU in f32, a kernel with the same signature. The reference is the oracle of the kernel's tests;
+//! its own gradients are checked against finite differences in f64. How kernels compute: docs/kernels.md.
 //!
 //! | here | why not candle's own (0.11.1) |
 //! | --- | --- |
@@ -48,7 +48,7 @@ pub mod optimize {
     pub use crate::ops::adam::cpu::{adam, ema as average, sum_of_squares};
 }
 
-/// The reference implementations: the oracles of the fast paths' tests, and what runs on other types and devices.
+/// The reference implementations: the oracles of the kernels' tests, and what runs on other types and devices.
 pub mod reference {
     pub use crate::ops::activation::reference::activate;
     pub use crate::ops::adam::reference::{adam_update, ema_update, sum_of_squares};

@@ -1,3 +1,5 @@
+//! candle's own threads, which a program that uses these kernels does without.
+
 /// Tells candle to compute on the calling thread only, unless the user has set `CANDLE_NUM_THREADS`; says whether it did.
 ///
 /// candle 0.11 shares out element-wise operations to threads of its own, which spin while they wait and so take the cores

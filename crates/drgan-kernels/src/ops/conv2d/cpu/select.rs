@@ -1,13 +1,13 @@
-//! Which way a convolution goes, by its shape.
+//! Selects the algorithm of a convolution by its shape.
 //!
-//! | shape | way | why (docs/benchmarks.md, ways of a convolution) |
+//! | shape | algorithm | why (docs/benchmarks.md, algorithms of a convolution) |
 //! | --- | --- | --- |
-//! | kernel as large as the map | one matrix product | nothing is shared between outputs |
-//! | doubled, 3x3 | minimal filtering | a quarter of the multiplications, exactly |
-//! | 3x3 stride 1, 64 pixels or more | minimal filtering, F(4x4, 3x3) | a quarter of the multiplications |
+//! | kernel as large as the map | fully connected | one matrix product; nothing is shared between outputs |
+//! | upsampled, 3x3 | Winograd | a quarter of the multiplications, exactly |
+//! | 3x3 stride 1, 64 output pixels or more | Winograd, F(4x4, 3x3) | a quarter of the multiplications |
 //! | the same with fewer than 8 channels on one side, for the weight's gradient up to 32 | direct | transforms would cost more than they save |
-//! | 4x4 stride 2, 64 pixels or more, up to 2,048 kernels | direct, by phases | no patches to write and read |
-//! | all others | patches and matrix products | any stride and kernel; small maps share a product |
+//! | 4x4 stride 2, 64 output pixels or more, up to 2,048 kernels | direct, by phases | no im2col matrix to write and read |
+//! | all others | im2col + GEMM | any stride and kernel; small maps share a product |
 use super::direct;
 use super::im2col;
 use super::winograd;
@@ -29,9 +29,10 @@ enum ConvAlgorithm {
 const CHANNELS: usize = 8;
 /// Channels on one side up to which a weight's gradient does better without.
 const FEW: usize = 32;
-/// Output pixels from which they do, and strided convolutions go without patches.
+/// Output pixels from which they do, and strided convolutions are computed directly.
 const PIXELS: usize = 64;
-/// Kernels of a strided convolution up to which it goes without patches: more of them do better by matrix products.
+/// Kernels (channels in times channels out) of a strided convolution up to which it is computed directly: more of them do
+/// better by matrix products.
 const STRIDED: usize = 2048;
 
 fn algorithm(g: &ConvShape) -> ConvAlgorithm {
@@ -54,12 +55,12 @@ fn algorithm(g: &ConvShape) -> ConvAlgorithm {
     }
 }
 
-/// Whether a convolution goes by minimal filtering.
+/// Whether a convolution is computed by Winograd's algorithm.
 pub(crate) fn is_winograd(g: &ConvShape) -> bool {
     algorithm(g) == ConvAlgorithm::Winograd
 }
 
-/// `conv(x, weight)` and what follows.
+/// `conv(x, weight)` with its epilogue.
 pub(crate) fn forward(g: &ConvShape, x: &[f32], weight: &[f32], epilogue: &Epilogue<'_>) -> Vec<f32> {
     let isa = Isa::best();
     match algorithm(g) {
