@@ -132,3 +132,42 @@ impl TensorSource for Fill {
 pub fn golden(path: impl AsRef<std::path::Path>) -> Result<std::collections::HashMap<String, Tensor>> {
     Ok(candle_core::safetensors::load(path, &HOST)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vector(values: &[f32]) -> Tensor {
+        Tensor::new(values, &HOST).unwrap()
+    }
+
+    #[test]
+    fn values_within_the_tolerance_are_close() -> Result<()> {
+        assert_close("same", &vector(&[1., 2.]), &vector(&[1., 2.]), Tol::EXACT)?;
+        assert_close("near", &vector(&[1., 2.]), &vector(&[1., 2.0001]), Tol::LAYER)
+    }
+
+    #[test]
+    #[should_panic(expected = "flat index 1: got 2, want 3")]
+    fn the_worst_element_is_named() {
+        let _ = assert_close("values", &vector(&[1., 2., 5.]), &vector(&[1.5, 3., 5.]), Tol::LAYER);
+    }
+
+    #[test]
+    #[should_panic(expected = "no elements to compare")]
+    fn nothing_is_not_close_to_nothing() {
+        let _ = assert_close("values", &vector(&[]), &vector(&[]), Tol::EXACT);
+    }
+
+    #[test]
+    #[should_panic(expected = "shapes differ")]
+    fn another_shape_is_not_close() {
+        let _ = assert_close("values", &vector(&[1.]), &vector(&[1., 1.]), Tol::EXACT);
+    }
+
+    #[test]
+    #[should_panic(expected = "want NaN")]
+    fn nothing_is_close_to_nan() {
+        let _ = assert_close("values", &vector(&[1.]), &vector(&[f32::NAN]), Tol::NETWORK);
+    }
+}

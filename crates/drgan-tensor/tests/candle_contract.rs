@@ -138,7 +138,7 @@ fn gap_gradients_of_constants_are_computed() -> Result<()> {
 
 #[test]
 fn gap_legacy_torch_files_cannot_be_read() -> Result<()> {
-    // A legacy .pth starts with a pickled magic number (protocol 2, long of ten bytes) and is no zip archive.
+    // A legacy .pth starts with a pickled magic number (protocol 2, long of ten bytes) and is not a zip archive.
     let path = tempfile::NamedTempFile::new().map_err(candle_core::Error::from)?;
     let magic = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e";
     std::fs::write(path.path(), magic).map_err(candle_core::Error::from)?;

@@ -1,6 +1,7 @@
 //! Damaged and hostile weight files: an error, never a panic, and no more memory than the file justifies.
 //!
 //! One test: the peak of allocation is the process's.
+#![cfg(feature = "torch")]
 #![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
 use candle_core::Device;
 use drgan_tensor::weights::{Metadata, safetensors, torch};

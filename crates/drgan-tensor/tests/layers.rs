@@ -38,8 +38,8 @@ fn check_layer<M>(
         values.insert(name.to_owned(), value.clone());
         build(builder_over(values, DType::F64, &CPU))
     };
-    let twin = build(store.frozen(DType::F64, &CPU))?;
-    let shared = |x: &Tensor| Ok((score(&forward(&twin, x)?)? + score(&x.sqr()?)?)?);
+    let constant = build(store.frozen(DType::F64, &CPU))?;
+    let shared = |x: &Tensor| Ok((score(&forward(&constant, x)?)? + score(&x.sqr()?)?)?);
     assert_grad(&format!("{what}: input"), x, shared, Tol::LAYER)?;
     for (name, var) in store.vars(ParamKind::Param) {
         // Off the initial point: biases of zero and scales of one hide mistakes.
@@ -118,8 +118,8 @@ fn resizing_has_the_values_of_its_definition() -> Result<()> {
     let wide = ops::resize_bilinear(&x.narrow(2, 0, 1)?, 1, 4, false)?;
     assert_close("half-pixel centres", &wide, &row, Tol::LAYER)?;
     assert_close("area", &ops::resize_area(&x, 1, 1)?, &Tensor::new(&[[[[1.5f64]]]], &CPU)?, Tol::LAYER)?;
-    let doubled: Vec<f64> = ops::upsample_nearest2x(&x)?.flatten_all()?.to_vec1()?;
-    assert_eq!(doubled, [0., 0., 1., 1., 0., 0., 1., 1., 2., 2., 3., 3., 2., 2., 3., 3.]);
+    let upsampled: Vec<f64> = ops::upsample_nearest2x(&x)?.flatten_all()?.to_vec1()?;
+    assert_eq!(upsampled, [0., 0., 1., 1., 0., 0., 1., 1., 2., 2., 3., 3., 2., 2., 3., 3.]);
     Ok(())
 }
 
@@ -226,9 +226,10 @@ fn spectral_norms_gradient_flows_through_the_weight_alone() -> Result<()> {
         score(&build(vb)?.forward(&x, Activation::Identity, &frozen())?)
     })?;
     check_layer_at(&store, "bias", |vb| score(&build(vb)?.forward(&x, Activation::Identity, &frozen())?))?;
-    let twin = build(store.frozen(DType::F64, &CPU))?;
-    let shared =
-        |x: &Tensor| Ok((score(&twin.forward(x, Activation::Identity, &frozen())?)? + score(&x.sqr()?)?)?);
+    let constant = build(store.frozen(DType::F64, &CPU))?;
+    let shared = |x: &Tensor| {
+        Ok((score(&constant.forward(x, Activation::Identity, &frozen())?)? + score(&x.sqr()?)?)?)
+    };
     assert_grad("spectral norm: input", &x, shared, Tol::LAYER)
 }
 
@@ -251,9 +252,9 @@ fn check_layer_at(
 fn a_constant_weight_gets_no_gradient() -> Result<()> {
     let store = ParamStore::seeded(6);
     Conv2d::same3x3(2, 2, store.builder(DType::F64, &CPU))?;
-    let twin = Conv2d::same3x3(2, 2, store.frozen(DType::F64, &CPU))?;
+    let constant = Conv2d::same3x3(2, 2, store.frozen(DType::F64, &CPU))?;
     let x = Var::from_tensor(&random(1, &[2, 2, 3, 3])?)?;
-    let grads = score(&twin.forward(&x)?)?.backward()?;
+    let grads = score(&constant.forward(&x)?)?.backward()?;
     assert!(grads.get(&x).is_some());
     assert!(store.vars(ParamKind::Param).iter().all(|(_, v)| grads.get(v).is_none()));
     Ok(())

@@ -1,4 +1,5 @@
 //! PyTorch checkpoints of both formats: values, and what is refused. Fixtures are made by tests/fixtures/make.py.
+#![cfg(all(feature = "torch", feature = "testing"))]
 #![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
 use candle_core::{DType, Device, Tensor};
 use drgan_tensor::testing::Fill;

@@ -121,5 +121,5 @@ impl Conv2d {
     }
 }
 
-/// Initial weights until [`crate::init::gan`] gives the GAN's networks theirs.
+/// Initial weights of convolutions and linear layers; [`crate::init::gan`] replaces those of the GAN's networks.
 pub(crate) const INIT: Init = candle_nn::init::DEFAULT_KAIMING_NORMAL;

@@ -231,10 +231,10 @@ mod tests {
         let (from, to) = (ParamStore::seeded(4), ParamStore::zeroed());
         let x = Tensor::ones((1, 3), DType::F32, &dev)?;
         let want = Linear::new(3, 2, from.builder(DType::F32, &dev))?.forward(&x)?;
-        let twin = Linear::new(3, 2, to.builder(DType::F32, &dev))?;
-        assert_close("zeroed", &twin.forward(&x)?, &want.zeros_like()?, Tol::EXACT)?;
+        let network = Linear::new(3, 2, to.builder(DType::F32, &dev))?;
+        assert_close("zeroed", &network.forward(&x)?, &want.zeros_like()?, Tol::EXACT)?;
         to.assign(&from.views())?;
-        assert_close("assigned", &twin.forward(&x)?, &want, Tol::EXACT)
+        assert_close("assigned", &network.forward(&x)?, &want, Tol::EXACT)
     }
 
     #[test]
@@ -242,12 +242,12 @@ mod tests {
         let dev = Device::Cpu;
         let store = ParamStore::seeded(5);
         let live = Linear::new(2, 1, store.builder(DType::F32, &dev))?;
-        let twin = Linear::new(2, 1, store.frozen(DType::F32, &dev))?;
+        let frozen = Linear::new(2, 1, store.frozen(DType::F32, &dev))?;
         let x = Var::ones((1, 2), DType::F32, &dev)?;
         let (_, w) = store.vars(ParamKind::Param).swap_remove(1);
         w.set(&Tensor::new(&[[2f32, 3.]], &dev)?)?;
-        assert_close("follows", &twin.forward(&x)?, &live.forward(&x)?, Tol::EXACT)?;
-        let grads = twin.forward(&x)?.sum_all()?.backward()?;
+        assert_close("follows", &frozen.forward(&x)?, &live.forward(&x)?, Tol::EXACT)?;
+        let grads = frozen.forward(&x)?.sum_all()?.backward()?;
         assert!(grads.get(&w).is_none() && grads.get(&x).is_some());
         Ok(())
     }

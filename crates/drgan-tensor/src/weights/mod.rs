@@ -44,7 +44,7 @@ impl WeightFile {
     }
 }
 
-/// Opens a weight file by what it holds, whatever it is called: safetensors, or a PyTorch checkpoint of either format.
+/// Opens a weight file by what it holds, whatever its name: safetensors, or a PyTorch checkpoint of either format.
 ///
 /// # Errors
 /// [`Error::File`] that names the file and, where it is none of these, what it seems to be.

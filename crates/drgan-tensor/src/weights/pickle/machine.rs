@@ -141,17 +141,17 @@ impl<G: Globals> Machine<G> {
             }
             b'p' => {
                 let index = input.line()?.parse().map_err(|_| "a memo index that is not a number")?;
-                return self.remember(index);
+                return self.memoize(index);
             }
             b'q' => {
                 let index = input.len::<1>()?;
-                return self.remember(index);
+                return self.memoize(index);
             }
             b'r' => {
                 let index = input.len::<4>()?;
-                return self.remember(index);
+                return self.memoize(index);
             }
-            0x94 => return self.remember(self.memo.len()),
+            0x94 => return self.memoize(self.memo.len()),
             b'c' => Value::Global(format!("{}.{}", input.line()?, input.line()?).into()),
             0x93 => match (self.pop()?, self.pop()?) {
                 (Value::Text(name), Value::Text(module)) => Value::Global(format!("{module}.{name}").into()),
@@ -284,7 +284,7 @@ impl<G: Globals> Machine<G> {
         Ok(())
     }
 
-    fn remember(&mut self, index: usize) -> Result<()> {
+    fn memoize(&mut self, index: usize) -> Result<()> {
         let value = self.top()?.clone();
         self.memo.insert(index, value);
         Ok(())
