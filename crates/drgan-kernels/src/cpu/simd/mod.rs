@@ -8,9 +8,9 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
-mod taps;
+mod registers;
 
-pub(crate) use taps::{Dots, Tap, TapLoop};
+pub(crate) use registers::{Dots, Simd, Tap, TapLoop, Tile};
 
 use std::sync::OnceLock;
 
@@ -113,109 +113,6 @@ pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
         Isa::Avx2 => unsafe { avx2::run(kernel) },
         // SAFETY: needs nothing.
         Isa::Portable => unsafe { kernel.run::<portable::Portable>() },
-    }
-}
-
-/// One kind of register and what it can do.
-///
-/// # Safety
-/// Of every function: the machine has the instructions; pointers are valid for what is said to be read or written
-/// (`LANES` values unless stated).
-pub(crate) trait Simd: Copy {
-    /// Values a register.
-    const LANES: usize;
-    /// Rows of a product's tile.
-    const ROWS: usize;
-    /// Columns of a product's tile.
-    const COLS: usize;
-    /// Rows of [`Simd::taps`].
-    const TAP_ROWS: usize;
-    /// Positions of [`Simd::taps`].
-    const TAP_COLS: usize;
-    /// Rows of [`Simd::dot4`].
-    const DOT4_ROWS: usize;
-    /// Rows of [`Simd::dot9`].
-    const DOT9_ROWS: usize;
-    type V: Copy;
-
-    unsafe fn zero() -> Self::V;
-    unsafe fn splat(x: f32) -> Self::V;
-    unsafe fn load(p: *const f32) -> Self::V;
-    unsafe fn store(p: *mut f32, v: Self::V);
-    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
-    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
-    /// `a b + c`.
-    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// Every second of `2 LANES` values, from the first and from the second on.
-    unsafe fn split2(p: *const f32) -> [Self::V; 2];
-    /// Every fourth of `4 LANES` values, from the first, second, third and fourth on.
-    unsafe fn split4(p: *const f32) -> [Self::V; 4];
-    /// The reverse of [`Simd::split2`].
-    unsafe fn join2(v: [Self::V; 2], p: *mut f32);
-    /// The reverse of [`Simd::split4`].
-    unsafe fn join4(v: [Self::V; 4], p: *mut f32);
-    /// The sum of all lanes.
-    unsafe fn sum(v: Self::V) -> f32;
-    /// `LANES` rows of `LANES` values, `from_row` apart, to as many columns.
-    unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize);
-
-    /// Computes a [`Tile`] of `ROWS` rows and `COLS` columns.
-    unsafe fn tile(tile: Tile);
-    /// Computes [`TapLoop`] of up to `TAP_ROWS` rows and `TAP_COLS` positions.
-    unsafe fn taps(taps: TapLoop<'_>);
-    /// Computes [`Dots`] of up to `DOT4_ROWS` rows and 4 taps.
-    unsafe fn dot4(products: Dots<'_>);
-    /// Computes [`Dots`] of up to `DOT9_ROWS` rows and 9 taps.
-    unsafe fn dot9(products: Dots<'_>);
-}
-
-/// `c[i][j] = sum_k a[k][i] b[k][j]`, or `+=` with `accumulate`: the part of a matrix product that stays in registers.
-#[derive(Clone, Copy)]
-pub(crate) struct Tile {
-    pub(crate) k: usize,
-    pub(crate) a: *const f32,
-    /// From one `k` to the next.
-    pub(crate) a_step: usize,
-    pub(crate) b: *const f32,
-    pub(crate) b_step: usize,
-    pub(crate) c: *mut f32,
-    /// From one row to the next.
-    pub(crate) c_row: usize,
-    pub(crate) accumulate: bool,
-}
-
-impl Tile {
-    /// For `M` rows and `N` registers of columns.
-    ///
-    /// # Safety
-    /// As [`Simd`]: `k` steps of `M` and `N LANES` values are at `a` and `b`, `M` rows of `N LANES` at `c`.
-    #[inline(always)]
-    unsafe fn compute<S: Simd, const M: usize, const N: usize>(self) {
-        let Self { k, mut a, a_step, mut b, b_step, c, c_row, accumulate } = self;
-        // SAFETY: the caller's promise, for every pointer below.
-        unsafe {
-            let mut sums = [[S::zero(); N]; M];
-            for _ in 0..k {
-                let mut columns = [S::zero(); N];
-                for (j, column) in columns.iter_mut().enumerate() {
-                    *column = S::load(b.add(j * S::LANES));
-                }
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    let row = S::splat(*a.add(i));
-                    for (sum, column) in sums.iter_mut().zip(columns) {
-                        *sum = S::fma(row, column, *sum);
-                    }
-                }
-                a = a.add(a_step);
-                b = b.add(b_step);
-            }
-            for (i, sums) in sums.iter().enumerate() {
-                for (j, sum) in sums.iter().enumerate() {
-                    let at = c.add(i * c_row + j * S::LANES);
-                    S::store(at, if accumulate { S::add(S::load(at), *sum) } else { *sum });
-                }
-            }
-        }
     }
 }
 

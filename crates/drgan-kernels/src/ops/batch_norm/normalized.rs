@@ -1,6 +1,6 @@
 //! A normalized map with the statistics it was normalized by.
 use super::cpu::Statistics;
-use candle_core::{Device, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 /// What [`batch_norm`](crate::batch_norm) gives.
 #[derive(Clone, Debug)]
@@ -16,10 +16,11 @@ pub struct Normalized {
 
 /// A result with the statistics that its forward pass has left.
 pub(crate) fn normalized(y: Tensor, statistics: Option<&Statistics>) -> Result<Normalized> {
-    let of_channels = |values: &Vec<f32>| Tensor::from_slice(values, values.len(), &Device::Cpu);
+    let of_channels = |values: &Vec<f32>| Tensor::from_slice(values, values.len(), y.device());
     match statistics {
         Some(Statistics { mean, var }) => {
-            Ok(Normalized { y, mean: of_channels(mean)?, var: of_channels(var)? })
+            let (mean, var) = (of_channels(mean)?, of_channels(var)?);
+            Ok(Normalized { y, mean, var })
         }
         None => bail!("batch_norm: the forward pass has left no statistics"),
     }

@@ -7,7 +7,7 @@ use crate::cpu::slices::with_values;
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::ops::activation::reference::activate;
 use crate::ops::upsample::reference::upsample_nearest2x;
-use candle_core::{Device, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 /// A convolution for inference with its epilogue: `act(scale_o conv(x)_o + shift_o) + residual`.
 ///
@@ -132,7 +132,7 @@ impl PackedConv {
                     }
                     None => with_values([&x], |[x]| Ok(weight.forward(&shape, x, shift, act, None)))?,
                 };
-                Tensor::from_vec(y, out, &Device::Cpu)
+                Tensor::from_vec(y, out, x.device())
             }
             (Packed::Folded { weight, shift }, _) if x.dtype() == weight.dtype() => fall_back(|| {
                 let x = x.detach();
@@ -149,11 +149,11 @@ impl PackedConv {
                 }
             }),
             (packed, _) => {
-                let (dtype, device) = match packed {
-                    Packed::Cpu { .. } => (candle_core::DType::F32, Device::Cpu.location()),
-                    Packed::Folded { weight, .. } => (weight.dtype(), weight.device().location()),
+                let packed = match packed {
+                    Packed::Cpu { .. } => "F32 on Cpu".to_owned(),
+                    Packed::Folded { weight, .. } => format!("{:?} on {:?}", weight.dtype(), weight.device()),
                 };
-                bail!("PackedConv: x: expected {dtype:?} on {device:?} as the layer was packed, got {x:?}")
+                bail!("PackedConv: x: expected {packed} as the layer was packed, got {x:?}")
             }
         }
     }

@@ -5,7 +5,7 @@ pub(crate) mod reference;
 use crate::cpu::slices::with_values;
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::op::apply;
-use candle_core::{Device, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 /// One power iteration towards the largest singular value's vectors: `v' = W^T u / |W^T u|`, `u' = W v' / |W v'|`, without
 /// gradients; norms are at least 1e-12.
@@ -26,7 +26,7 @@ pub fn power_iteration(weight: &Tensor, u: &Tensor) -> Result<(Tensor, Tensor)> 
             let vectors = with_values([&w.contiguous()?, &u.contiguous()?], |[w, u]| Ok(cpu::iterate(w, u)))?;
             let vector = |values: Vec<f32>| {
                 let n = values.len();
-                Tensor::from_vec(values, n, &Device::Cpu)
+                Tensor::from_vec(values, n, weight.device())
             };
             Ok((vector(vectors.0)?, vector(vectors.1)?))
         }
