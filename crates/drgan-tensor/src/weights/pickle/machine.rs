@@ -23,7 +23,9 @@ pub(crate) trait Globals {
     fn known(&self) -> &'static str;
 }
 
-type Pairs<O> = Vec<(Value<O>, Value<O>)>;
+/// A key of a dictionary and its value.
+type Pair<O> = (Value<O>, Value<O>);
+type Pairs<O> = Vec<Pair<O>>;
 
 /// Stack, memo and tables of one pickle.
 pub(crate) struct Machine<G: Globals> {
@@ -62,7 +64,7 @@ impl<G: Globals> Machine<G> {
     }
 
     /// The keys and values of [`Value::Dict`], in the order they were set.
-    pub(crate) fn dict(&self, place: usize) -> &[(Value<G::Object>, Value<G::Object>)] {
+    pub(crate) fn dict(&self, place: usize) -> &[Pair<G::Object>] {
         &self.dicts[place]
     }
 
