@@ -1,5 +1,6 @@
 //! AVX2 and FMA: eight values, sixteen registers.
-use super::{Dots, Kernel, Simd, TapLoop, Tile};
+use super::kernel::Kernel;
+use super::register::{Dots, Simd, TapLoop, Tile};
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]

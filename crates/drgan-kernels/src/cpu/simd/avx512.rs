@@ -1,5 +1,6 @@
 //! AVX-512: sixteen values, thirty-two registers.
-use super::{Dots, Kernel, Simd, TapLoop, Tile};
+use super::kernel::Kernel;
+use super::register::{Dots, Simd, TapLoop, Tile};
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]

@@ -1,4 +1,4 @@
-//! Registers of f32 as the machine has them, and the choice between them at run time.
+//! Vector registers of f32 as the machine has them, and the choice between them at run time.
 //!
 //! A [`Kernel`] is written once over [`Simd`] and compiled for AVX-512, AVX2 and the baseline of the target; [`dispatch`]
 //! runs it on an [`Isa`]. Everything in between is `#[inline(always)]`, so that intrinsics end up inside a function that has
@@ -7,10 +7,12 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod kernel;
 mod portable;
-mod registers;
+mod register;
 
-pub(crate) use registers::{Dots, Simd, Tap, TapLoop, Tile};
+pub(crate) use kernel::Kernel;
+pub(crate) use register::{Dots, Simd, Tap, TapLoop, Tile};
 
 use std::sync::OnceLock;
 
@@ -89,17 +91,6 @@ impl Kernel for TileSize {
     unsafe fn run<S: Simd>(self) -> (usize, usize) {
         (S::ROWS, S::COLS)
     }
-}
-
-/// Something to compute with whichever registers there are.
-pub(crate) trait Kernel {
-    type Output;
-
-    /// Implementations are `#[inline(always)]`, and so is what they call over `S`.
-    ///
-    /// # Safety
-    /// The machine has the instructions of `S`.
-    unsafe fn run<S: Simd>(self) -> Self::Output;
 }
 
 /// Runs `kernel` on `isa`, which must come from [`Isa::best`] or [`Isa::all`].

@@ -1,5 +1,5 @@
 //! Four values at a time in plain Rust, which compilers turn into what the target's baseline has (SSE2, NEON).
-use super::{Dots, Simd, TapLoop, Tile};
+use super::register::{Dots, Simd, TapLoop, Tile};
 
 #[derive(Clone, Copy)]
 pub(super) struct Portable;

@@ -7,7 +7,7 @@ use crate::cpu::slices::with_values;
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::ops::activation::reference::activate;
 use crate::ops::upsample::reference::upsample_nearest2x;
-use candle_core::{Result, Tensor, bail};
+use candle_core::{DType, Result, Tensor, bail};
 
 /// A convolution for inference with its epilogue: `act(scale_o conv(x)_o + shift_o) + residual`.
 ///
@@ -119,7 +119,11 @@ impl PackedConv {
         {
             bail!("PackedConv: residual: expected {out:?}, got {:?}", residual.dims())
         }
-        let inputs: Vec<&Tensor> = [Some(x), residual].into_iter().flatten().collect();
+        let weight = match &self.packed {
+            Packed::Folded { weight, .. } => Some(weight),
+            Packed::Cpu { .. } => None,
+        };
+        let inputs: Vec<&Tensor> = [weight, Some(x), residual].into_iter().flatten().collect();
         match (&self.packed, backend("PackedConv", &inputs)?) {
             (Packed::Cpu { weight, shift }, Backend::Cpu) => {
                 let (x, shift, act) = (x.detach().contiguous()?, shift.as_deref(), self.spec.act);
@@ -149,11 +153,13 @@ impl PackedConv {
                 }
             }),
             (packed, _) => {
-                let packed = match packed {
-                    Packed::Cpu { .. } => "F32 on Cpu".to_owned(),
-                    Packed::Folded { weight, .. } => format!("{:?} on {:?}", weight.dtype(), weight.device()),
+                let dtype = match packed {
+                    Packed::Cpu { .. } => DType::F32,
+                    Packed::Folded { weight, .. } => weight.dtype(),
                 };
-                bail!("PackedConv: x: expected {packed} as the layer was packed, got {x:?}")
+                bail!(
+                    "PackedConv: x: expected {dtype:?} on the device that the layer was packed on, got {x:?}"
+                )
             }
         }
     }

@@ -26,7 +26,7 @@ pub fn power_iteration(weight: &Tensor, u: &Tensor) -> Result<(Tensor, Tensor)> 
             let vectors = with_values([&w.contiguous()?, &u.contiguous()?], |[w, u]| Ok(cpu::iterate(w, u)))?;
             let vector = |values: Vec<f32>| {
                 let n = values.len();
-                Tensor::from_vec(values, n, weight.device())
+                Tensor::from_vec(values, n, w.device())
             };
             Ok((vector(vectors.0)?, vector(vectors.1)?))
         }

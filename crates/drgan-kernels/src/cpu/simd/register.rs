@@ -1,5 +1,5 @@
-//! What a kind of register can do, and the inner loops that are written over it: a tile of a matrix product, and the two of a
-//! direct convolution, shifted copies of a row, weighed and summed, and products of rows with them.
+//! A register type and its inner loops: the tile of a matrix product, and the two loops of a direct convolution, which
+//! are sums of weighed shifted rows and dot products of rows with shifted rows.
 
 /// One kind of register and what it can do.
 ///
@@ -133,7 +133,7 @@ impl TapLoop<'_> {
     #[inline(always)]
     pub(crate) unsafe fn compute<S: Simd, const M: usize, const N: usize>(self) {
         let Self { taps, x, w, w_row, y, y_row, rows } = self;
-        // SAFETY: the caller's promise, for every pointer below; rows behind the last are the last once more.
+        // SAFETY: the caller's promise, for every pointer below; rows after the last are the last once more.
         unsafe {
             let mut sums = [[S::zero(); N]; M];
             let mut weights = [w; M];
@@ -185,7 +185,7 @@ impl Dots<'_> {
     #[inline(always)]
     pub(super) unsafe fn compute<S: Simd, const I: usize, const T: usize>(self) {
         let Self { n, a, a_row, x, taps, out, out_row, rows } = self;
-        // SAFETY: the caller's promise, for every pointer below; rows behind the last are the last once more.
+        // SAFETY: the caller's promise, for every pointer below; rows after the last are the last once more.
         unsafe {
             let mut sums = [[S::zero(); T]; I];
             let (mut left, mut right) = ([a; I], [x; T]);
