@@ -265,5 +265,6 @@ fn an_update_of_misfits_changes_nothing_and_names_them() {
 }
 
 fn doubles(t: &Tensor) -> Vec<f64> {
-    t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    let values = t.to_dtype(DType::F64).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1());
+    values.expect("every type here has f64")
 }

@@ -30,10 +30,11 @@ fn the_same_seed_gives_the_same_checkpoint_and_a_resumed_run_too() {
 
 /// The generator's values in a run's checkpoint of one step.
 fn generator(run: &Path) -> Vec<(String, Vec<f32>)> {
-    let checkpoint = drgan_train::Checkpoint::load(&run.join("checkpoints/step-000001.safetensors")).unwrap();
+    let path = run.join("checkpoints/step-000001.safetensors");
+    let checkpoint = drgan_train::Checkpoint::load(&path).expect("the run has written it");
     let values = |(name, t): (String, candle_core::Tensor)| {
         let values = t.flatten_all().and_then(|t| t.to_vec1());
-        (name, values.unwrap())
+        (name, values.expect("the generator is f32"))
     };
     checkpoint.section("g").into_iter().map(values).collect()
 }

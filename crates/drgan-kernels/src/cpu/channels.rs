@@ -28,7 +28,7 @@ impl Channels {
 
     /// `values` of `channels` channels that were computed from maps [in channel-major order](Self::to_channel_major), in
     /// this order.
-    pub(crate) fn from_channel_major(&self, values: Vec<f32>, channels: usize) -> Vec<f32> {
+    pub(crate) fn undo_channel_major(&self, values: Vec<f32>, channels: usize) -> Vec<f32> {
         if self.is_flat() && channels > 0 { transposed(&values, values.len() / channels) } else { values }
     }
 

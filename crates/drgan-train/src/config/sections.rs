@@ -12,7 +12,7 @@ use drgan_text::{BackboneKind, ImageEncoderConfig, TextEncoderConfig};
 use serde::{Deserialize, Serialize};
 
 /// Every setting of a run. Sizes that follow from others (see [`RunConfig::from_toml`]) are filled in when it is read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
     /// Name of the preset it started from.
@@ -49,30 +49,6 @@ pub struct RunConfig {
     pub loss: LossConfig,
     /// What is measured on the way and at the end.
     pub evaluate: EvaluateConfig,
-}
-
-impl Default for RunConfig {
-    fn default() -> Self {
-        Self {
-            preset: String::new(),
-            seed: 0,
-            device: DeviceRequest::default(),
-            dtype: FloatType::default(),
-            train: TrainConfig::default(),
-            data: DataConfig::default(),
-            loader: LoaderConfig::default(),
-            text: TextEncoderConfig::default(),
-            image_encoder: ImageEncoderSettings::default(),
-            encoders: GivenEncoders::default(),
-            damsm: DamsmConfig::default(),
-            generator: GeneratorConfig::default(),
-            discriminator: DiscriminatorConfig::default(),
-            generator_opt: OptimizerConfig::default(),
-            discriminator_opt: OptimizerConfig::default(),
-            loss: LossConfig::default(),
-            evaluate: EvaluateConfig::default(),
-        }
-    }
 }
 
 impl RunConfig {

@@ -59,7 +59,7 @@ impl BatchNorm {
             let (mean, var) = *found[c].get_or_init(|| of_channel(&channels, &x, c));
             self.normalizer(mean, var).affine(weight[c], bias[c])
         };
-        let y = layout.from_channel_major(channels.activate(&x, self.act, &by, residual.as_deref()), out);
+        let y = layout.undo_channel_major(channels.activate(&x, self.act, &by, residual.as_deref()), out);
         let (mean, var) = found.into_iter().map(|f| f.into_inner().unwrap_or_default()).unzip();
         (y, Statistics { mean, var })
     }
@@ -95,7 +95,7 @@ impl BatchNorm {
             sums.set(c, (d_centred * f64::from(inverse)) as f32, d_bias as f32);
         };
         let by = |c: usize| normalizer(c).affine(weight[c], bias[c]);
-        let dx = layout.from_channel_major(channels.gradient(&x, self.act, &by, &dy, &finish), channels.c);
+        let dx = layout.undo_channel_major(channels.gradient(&x, self.act, &by, &dy, &finish), channels.c);
         let (d_weight, d_bias) = sums.into_vectors();
         (dx, [d_weight, d_bias].concat())
     }

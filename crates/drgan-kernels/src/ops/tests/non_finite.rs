@@ -142,8 +142,10 @@ fn batch_normalization_with_and_without_a_residual() {
     }
 }
 
+type Convolution = (&'static str, [usize; 4], usize, usize, usize, usize);
+
 /// Input, channels out, kernel side, stride, padding: each algorithm in turn.
-const CONVOLUTIONS: [(&str, [usize; 4], usize, usize, usize, usize); 6] = [
+const CONVOLUTIONS: [Convolution; 6] = [
     ("fully connected", [2, 3, 4, 4], 4, 4, 1, 0),
     ("Winograd", [2, 16, 12, 12], 16, 3, 1, 1),
     ("direct", [2, 3, 12, 12], 4, 3, 1, 1),
