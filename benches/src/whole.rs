@@ -121,7 +121,7 @@ impl Step {
     pub fn new(cfg: &RunConfig) -> Result<Self> {
         let networks = Networks::new(cfg, &Device::Cpu)?;
         fill(&networks.generator.store, "generator.")?;
-        fill(&networks.average.store, "generator.")?;
+        fill(networks.ema.average(), "generator.")?;
         fill(&networks.real_image.store, "real_image.")?;
         for d in &networks.discriminators {
             fill(&d.store, &format!("discriminator{}.", d.network.side()))?;

@@ -41,13 +41,6 @@ pub use ops::spectral_norm::{power_iteration, spectral_norm};
 pub use ops::upsample::{up_conv2d, upsample_nearest2x};
 pub use runtime::{CachingAllocator, limit_candle_threads};
 
-/// [`adam_update`], [`ema_update`] and [`sum_of_squares`] over plain slices, for callers that keep moments themselves.
-#[doc(hidden)]
-pub mod optimize {
-    pub use crate::AdamStep;
-    pub use crate::ops::adam::cpu::{adam, ema as average, sum_of_squares};
-}
-
 /// The reference implementations: the oracles of the kernels' tests, and what runs on other types and devices.
 pub mod reference {
     pub use crate::ops::activation::reference::activate;

@@ -2,7 +2,7 @@
 use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::run::{Checkpoint, Checkpointed, RunDir, section};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use drgan_data::Dataset;
 use drgan_infer::{CaptionEncoder, pretrained};
 use drgan_tensor::VarBuilder;
@@ -27,6 +27,7 @@ pub struct Encoders {
     pub image: DamsmImageEncoder,
     /// Weights of the image projection.
     pub image_store: ParamStore,
+    dtype: DType,
 }
 
 impl Encoders {
@@ -36,14 +37,14 @@ impl Encoders {
     /// Backbone weights missing or of another network.
     pub fn new(cfg: &RunConfig, tokenizer: Box<dyn Tokenize>, device: &Device) -> Result<Self, TrainError> {
         let (text_store, image_store) = (ParamStore::seeded(cfg.seed), ParamStore::seeded(cfg.seed));
-        let dtype = cfg.dtype.into();
+        let dtype: DType = cfg.dtype.into();
         let words = cfg.damsm.max_words;
         let captions = CaptionEncoder::new(&cfg.text, tokenizer, words, text_store, dtype, device)?;
         let backbone = backbone_weights(cfg, device)?;
         let projection = image_store.builder(dtype, device);
         let network = cfg.image_encoder.network();
         let image = DamsmImageEncoder::from_config(&network, cfg.text.words_dim, backbone, projection)?;
-        Ok(Self { captions, image, image_store })
+        Ok(Self { captions, image, image_store, dtype })
     }
 
     /// The encoders that a run starts with, and whether they are trained: those that the configuration names, or fresh ones
@@ -185,7 +186,7 @@ impl Encoders {
     /// # Errors
     /// Another shape.
     pub fn backbone_features(&self, images: &Tensor) -> Result<BackboneFeatures, TrainError> {
-        let f = self.image.backbone().features(&images.detach())?;
+        let f = self.image.backbone().features(&self.placed(images)?)?;
         Ok(BackboneFeatures { map: f.map.detach(), pooled: f.pooled.detach() })
     }
 
@@ -194,7 +195,12 @@ impl Encoders {
     /// # Errors
     /// Another shape.
     pub fn encode_images(&self, images: &Tensor) -> Result<ImageFeatures, TrainError> {
-        Ok(self.image.encode_image(images)?)
+        Ok(self.image.encode_image(&self.placed(images)?)?)
+    }
+
+    /// Images as constants, where the encoders are and of their type.
+    fn placed(&self, images: &Tensor) -> Result<Tensor, TrainError> {
+        Ok(images.detach().to_device(self.captions.device())?.to_dtype(self.dtype)?)
     }
 
     /// The first `n` words of the vocabulary as a caption.

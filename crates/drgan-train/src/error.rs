@@ -92,6 +92,9 @@ pub enum TrainError {
     Model(#[from] drgan_tensor::Error),
 }
 
+/// Result with this crate's error.
+pub(crate) type Result<T, E = TrainError> = std::result::Result<T, E>;
+
 /// What a user does about a divergence.
 fn way_back(checkpoint: Option<&Path>) -> String {
     match checkpoint {

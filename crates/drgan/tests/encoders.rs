@@ -100,10 +100,10 @@ fn pictures_cut_at_random_are_cut_in_pretraining_too() {
         (said, encoders(&out))
     };
     let (said, cut) = pretrain("cut", "loader.load_side=80");
-    assert!(said.contains("cut at random") && said.matches("R-precision").count() == 2, "{said}");
+    assert!(said.contains("cropped at random") && said.matches("R-precision").count() == 2, "{said}");
     assert!(cut == pretrain("again", "loader.load_side=80").1, "the same seed cuts alike");
     let (said, whole) = pretrain("whole", "loader.load_side=0");
-    assert!(!said.contains("cut at random") && cut != whole, "{said}");
+    assert!(!said.contains("cropped at random") && cut != whole, "{said}");
 }
 
 #[test]
@@ -212,5 +212,5 @@ fn pictures_that_do_not_decode_are_named_where_features_are_not_kept() {
         std::fs::write(folder.join(format!("{i}.png")), b"not a picture").unwrap();
     }
     let (done, said) = run("many");
-    assert!(!done && said.contains("2 of 108 pictures") && said.contains("99.png"), "{said}");
+    assert!(!done && said.contains("2 of 108 images") && said.contains("99.png"), "{said}");
 }

@@ -36,7 +36,7 @@ fn watched(step: &Step) -> Vec<Watched<'_>> {
     let generating = [
         ("generator", &generator.store, &*generator.optimizer, &GENERATOR[..], GENERATOR[0]),
         ("real_image", &real_image.store, &*real_image.optimizer, &REAL_IMAGE[..], REAL_IMAGE[0]),
-        ("average", &n.average.store, &*generator.optimizer, &[], GENERATOR[0]),
+        ("average", n.ema.average(), &*generator.optimizer, &[], GENERATOR[0]),
     ];
     let mut all: Vec<_> = generating
         .map(|(kind, store, opt, gradients, moved)| Watched {

@@ -37,13 +37,13 @@ pub(super) fn validate(cfg: &RunConfig) -> Result<(), TrainError> {
             return refuse(&format!("loss.{name}"), "must be a finite number, 0 or more");
         }
     }
-    for (field, opt) in [
-        ("generator_opt.lr", &cfg.generator_opt),
-        ("discriminator_opt.lr", &cfg.discriminator_opt),
-        ("damsm.opt.lr", &cfg.damsm.opt),
+    for (section, opt) in [
+        ("generator_opt", &cfg.generator_opt),
+        ("discriminator_opt", &cfg.discriminator_opt),
+        ("damsm.opt", &cfg.damsm.opt),
     ] {
-        if !(opt.lr.is_finite() && opt.lr > 0.) {
-            return refuse(field, "must be a finite number above 0");
+        if let Some((field, why)) = opt.out_of_range() {
+            return refuse(&format!("{section}.{field}"), why);
         }
     }
     if !(cfg.damsm.decay > 0. && cfg.damsm.decay <= 1.) {

@@ -7,7 +7,7 @@ pub use suite::{Better, METRICS, Metric, Scores};
 use crate::config::RunConfig;
 use crate::encoders::Encoders;
 use crate::error::TrainError;
-use crate::gan::OwnedGenerator;
+use crate::gan::initial_generator;
 use crate::run::History;
 use drgan_data::Dataset;
 use drgan_infer::{Model, Precision, Sampler};
@@ -73,7 +73,7 @@ impl<'a> Evaluator<'a> {
     /// # Errors
     /// A caption without a known word; values that are not finite, from a network that has diverged.
     pub fn evaluate(&self, trained: &Model, step: u64, history: &History) -> Result<Evaluation, TrainError> {
-        let start = OwnedGenerator::untrained(self.cfg, trained.device())?.store;
+        let (_, start) = initial_generator(self.cfg, trained.device())?;
         let untrained = Model::new(self.cfg.model(), self.encoders.captions.clone(), start);
         Ok(Evaluation {
             preset: self.cfg.preset.clone(),
@@ -128,7 +128,7 @@ mod tests {
         let cfg = RunConfig::resolve("tiny", &Overrides { file: None, set: &set })?;
         let device = Device::Cpu;
         let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&cfg, &data)?, &device)?;
-        let generator = OwnedGenerator::untrained(&RunConfig { seed: 1, ..cfg.clone() }, &Device::Cpu)?.store;
+        let (_, generator) = initial_generator(&RunConfig { seed: 1, ..cfg.clone() }, &Device::Cpu)?;
         // Fresh weights are small, and images of them so gray that the backbone cannot tell them apart.
         let larger = generator.views().into_iter().map(|(name, t)| Ok((name, (t * 4.)?)));
         generator.assign(&larger.collect::<Result<_, TrainError>>()?)?;

@@ -14,7 +14,9 @@ pub use discriminator::DiscriminatorTrainer;
 pub use finite::Scalar;
 pub(crate) use finite::{refuse_non_finite, scalar};
 pub use generator::{GeneratorTrainer, RealImageTrainer};
-pub use networks::{Networks, OwnedGenerator};
+pub use networks::Networks;
+pub(crate) use networks::initial_generator;
 pub use objective::Objective;
 pub(crate) use step::verify_finite;
-pub use step::{Players, step};
+#[cfg(test)]
+use step::{Trainers, step};

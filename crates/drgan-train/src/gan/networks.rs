@@ -4,11 +4,11 @@ use super::discriminator::DiscriminatorTrainer;
 use super::finite::Scalar;
 use super::generator::{GeneratorTrainer, RealImageTrainer};
 use super::objective::Objective;
-use super::step::{self, Players};
+use super::step::{self, Trainers};
 use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::optim::{Ema, optimizer};
-use crate::run::{Checkpoint, Checkpointed, section};
+use crate::run::{Checkpoint, Checkpointed};
 use candle_core::Device;
 use drgan_dnm::StageDiscriminator;
 use drgan_sdm::{RealImagePath, StageGenerator};
@@ -20,48 +20,19 @@ mod stream {
     pub(super) const DISCRIMINATORS: u64 = 16;
 }
 
-/// A generator with its weights.
-#[derive(Debug)]
-pub struct OwnedGenerator {
-    /// Names and values.
-    pub store: ParamStore,
-    /// Over them.
-    pub net: StageGenerator,
-}
-
-impl Checkpointed for OwnedGenerator {
-    fn save(&self, to: &mut Checkpoint) -> Result<(), TrainError> {
-        to.insert_all(section::AVERAGE, self.store.views());
-        Ok(())
-    }
-
-    fn restore(&mut self, from: &Checkpoint) -> Result<(), TrainError> {
-        Ok(self.store.assign(&from.section(section::AVERAGE))?)
-    }
-}
-
-impl OwnedGenerator {
-    /// As it is before the first step: what every run of this configuration and seed starts from.
-    ///
-    /// # Errors
-    /// A configuration value out of range.
-    pub fn untrained(cfg: &RunConfig, device: &Device) -> Result<Self, TrainError> {
-        let store = ParamStore::seeded(cfg.seed);
-        let net = StageGenerator::from_config(&cfg.generator, store.builder(cfg.dtype.into(), device))?;
-        init::gan(&store)?;
-        drgan_sdm::init_condition(&store, &cfg.generator)?;
-        Ok(Self { store, net })
-    }
-
-    /// Without values yet: for those of a file or of another network, by [`ParamStore::assign`].
-    ///
-    /// # Errors
-    /// A configuration value out of range.
-    pub fn unset(cfg: &RunConfig, device: &Device) -> Result<Self, TrainError> {
-        let store = ParamStore::zeroed();
-        let net = StageGenerator::from_config(&cfg.generator, store.builder(cfg.dtype.into(), device))?;
-        Ok(Self { store, net })
-    }
+/// A generator as it is before the first step, which every run of this configuration and seed starts from, and its weights.
+///
+/// # Errors
+/// A configuration value out of range.
+pub(crate) fn initial_generator(
+    cfg: &RunConfig,
+    device: &Device,
+) -> Result<(StageGenerator, ParamStore), TrainError> {
+    let store = ParamStore::seeded(cfg.seed);
+    let network = StageGenerator::from_config(&cfg.generator, store.builder(cfg.dtype.into(), device))?;
+    init::gan(&store)?;
+    drgan_sdm::init_condition(&store, &cfg.generator)?;
+    Ok((network, store))
 }
 
 /// All that the GAN phase changes.
@@ -73,9 +44,8 @@ pub struct Networks {
     pub real_image: RealImageTrainer,
     /// One per stage, coarse to fine.
     pub discriminators: Vec<DiscriminatorTrainer>,
-    /// The exponential moving average (EMA) of the generator: what samples are drawn with.
-    pub average: OwnedGenerator,
-    ema: Ema,
+    /// The exponential moving average of the generator's weights: what samples are drawn with.
+    pub ema: Ema,
 }
 
 impl Networks {
@@ -85,16 +55,17 @@ impl Networks {
     /// A configuration value out of range.
     pub fn new(cfg: &RunConfig, device: &Device) -> Result<Self, TrainError> {
         let dtype = cfg.dtype.into();
-        let OwnedGenerator { store, net } = OwnedGenerator::untrained(cfg, device)?;
+        let (network, store) = initial_generator(cfg, device)?;
         let generator = GeneratorTrainer {
-            network: Box::new(net),
+            network: Box::new(network),
             nz: cfg.generator.nz,
             optimizer: optimizer(&store, cfg.generator_opt)?,
             store,
             ctx: Ctx::with_stream(Mode::Train, cfg.seed, stream::GENERATOR),
         };
-        let average = OwnedGenerator::unset(cfg, device)?; // `Ema` makes it a copy
-        let ema = Ema::new(&generator.store, &average.store, cfg.train.ema)?;
+        let average = ParamStore::zeroed();
+        StageGenerator::from_config(&cfg.generator, average.builder(dtype, device))?; // makes the names
+        let ema = Ema::new(&generator.store, average, cfg.train.ema)?;
 
         let store = ParamStore::seeded(cfg.seed);
         let vb = store.builder(dtype, device);
@@ -120,13 +91,14 @@ impl Networks {
                 ctx: Ctx::with_stream(Mode::Train, cfg.seed, stream::DISCRIMINATORS + stage as u64),
             });
         }
-        Ok(Self { generator, real_image, discriminators, average, ema })
+        Ok(Self { generator, real_image, discriminators, ema })
     }
 
     /// Step `done + 1` on `batch`, and the EMA after it; `lr_scale` multiplies every learning rate. The losses are returned.
     ///
     /// # Errors
-    /// As [`step`](super::step()).
+    /// Shapes that do not fit; [`TrainError::NonFinite`] on a loss or gradient that is NaN or infinite, before the weights that
+    /// it would change are touched.
     pub fn step(
         &mut self,
         done: u64,
@@ -136,7 +108,7 @@ impl Networks {
     ) -> Result<Vec<Scalar>, TrainError> {
         let Self { generator, real_image, discriminators, .. } = self;
         let scalars =
-            step::step(Players { generator, real_image, discriminators }, objective, batch, lr_scale)?;
+            step::step(Trainers { generator, real_image, discriminators }, objective, batch, lr_scale)?;
         self.ema.update(done)?;
         Ok(scalars)
     }
@@ -157,14 +129,14 @@ impl Networks {
 impl Checkpointed for Networks {
     fn save(&self, to: &mut Checkpoint) -> Result<(), TrainError> {
         self.generator.save(to)?;
-        self.average.save(to)?;
+        self.ema.save(to)?;
         self.real_image.save(to)?;
         self.discriminators.iter().try_for_each(|d| d.save(to))
     }
 
     fn restore(&mut self, from: &Checkpoint) -> Result<(), TrainError> {
         self.generator.restore(from)?;
-        self.average.restore(from)?;
+        self.ema.restore(from)?;
         self.real_image.restore(from)?;
         self.discriminators.iter_mut().try_for_each(|d| d.restore(from))
     }
@@ -188,16 +160,16 @@ mod tests {
         let sentence = ctx.randn((2, 256), DType::F32, &Device::Cpu)?;
         for trainer in &networks.discriminators {
             let (side, store) = (trainer.network.side(), &trainer.store);
-            let picture = Var::from_tensor(&ctx.randn((2, 3, side, side), DType::F32, &Device::Cpu)?)?;
+            let images = Var::from_tensor(&ctx.randn((2, 3, side, side), DType::F32, &Device::Cpu)?)?;
             let before = store.views();
             let before: Vec<Vec<f32>> =
                 before.values().map(|t| t.flatten_all()?.to_vec1()).collect::<Result<_, _>>()?;
             let mut gradients = |frozen: bool| -> Result<usize, TrainError> {
                 let d = if frozen { &trainer.frozen } else { &trainer.network };
-                let said = d.discriminate(&picture, &sentence, &mut ctx)?;
+                let said = d.discriminate(&images, &sentence, &mut ctx)?;
                 let loss = (said.unconditional.sum_all()? + said.reconstruction.sum_all()?)?;
                 let gradients = (loss + said.conditional.sum_all()?)?.backward()?;
-                assert!(gradients.get(&picture).is_some(), "the picture's gradient is what the step is for");
+                assert!(gradients.get(&images).is_some(), "the images' gradient is what the step is for");
                 Ok(store.vars(ParamKind::Param).iter().filter(|(_, v)| gradients.get(v).is_some()).count())
             };
             assert_eq!(gradients(true)?, 0, "discriminator {side}");
@@ -222,9 +194,9 @@ mod tests {
         );
         assert_ne!(first(&a.generator.store)?, first(&b.generator.store)?);
         assert_ne!(first(&a.discriminators[1].store)?, first(&a.discriminators[2].store)?);
-        let again = OwnedGenerator::untrained(&tiny(), &Device::Cpu)?;
-        assert_eq!(first(&a.generator.store)?, first(&again.store)?);
-        assert_eq!(first(&a.average.store)?, first(&a.generator.store)?, "the average starts as a copy");
+        let (_, again) = initial_generator(&tiny(), &Device::Cpu)?;
+        assert_eq!(first(&a.generator.store)?, first(&again)?);
+        assert_eq!(first(a.ema.average())?, first(&a.generator.store)?, "the average starts as a copy");
         Ok(())
     }
 }

@@ -21,13 +21,13 @@ use rayon::prelude::*;
 
 /// The networks that one step trains.
 #[derive(Debug)]
-pub struct Players<'a> {
+pub(super) struct Trainers<'a> {
     /// The generator.
-    pub generator: &'a mut GeneratorTrainer,
+    pub(super) generator: &'a mut GeneratorTrainer,
     /// The real image path.
-    pub real_image: &'a mut RealImageTrainer,
+    pub(super) real_image: &'a mut RealImageTrainer,
     /// The discriminators, coarse to fine.
-    pub discriminators: &'a mut [DiscriminatorTrainer],
+    pub(super) discriminators: &'a mut [DiscriminatorTrainer],
 }
 
 /// One step. `lr_scale` multiplies every learning rate. A loss or a gradient that is not finite stops it before the
@@ -35,23 +35,23 @@ pub struct Players<'a> {
 ///
 /// # Errors
 /// Shapes that do not fit; [`TrainError::NonFinite`] on a loss or gradient that is NaN or infinite.
-pub fn step(
-    players: Players<'_>,
+pub(super) fn step(
+    trainers: Trainers<'_>,
     objective: &Objective<'_>,
     batch: &StepBatch,
     lr_scale: f64,
 ) -> Result<Vec<Scalar>, TrainError> {
     // On a thread of the pool, which need not be woken for every operation.
-    rayon::scope(|_| on_pool(players, objective, batch, lr_scale))
+    rayon::scope(|_| on_pool(trainers, objective, batch, lr_scale))
 }
 
 fn on_pool(
-    players: Players<'_>,
+    trainers: Trainers<'_>,
     objective: &Objective<'_>,
     batch: &StepBatch,
     lr_scale: f64,
 ) -> Result<Vec<Scalar>, TrainError> {
-    let Players { generator, real_image, discriminators } = players;
+    let Trainers { generator, real_image, discriminators } = trainers;
     let made = generator.generate(batch)?;
     let (images, mut scalars) = image_gradients(&made, discriminators, objective, batch, lr_scale)?;
     refuse_non_finite(&scalars)?;

@@ -1,7 +1,7 @@
 //! A step compared with one backward pass through the whole graph, on networks of a handful of parameters, in f64.
 mod networks;
 
-use super::{DiscriminatorTrainer, GeneratorTrainer, Objective, Players, RealImageTrainer, StepBatch, step};
+use super::{DiscriminatorTrainer, GeneratorTrainer, Objective, RealImageTrainer, StepBatch, Trainers, step};
 use crate::config::LossConfig;
 use crate::error::TrainError;
 use crate::optim::{Gradients as Found, Optimizer, OptimizerConfig, OptimizerKind, optimizer};
@@ -90,7 +90,7 @@ fn by_step(stages: usize, groups: &[i64], loss: &LossConfig) -> Result<Gradients
     let batch = networks::batch(stages, groups)?;
     let Model { generator, real_image, discriminators, encoder } = &mut model;
     let objective = Objective { image_encoder: encoder, gammas: networks::gammas(), weights: loss };
-    step(Players { generator, real_image, discriminators }, &objective, &batch, 1.)?;
+    step(Trainers { generator, real_image, discriminators }, &objective, &batch, 1.)?;
     let mut all = Gradients::new();
     for (network, store, opt) in model.learners() {
         let state = opt.state()?;

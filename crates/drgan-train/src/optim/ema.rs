@@ -1,41 +1,16 @@
 //! The exponential moving average of a network's weights: what images are drawn with.
-use super::layout::span;
-use candle_core::{CpuStorage, InplaceOp2, Layout, Var};
-use drgan_tensor::ops::optimize;
-use drgan_tensor::{Error, ParamStore, Result};
+use crate::error::{Result, TrainError};
+use crate::run::{Checkpoint, Checkpointed, section};
+use candle_core::Var;
+use drgan_tensor::ParamStore;
+use drgan_tensor::ops::ema_update;
 use std::collections::BTreeMap;
-
-/// `a = d a + (1 - d) x`, in place.
-struct Blend(f64);
-
-impl InplaceOp2 for Blend {
-    fn name(&self) -> &'static str {
-        "ema"
-    }
-
-    fn cpu_fwd(
-        &self,
-        a: &mut CpuStorage,
-        la: &Layout,
-        x: &CpuStorage,
-        lx: &Layout,
-    ) -> candle_core::Result<()> {
-        let (sa, sx) = (span(la)?, span(lx)?);
-        match (a, x) {
-            (CpuStorage::F32(a), CpuStorage::F32(x)) => optimize::average(&mut a[sa], &x[sx], self.0),
-            (CpuStorage::F64(a), CpuStorage::F64(x)) => {
-                a[sa].iter_mut().zip(&x[sx]).for_each(|(a, x)| *a = self.0 * *a + (1. - self.0) * x);
-            }
-            _ => candle_core::bail!("ema: both networks must share one type, f32 or f64"),
-        }
-        Ok(())
-    }
-}
 
 /// Exponential moving average of a network's parameters and buffers, in a second store of the same names.
 #[derive(Debug)]
 pub struct Ema {
     decay: f64,
+    average: ParamStore,
     /// The average's value, then the network's.
     pairs: Vec<(Var, Var)>,
 }
@@ -44,15 +19,21 @@ impl Ema {
     /// Pairs the stores by name and makes the average a copy of `live`.
     ///
     /// # Errors
-    /// [`Error::Config`] when `decay` is not in [0, 1); [`Error::Weights`] when names or shapes differ.
-    pub fn new(live: &ParamStore, average: &ParamStore, decay: f64) -> Result<Self> {
+    /// A `decay` that is not in `[0, 1)`; names or shapes that differ.
+    pub fn new(live: &ParamStore, average: ParamStore, decay: f64) -> Result<Self> {
         if !(0. ..1.).contains(&decay) {
-            return Err(Error::Config { field: "ema", reason: format!("{decay} is not in [0, 1)") });
+            return Err(TrainError::Config(format!("train.ema: {decay} is not in [0, 1)")));
         }
         average.assign(&live.views())?;
         let mut source: BTreeMap<_, _> = live.all().into_iter().map(|(n, _, v)| (n, v)).collect();
         let pair = |(n, _, a): (String, _, Var)| source.remove(&n).map(|x| (a, x));
-        Ok(Self { decay, pairs: average.all().into_iter().filter_map(pair).collect() })
+        let pairs = average.all().into_iter().filter_map(pair).collect();
+        Ok(Self { decay, average, pairs })
+    }
+
+    /// The averaged values.
+    pub fn average(&self) -> &ParamStore {
+        &self.average
     }
 
     /// The decay after `step` updates: `min(decay, (1 + step) / (10 + step))`, which forgets the start sooner.
@@ -66,15 +47,21 @@ impl Ema {
     /// Networks of different types.
     pub fn update(&self, step: u64) -> Result<()> {
         let d = self.decay_at(step);
-        for (a, x) in &self.pairs {
-            if a.device().is_cpu() {
-                a.inplace_op2(x, &Blend(d))?;
-            } else {
-                let (a0, x0) = (a.as_detached_tensor(), x.as_detached_tensor());
-                a.set(&((a0 * d)? + (x0 * (1. - d))?)?)?;
-            }
+        for (average, value) in &self.pairs {
+            ema_update(average, value, d)?;
         }
         Ok(())
+    }
+}
+
+impl Checkpointed for Ema {
+    fn save(&self, to: &mut Checkpoint) -> Result<()> {
+        to.insert_all(section::AVERAGE, self.average.views());
+        Ok(())
+    }
+
+    fn restore(&mut self, from: &Checkpoint) -> Result<()> {
+        Ok(self.average.assign(&from.section(section::AVERAGE))?)
     }
 }
 
@@ -93,7 +80,7 @@ mod tests {
     #[test]
     fn parameters_and_buffers_follow_the_closed_form() -> Result<()> {
         let (live, avg) = (store(1)?, store(2)?);
-        let ema = Ema::new(&live, &avg, 0.9)?;
+        let ema = Ema::new(&live, avg.clone(), 0.9)?;
         for (_, _, v) in live.all() {
             v.set(&Tensor::new(&[4f64, -1.], &Device::Cpu)?)?;
         }
@@ -113,8 +100,8 @@ mod tests {
     #[test]
     fn another_network_or_decay_is_refused() -> Result<()> {
         let live = store(1)?;
-        assert!(Ema::new(&live, &ParamStore::seeded(1), 0.9).is_err());
-        assert!(Ema::new(&live, &store(1)?, 1.).is_err());
+        assert!(Ema::new(&live, ParamStore::seeded(1), 0.9).is_err());
+        assert!(Ema::new(&live, store(1)?, 1.).is_err());
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! A network's gradients as one value, between the backward pass that makes them and the optimizer that applies them.
-use super::layout::span;
+use crate::error::Result;
+use candle_core::Tensor;
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, Device, Storage, Tensor};
-use drgan_tensor::ops::optimize;
-use drgan_tensor::{ParamKind, ParamStore, Result};
+use drgan_tensor::ops::sum_of_squares;
+use drgan_tensor::{ParamKind, ParamStore};
 
 /// One gradient per parameter of a network, in the order of the parameters' names; none for a parameter that the loss does
 /// not reach.
@@ -66,7 +66,7 @@ impl Gradients {
     /// Euclidean norm of all gradients together, before [`Gradients::scale`]; NaN or infinite when one of them is.
     ///
     /// # Errors
-    /// Gradients that are neither f32 nor f64.
+    /// Whatever the device reports.
     pub fn norm(&self) -> Result<f64> {
         let mut sum = 0.;
         for gradient in self.tensors.iter().flatten() {
@@ -83,16 +83,5 @@ impl Gradients {
         let norm = self.norm()?;
         self.scale = if norm > max_norm { max_norm / norm } else { 1. };
         Ok(())
-    }
-}
-
-fn sum_of_squares(g: &Tensor) -> Result<f64> {
-    let g = g.detach().to_device(&Device::Cpu)?.contiguous()?;
-    let (storage, layout) = g.storage_and_layout();
-    let span = span(layout)?;
-    match &*storage {
-        Storage::Cpu(CpuStorage::F32(x)) => Ok(optimize::sum_of_squares(&x[span])),
-        Storage::Cpu(CpuStorage::F64(x)) => Ok(x[span].iter().map(|x| x * x).sum()),
-        _ => Err(candle_core::Error::Msg("the norm of gradients: they must be f32 or f64".into()).into()),
     }
 }

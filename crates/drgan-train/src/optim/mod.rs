@@ -4,21 +4,21 @@
 mod adam;
 mod ema;
 mod gradients;
-mod layout;
 mod optimizer;
 
-pub use adam::Adam;
 pub use ema::Ema;
 pub use gradients::Gradients;
 pub use optimizer::{Optimizer, OptimizerConfig, OptimizerKind};
 
-use drgan_tensor::{ParamStore, Result};
+use crate::error::Result;
+use adam::Adam;
+use drgan_tensor::ParamStore;
 
 /// An optimizer of exactly the store's parameters, never of its buffers.
 ///
 /// # Errors
 /// A hyperparameter out of range; a parameter of a type that cannot be optimized.
-pub fn optimizer(store: &ParamStore, cfg: OptimizerConfig) -> Result<Box<dyn Optimizer>> {
+pub(crate) fn optimizer(store: &ParamStore, cfg: OptimizerConfig) -> Result<Box<dyn Optimizer>> {
     Ok(match cfg.kind {
         OptimizerKind::Adam => Box::new(Adam::new(store, cfg)?),
     })

@@ -1,7 +1,7 @@
 //! What every optimizer does, and the settings that choose one.
 use super::gradients::Gradients;
+use crate::error::Result;
 use candle_core::Tensor;
-use drgan_tensor::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub trait Optimizer: std::fmt::Debug + Send + Sync {
     /// The reverse of [`Optimizer::state`].
     ///
     /// # Errors
-    /// [`Error::Weights`] with the names missing, left over or of another shape; nothing is changed then.
+    /// The names that are missing, left over or of another shape; nothing is changed then.
     fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()>;
 }
 
@@ -57,21 +57,18 @@ impl Default for OptimizerConfig {
 }
 
 impl OptimizerConfig {
-    /// Checks every field.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with the first hyperparameter out of range.
-    pub fn validate(&self) -> Result<()> {
-        let refuse = |field, reason: &str| Err(Error::Config { field, reason: reason.to_owned() });
+    /// The first hyperparameter that is out of range, and what it must be.
+    pub(crate) fn out_of_range(&self) -> Option<(&'static str, &'static str)> {
+        let lies_in_unit = |beta: &f64| (0. ..1.).contains(beta);
         if !(self.lr > 0. && self.lr.is_finite()) {
-            return refuse("lr", "must be a finite number above 0");
+            return Some(("lr", "must be a finite number above 0"));
         }
-        if ![self.betas.0, self.betas.1].iter().all(|b| (0. ..1.).contains(b)) {
-            return refuse("betas", "each must be in [0, 1)");
+        if ![self.betas.0, self.betas.1].iter().all(lies_in_unit) {
+            return Some(("betas", "each must lie in [0, 1)"));
         }
         if !(self.eps >= 0. && self.eps.is_finite()) {
-            return refuse("eps", "must be a finite number of at least 0");
+            return Some(("eps", "must be a finite number of at least 0"));
         }
-        Ok(())
+        None
     }
 }

@@ -1,8 +1,9 @@
 //! One file that holds a whole training run: networks, optimizers, positions, configuration.
+use crate::error::{Result, TrainError};
 use candle_core::Tensor;
+use drgan_tensor::Error;
 use drgan_tensor::device::HOST;
 use drgan_tensor::weights::safetensors as file;
-use drgan_tensor::{Error, Result};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -80,7 +81,7 @@ impl Checkpoint {
     pub fn get<T: std::str::FromStr>(&self, key: &str) -> Result<T> {
         let file = |reason: String| Error::file(&self.origin, reason);
         let text = self.meta.get(key).ok_or_else(|| file(format!("`{key}` is missing")))?;
-        text.parse().map_err(|_| file(format!("`{key}` is unreadable: {text}")))
+        Ok(text.parse().map_err(|_| file(format!("`{key}` is unreadable: {text}")))?)
     }
 
     /// The file's bytes; equal contents give equal bytes.
@@ -93,7 +94,7 @@ impl Checkpoint {
         meta.extend(section_checksums(&self.tensors)?);
         let crc = checksum(&BTreeMap::new(), &meta)?;
         meta.insert(CRC_KEY.into(), crc);
-        file::to_bytes(&self.tensors, &meta)
+        Ok(file::to_bytes(&self.tensors, &meta)?)
     }
 
     /// Writes `dir/step-000123.safetensors` and then `dir/latest`, each beside and renamed.
@@ -150,7 +151,7 @@ impl Checkpoint {
     ) -> Result<Self> {
         let damaged = || Error::file(path, "its checksum does not match: the file is damaged");
         let Some(want) = meta.remove(CRC_KEY) else {
-            return Err(Error::file(path, "has no checksum: not a checkpoint of a training run"));
+            return Err(Error::file(path, "has no checksum: not a checkpoint of a training run").into());
         };
         let none = BTreeMap::new();
         let covered = match meta.get(VERSION_KEY).map(String::as_str) {
@@ -164,11 +165,12 @@ impl Checkpoint {
                         "has format version {}, this program reads {FORMAT_VERSION}",
                         v.unwrap_or_default()
                     ),
-                ));
+                )
+                .into());
             }
         };
         if checksum(covered, &meta)? != want {
-            return Err(damaged());
+            return Err(damaged().into());
         }
         if meta.remove(VERSION_KEY).is_some_and(|v| v == FORMAT_VERSION) {
             let mut wanted = meta.clone();
@@ -177,7 +179,7 @@ impl Checkpoint {
                 section.is_some_and(|name| only.is_none_or(|only| only.contains(&name)))
             });
             if section_checksums(&tensors)? != wanted {
-                return Err(damaged());
+                return Err(damaged().into());
             }
             meta.retain(|key, _| !key.starts_with(SECTION_CRC));
         }
@@ -207,7 +209,7 @@ impl Checkpoint {
             candidates.retain(|p| *p != named);
             candidates.insert(0, named);
         }
-        let mut bad: Option<(PathBuf, Error)> = None;
+        let mut bad: Option<(PathBuf, TrainError)> = None;
         for used in candidates {
             match read(&used) {
                 Ok(c) => {
@@ -220,13 +222,15 @@ impl Checkpoint {
         Err(match bad {
             Some((path, e)) => Error::file(&path, format!("{}; no other checkpoint is usable", reason_of(e))),
             None => Error::file(dir, "holds no checkpoint (step-*.safetensors)"),
-        })
+        }
+        .into())
     }
 }
 
-fn reason_of(e: Error) -> String {
+/// What is wrong with a file, without its name.
+fn reason_of(e: TrainError) -> String {
     match e {
-        Error::File { reason, .. } => reason,
+        TrainError::Model(Error::File { reason, .. }) => reason,
         other => other.to_string(),
     }
 }
@@ -277,7 +281,7 @@ pub fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
 ///
 /// # Errors
 /// [`Error::File`] for one that cannot be removed.
-pub fn prune(dir: &Path, keep: usize) -> Result<()> {
+pub(crate) fn prune(dir: &Path, keep: usize) -> Result<()> {
     let found = list(dir)?;
     let extra = found.len().saturating_sub(keep.max(1));
     for (_, path) in &found[..extra] {
@@ -289,11 +293,11 @@ pub fn prune(dir: &Path, keep: usize) -> Result<()> {
 /// Dotted keys whose values differ between two TOML documents, or that only one of them has.
 ///
 /// # Errors
-/// [`Error::Config`] when one is not TOML.
+/// [`TrainError::Config`] when one is not TOML.
 pub fn diff_config(saved: &str, wanted: &str) -> Result<Vec<String>> {
-    let flat = |field, text: &str| -> Result<BTreeMap<String, String>> {
+    let flat = |field: &str, text: &str| -> Result<BTreeMap<String, String>> {
         let table: toml::Table =
-            text.parse().map_err(|e| Error::Config { field, reason: format!("not TOML: {e}") })?;
+            text.parse().map_err(|e| TrainError::Config(format!("{field}: not TOML: {e}")))?;
         let mut out = BTreeMap::new();
         flatten("", &toml::Value::Table(table), &mut out);
         Ok(out)

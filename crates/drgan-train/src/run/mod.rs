@@ -4,7 +4,8 @@ mod dir;
 mod history;
 pub(crate) mod section;
 
-pub use checkpoint::{Checkpoint, Warning, diff_config, list, prune};
+pub(crate) use checkpoint::prune;
+pub use checkpoint::{Checkpoint, Warning, diff_config, list};
 pub use dir::RunDir;
 pub use history::History;
 pub use section::Checkpointed;

@@ -88,14 +88,14 @@ impl Session<'_> {
         drop(loader);
         let evaluation = match &evaluator {
             Some(e) => {
-                let model = model(cfg, encoders, &networks.average);
+                let model = model(cfg, encoders, networks.ema.average());
                 Some(Box::new(e.evaluate(&model, step, &history)?))
             }
             None => None,
         };
         let grid = match step > first {
             true => grids.path(step),
-            false => grids.draw(&networks.average, step, self.sinks)?,
+            false => grids.draw(networks.ema.average(), step, self.sinks)?,
         };
         let checkpoint = self.latest_checkpoint().unwrap_or_else(|| run.checkpoints());
         Ok(Outcome::Finished { grid, checkpoint, evaluation })

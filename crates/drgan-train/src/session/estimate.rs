@@ -23,7 +23,7 @@ pub struct Estimate {
 ///
 /// # Errors
 /// A configuration that no network can be built from.
-pub fn estimate(cfg: &RunConfig, encoders: &Encoders, pictures: usize) -> Result<Estimate, TrainError> {
+pub fn estimate(cfg: &RunConfig, encoders: &Encoders, records: usize) -> Result<Estimate, TrainError> {
     let mut ctx = Ctx::new(Mode::Eval, cfg.seed);
     let device = encoders.captions.device();
     let (b, t) = (cfg.loader.batch, cfg.damsm.max_words);
@@ -59,7 +59,7 @@ pub fn estimate(cfg: &RunConfig, encoders: &Encoders, pictures: usize) -> Result
     let start = Instant::now();
     encoders.backbone_features(&finest)?;
     let views = if cfg.loader.flip { 2usize } else { 1 };
-    let once = start.elapsed().mul_f64(pictures as f64 / b as f64);
+    let once = start.elapsed().mul_f64(records as f64 / b as f64);
     let features = match cfg.loader().crops_at_random() {
         // Nothing is kept: every epoch passes the backbone.
         true => once.mul_f64(cfg.damsm.epochs as f64),
@@ -69,7 +69,7 @@ pub fn estimate(cfg: &RunConfig, encoders: &Encoders, pictures: usize) -> Result
     let caption = encoders.words_of(cfg.damsm.max_words);
     encoders.captions.embed(&vec![caption; cfg.damsm.batch])?;
     // Backward about doubles the forward pass, the loss costs as much again.
-    let epoch = start.elapsed().mul_f64(4. * pictures as f64 / cfg.damsm.batch as f64);
+    let epoch = start.elapsed().mul_f64(4. * records as f64 / cfg.damsm.batch as f64);
 
     let mut sizes: Vec<(String, usize)> =
         encoders.sizes().into_iter().map(|(n, c)| (n.to_owned(), c)).collect();

@@ -7,11 +7,12 @@ use crate::encoders::Encoders;
 use crate::error::TrainError;
 use crate::evaluate::Evaluator;
 use crate::events::{Event, Meter, Sinks};
-use crate::gan::{Networks, OwnedGenerator, Scalar, StepBatch, verify_finite};
+use crate::gan::{Networks, Scalar, StepBatch, verify_finite};
 use crate::run::{self, History, RunDir};
 use drgan_data::Dataset;
 use drgan_infer::sheet::{self, Options};
 use drgan_infer::{Model, Precision, Sampler, rgb};
+use drgan_tensor::ParamStore;
 use std::path::PathBuf;
 
 /// Where the loop stands.
@@ -42,8 +43,8 @@ impl AfterStep<'_> {
 }
 
 /// The averaged generator with the text encoder, to draw with.
-pub(super) fn model(cfg: &RunConfig, encoders: &Encoders, generator: &OwnedGenerator) -> Model {
-    Model::new(cfg.model(), encoders.captions.clone(), generator.store.clone())
+pub(super) fn model(cfg: &RunConfig, encoders: &Encoders, average: &ParamStore) -> Model {
+    Model::new(cfg.model(), encoders.captions.clone(), average.clone())
 }
 
 /// Something to do between two steps.
@@ -81,7 +82,7 @@ pub(super) struct EarlyEvaluation<'a> {
 impl Hook for EarlyEvaluation<'_> {
     fn after_step(&mut self, now: &mut AfterStep<'_>) -> Result<(), TrainError> {
         if now.step == self.at {
-            let model = model(self.cfg, self.encoders, &now.networks.average);
+            let model = model(self.cfg, self.encoders, now.networks.ema.average());
             now.history.record(History::EARLY_KID, self.evaluator.kid(&model)?);
         }
         Ok(())
@@ -125,11 +126,11 @@ impl SampleGrids<'_> {
     /// The grid after `step` steps; where it is.
     pub(super) fn draw(
         &self,
-        generator: &OwnedGenerator,
+        average: &ParamStore,
         step: u64,
         sinks: &mut Sinks,
     ) -> Result<PathBuf, TrainError> {
-        let sampler = Sampler::new(&model(self.cfg, self.encoders, generator), Precision::F32)?;
+        let sampler = Sampler::new(&model(self.cfg, self.encoders, average), Precision::F32)?;
         let known = shown(self.cfg, self.data, self.encoders);
         let path = self.path(step);
         if !known.is_empty() {
@@ -150,7 +151,7 @@ impl SampleGrids<'_> {
 impl Hook for SampleGrids<'_> {
     fn after_step(&mut self, now: &mut AfterStep<'_>) -> Result<(), TrainError> {
         if now.is_due(self.cfg.train.sample_every) {
-            self.draw(&now.networks.average, now.step, now.sinks)?;
+            self.draw(now.networks.ema.average(), now.step, now.sinks)?;
         }
         Ok(())
     }

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 /// How a run ended.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Outcome {
     /// All steps done.
     Finished {
@@ -32,30 +33,30 @@ pub enum Outcome {
         grid: PathBuf,
         /// The last checkpoint.
         checkpoint: PathBuf,
-        /// The figures, if they were asked for.
+        /// The scores, if they were asked for.
         evaluation: Option<Box<Evaluation>>,
     },
-    /// Ctrl-C: what was learnt is in the checkpoint, if there is one yet.
+    /// Stopped by request: what was learnt is in the checkpoint, if there is one yet.
     Interrupted {
         /// Generator steps done.
         step: u64,
-        /// Where they are.
+        /// The checkpoint after that step.
         checkpoint: Option<PathBuf>,
     },
 }
 
-/// Everything a run needs beside its data.
+/// Trains one run: its settings, its folder, and who is told what. The data comes with each call.
 #[derive(Debug)]
 pub struct Session<'a> {
-    /// Resolved.
+    /// The run's settings, resolved.
     pub cfg: &'a RunConfig,
-    /// Where it writes.
+    /// The folder it writes into.
     pub run: &'a RunDir,
-    /// Who listens.
+    /// Where its events go.
     pub sinks: &'a mut Sinks,
-    /// Ctrl-C.
+    /// The request to stop, asked between steps.
     pub interrupt: &'a Interrupt,
-    /// Measure at one eighth and at the end.
+    /// Whether scores are taken at one eighth of the run (KID alone) and at its end.
     pub evaluate: bool,
 }
 
@@ -105,13 +106,13 @@ impl Session<'_> {
         Ok(done)
     }
 
-    /// The encoders to start or go on with, and whether they need no training; a fresh run keeps their vocabulary.
+    /// The encoders to start or continue with, and whether they need no training; a fresh run keeps their vocabulary.
     fn encoders(&self, data: &Dataset, saved: Option<&Checkpoint>) -> Result<(Encoders, bool), TrainError> {
         let device = self.cfg.open_device()?;
         if saved.is_some() {
             return Ok((Encoders::kept(self.cfg, self.run, &device)?, false));
         }
-        // Held-out captions too: a word that no training picture has is known, if untrained.
+        // Held-out captions too: a word that no training image has is known, if untrained.
         let (encoders, trained) = Encoders::starting(self.cfg, data, &device)?;
         encoders.keep(self.cfg, self.run)?;
         Ok((encoders, trained))
@@ -128,11 +129,11 @@ impl Session<'_> {
         Ok(Some(checkpoint))
     }
 
-    /// Says which pictures do not decode.
+    /// Says which images do not decode.
     fn warn_of_skipped(&mut self, names: &[String]) {
         if !names.is_empty() {
             let text =
-                format!("{} picture(s) do not decode and are left out: {}", names.len(), names.join(", "));
+                format!("{} image(s) do not decode and are left out: {}", names.len(), names.join(", "));
             self.sinks.emit(&Event::Warning { text });
         }
     }

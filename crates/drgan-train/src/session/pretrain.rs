@@ -24,7 +24,8 @@ impl Session<'_> {
         let mut meter = Meter::new("backbone features", (records.len() * views) as u64, 1, 0);
         self.sinks.emit(&match cropped {
             true => Event::Message {
-                text: "pictures are cut at random: backbone features are computed for each batch".to_owned(),
+                text: "images are cropped at random: backbone features are computed for each batch"
+                    .to_owned(),
             },
             false => meter.started(),
         });
@@ -71,7 +72,7 @@ impl Session<'_> {
                 let shares = shares.map(|(name, share)| (name.to_owned(), share as f32));
                 self.sinks.emit(&meter.at(pairs_before(trainer.epoch), &shares));
                 text += &format!(
-                    ", held-out R-precision over {} candidates: {:.3} picture to caption, {:.3} caption to picture",
+                    ", held-out R-precision over {} candidates: {:.3} image to caption, {:.3} caption to image",
                     r.candidates, r.image_to_text, r.text_to_image
                 );
             }

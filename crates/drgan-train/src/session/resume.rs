@@ -55,3 +55,85 @@ impl Phase {
         Ok(checkpoint)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+    use crate::damsm::DamsmTrainer;
+    use crate::encoders::Encoders;
+    use crate::gan::Networks;
+    use crate::run::History;
+    use candle_core::{DType, Device, Tensor};
+    use drgan_data::{Dataset, Split};
+
+    /// What checkpoints of revision f1e38d0 hold: names, types and shapes, a block per phase.
+    const OLD: &str = include_str!("../../tests/fixtures/checkpoint-f1e38d0.txt");
+
+    /// The lines of a phase's block, sorted.
+    fn old(phase: Phase) -> Vec<&'static str> {
+        let block = OLD.split('[').find_map(|b| b.strip_prefix(phase.name())?.strip_prefix("]\n"));
+        let mut lines: Vec<_> = block.expect("a block per phase").lines().collect();
+        lines.sort_unstable();
+        lines
+    }
+
+    /// The same of a checkpoint of today.
+    fn lines(checkpoint: &Checkpoint) -> Vec<String> {
+        let tensor = |(name, t): (&String, &Tensor)| {
+            let dims: Vec<_> = t.dims().iter().map(ToString::to_string).collect();
+            let shape = if dims.is_empty() { "scalar".to_owned() } else { dims.join("x") };
+            format!("{name} {} {shape}", t.dtype().as_str())
+        };
+        let keys = checkpoint.meta.keys().map(|key| format!("meta {key}"));
+        let mut lines: Vec<_> = checkpoint.tensors.iter().map(tensor).chain(keys).collect();
+        lines.sort_unstable();
+        lines
+    }
+
+    /// A checkpoint of the first version, all of its values 0.
+    fn zeros(phase: Phase) -> Result<Checkpoint, TrainError> {
+        let mut checkpoint = Checkpoint::default();
+        for line in old(phase) {
+            let parts: Vec<&str> = line.split(' ').collect();
+            match parts[..] {
+                ["meta", key] => checkpoint.set(key, 0),
+                [name, dtype, dims] => {
+                    let dims: Vec<usize> = dims.split('x').filter_map(|n| n.parse().ok()).collect();
+                    let dtype = if dtype == "i64" { DType::I64 } else { DType::F32 };
+                    checkpoint.tensors.insert(name.to_owned(), Tensor::zeros(dims, dtype, &Device::Cpu)?);
+                }
+                _ => panic!("{line}"),
+            }
+        }
+        Ok(checkpoint)
+    }
+
+    #[test]
+    fn checkpoints_of_both_phases_hold_what_those_of_the_first_version_did() -> Result<(), TrainError> {
+        let cfg = RunConfig::resolve("tiny", &Overrides::default())?;
+        let mut data = Dataset::embedded()?;
+        data.truncate(40);
+        let mut encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&cfg, &data)?, &Device::Cpu)?;
+        let records = data.split(Split::Train);
+        let mut trainer =
+            DamsmTrainer::new(&cfg, &encoders, &data, &records, |_| true)?.expect("not interrupted");
+        let mut networks = Networks::new(&cfg, &Device::Cpu)?;
+
+        let checkpoint = Phase::Damsm.checkpoint(&cfg, 0, &[&encoders, &trainer])?;
+        assert_eq!(lines(&checkpoint), old(Phase::Damsm));
+        let owners: [&dyn Checkpointed; 3] = [&encoders, &networks, &History::default()];
+        assert_eq!(lines(&Phase::Gan.checkpoint(&cfg, 1, &owners)?), old(Phase::Gan));
+
+        encoders.restore(&zeros(Phase::Damsm)?)?;
+        trainer.restore(&zeros(Phase::Damsm)?)?;
+        encoders.restore(&zeros(Phase::Gan)?)?;
+        networks.restore(&zeros(Phase::Gan)?)?;
+        for store in [&encoders.image_store, &networks.generator.store, networks.ema.average()] {
+            for (name, value) in store.views() {
+                assert_eq!(value.abs()?.max_all()?.to_scalar::<f32>()?, 0., "{name} was not taken");
+            }
+        }
+        Ok(())
+    }
+}

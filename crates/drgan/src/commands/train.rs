@@ -54,6 +54,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
             };
             println!("draw with: {}", command_line(&format!("sample {caption:?} --run {folder}")));
         }
+        other => println!("{other:?}"),
     }
     Ok(())
 }
