@@ -1,4 +1,4 @@
-//! The discriminators with their VAEs, one a stage.
+//! The discriminators with their VAEs, one per stage.
 use candle_core::{DType, Device, Tensor};
 use criterion::Criterion;
 use drgan_benches::{Preset, values};

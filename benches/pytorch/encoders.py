@@ -8,7 +8,7 @@ EPS = 1e-3
 
 
 class ConvBn(nn.Module):
-    """Convolution, batch normalisation of remembered statistics, ReLU; torchvision's names."""
+    """Convolution, batch normalisation by running statistics, ReLU; torchvision's names."""
 
     def __init__(self, c_in: int, c_out: int, kernel: int | tuple[int, int], stride: int = 1, padding="same"):
         super().__init__()
@@ -221,7 +221,7 @@ class EfficientNetLite0(nn.Module):
 
 
 def fold(network: nn.Module) -> None:
-    """Folds every normalisation of remembered statistics into the convolution in front of it."""
+    """Folds every normalisation by running statistics into the convolution before it."""
     for module in list(network.modules()):
         if isinstance(module, ConvBn):
             module.fold()

@@ -89,7 +89,7 @@ class SpectralConv2d(nn.Module):
 
 
 class Spectral(nn.Module):
-    """Holds its layer as `module`, as the authors' state dicts do; a LeakyReLU behind it."""
+    """Holds its layer as `module`, as the authors' state dicts do; a LeakyReLU after it."""
 
     def __init__(self, *sizes: int):
         super().__init__()
@@ -100,7 +100,7 @@ class Spectral(nn.Module):
 
 
 def freeze(network: nn.Module, frozen: bool) -> None:
-    """A constant of somebody else's step: no gradient of its weights, nothing remembered; batch statistics stay."""
+    """A constant of another network's step: no gradient of its weights, no running statistics updated; it normalises by the batch."""
     network.requires_grad_(not frozen)
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):

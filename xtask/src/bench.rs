@@ -11,7 +11,7 @@ Examples:
   cargo xtask bench sdm -- B4$                     a module at full size only
   cargo xtask bench --save-baseline before         keep results; later: --baseline before
   cargo xtask bench --peer image-1 step-4          beside PyTorch
-  cargo xtask bench --growth                       time and memory against batch, picture size and words
+  cargo xtask bench --growth                       time and memory against batch, image size and words
   cargo xtask bench --growth image/birds/batch     of those one curve
   cargo xtask bench --growth step/emoji-64/batch/2 --runs 1";
 

@@ -28,8 +28,8 @@ Examples:
   cargo xtask bench kernels -- up_conv2d         some benchmarks of one module
   cargo xtask bench --baseline before            compare with what `--save-baseline before` kept
   cargo xtask bench --peer step-4                beside the same training step in PyTorch
-  cargo xtask bench --growth                     time and memory against batch, picture size and words
-  cargo xtask compat v0.1.0                      whether an older revision's run goes on with the same bits
+  cargo xtask bench --growth                     time and memory against batch, image size and words
+  cargo xtask compat v0.1.0                      whether an older revision's run continues with the same bits
   cargo xtask tidy                               the invariants a program can check";
 
 #[derive(Parser)]

@@ -1,4 +1,4 @@
-//! Holds two fast paths against their plain-tensor references: largest difference, and time of both.
+//! Compares two kernels with their references: largest difference, and time of both.
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
 use candle_core::{Device, Result, Tensor, Var};
 use drgan_kernels::{Conv2dSpec, conv2d, reference, up_conv2d};

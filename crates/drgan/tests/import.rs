@@ -1,4 +1,4 @@
-//! `drgan import` and `drgan inspect` on whole, partial and foreign files.
+//! `drgan import` and `drgan inspect` on whole, partial and third-party files.
 #![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
 use assert_cmd::Command;
 use candle_core::{DType, Device, Tensor};

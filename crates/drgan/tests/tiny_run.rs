@@ -71,7 +71,7 @@ fn samples_come_from_a_run_and_unknown_words_are_named() {
     success(&mut sample("alone.png", &["a red heart", "--count", "1"]));
     success(&mut sample("alone2.png", &["a red heart", "--count", "1"]));
     assert!(bytes(&dir.path().join("alone.png")) == bytes(&dir.path().join("alone2.png")));
-    // What is fast draws what plain tensors draw in double precision, to a level of 255.
+    // The kernels draw what the reference draws in double precision, to one level of 255.
     success(&mut sample("exact.png", &["a red heart", "--count", "1", "--precision", "f64"]));
     let levels = |name: &str| image::open(dir.path().join(name)).unwrap().to_rgb8().into_raw();
     let (fast, exact) = (levels("alone.png"), levels("exact.png"));

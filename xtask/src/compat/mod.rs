@@ -1,4 +1,4 @@
-//! `cargo xtask compat`: whether a run that an older revision began goes on with the same bits, and a new one has them too.
+//! `cargo xtask compat`: whether a run that an older revision began continues with the same bits, and a new one has them too.
 mod compare;
 
 use crate::measure::markdown;

@@ -62,7 +62,7 @@ fn title(axis: Axis) -> String {
     match axis {
         Axis::Batch => "pictures a batch".to_owned(),
         Axis::Side => format!("side of the picture in pixels, batch {batch}"),
-        Axis::Words => format!("words a caption, batch {batch}"),
+        Axis::Words => format!("words per caption, batch {batch}"),
     }
 }
 

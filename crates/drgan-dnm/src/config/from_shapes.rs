@@ -47,7 +47,7 @@ mod tests {
     use drgan_tensor::{FromConfig, parameter_shapes};
 
     #[test]
-    fn a_blueprint_tells_its_configuration() -> Result<()> {
+    fn parameter_shapes_tell_their_configuration() -> Result<()> {
         for side in [16, 32, 64, 128, 256, 512] {
             for form in [Variant::Paper, Variant::Released] {
                 let cfg = DiscriminatorConfig { side, base: 32, ndf: 4, text_dim: 6, latent: 5, form };

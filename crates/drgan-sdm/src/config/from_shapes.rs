@@ -49,7 +49,7 @@ mod tests {
     use drgan_tensor::{FromConfig, parameter_shapes};
 
     #[test]
-    fn a_blueprint_tells_its_configuration() -> Result<()> {
+    fn parameter_shapes_tell_their_configuration() -> Result<()> {
         for cfg in [
             GeneratorConfig::default(),
             GeneratorConfig { form: Variant::Released, residual_blocks: 3, ..Default::default() },

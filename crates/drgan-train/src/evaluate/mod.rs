@@ -160,7 +160,7 @@ mod tests {
             assert!(same, "{name}: wrote {wrote:?}, read {read:?}");
         }
         assert_eq!((read.step, read.early_kid), (7, Some(2.5)));
-        assert_eq!(measure()?, first, "the second evaluation gave other figures");
+        assert_eq!(measure()?, first, "the second evaluation gave other scores");
         Ok(())
     }
 

@@ -67,7 +67,7 @@ impl DiscriminatorTrainer {
         // The gradients are complete and not yet applied.
         self.apply(&gradients, lr_scale)?;
         drop(gradients);
-        let told = self.judge(fake, real, &batch.text.sentence, objective)?;
+        let told = self.image_gradient(fake, real, &batch.text.sentence, objective)?;
         scalars.extend(told.scalars);
         Ok(ImageGradient { gradient: told.gradient, scalars })
     }
@@ -110,7 +110,7 @@ impl DiscriminatorTrainer {
     }
 
     /// The gradient of the generator's losses against this discriminator: `g` (adversarial) and `dal`.
-    fn judge(
+    fn image_gradient(
         &mut self,
         fake: &Tensor,
         real: &Tensor,

@@ -173,7 +173,7 @@ mod tests {
                 Ok(store.vars(ParamKind::Param).iter().filter(|(_, v)| gradients.get(v).is_some()).count())
             };
             assert_eq!(gradients(true)?, 0, "discriminator {side}");
-            assert!(gradients(false)? > 10, "the live twin shows that the count can see them");
+            assert!(gradients(false)? > 10, "the live copy shows that the count can see them");
             let after: Vec<Vec<f32>> =
                 store.views().values().map(|t| t.flatten_all()?.to_vec1()).collect::<Result<_, _>>()?;
             assert_eq!(before, after, "a frozen pass of discriminator {side} left something behind");
