@@ -106,7 +106,7 @@ impl DiscriminatorTrainer {
     fn apply(&mut self, gradients: &Gradients, lr_scale: f64) -> Result<(), TrainError> {
         let side = self.network.side();
         refuse_non_finite(&[(format!("gradient of d{side}"), gradients.norm()? as f32)])?;
-        Ok(self.optimizer.apply(gradients, lr_scale)?)
+        self.optimizer.apply(gradients, lr_scale)
     }
 
     /// The gradient of the generator's losses against this discriminator: `g` (adversarial) and `dal`.

@@ -59,7 +59,7 @@ impl GeneratorGradients {
 
     fn add(&mut self, more: &Self) -> Result<(), TrainError> {
         self.generator.add(&more.generator)?;
-        Ok(self.real_image.add(&more.real_image)?)
+        self.real_image.add(&more.real_image)
     }
 }
 
@@ -164,7 +164,7 @@ impl GeneratorTrainer {
         let norm = gradients.generator.norm()? as f32;
         refuse_non_finite(&[("gradient of the generator".into(), norm)])?;
         self.optimizer.apply(&gradients.generator, lr_scale)?;
-        Ok(real_image.optimizer.apply(&gradients.real_image, lr_scale)?)
+        real_image.optimizer.apply(&gradients.real_image, lr_scale)
     }
 }
 
@@ -193,6 +193,6 @@ impl Checkpointed for RealImageTrainer {
 
     fn restore(&mut self, from: &Checkpoint) -> Result<(), TrainError> {
         self.store.assign(&from.section(section::REAL_IMAGE))?;
-        Ok(self.optimizer.restore(&from.section(&section::optimizer(section::REAL_IMAGE)))?)
+        self.optimizer.restore(&from.section(&section::optimizer(section::REAL_IMAGE)))
     }
 }
