@@ -14,6 +14,7 @@
 //! | [`batch_norm`], [`conv2d_batch_norm`], [`scale_shift`], [`activate`] | one pass instead of a dozen temporaries; `relu'(0)` is 1 there |
 //! | [`gate`], [`word_attention`], [`moments`], [`spectral_norm`] | the same; sums without temporaries of a map's size |
 //! | [`linear`] | the weight's gradient in the weight's own order, from several threads |
+//! | [`adam_update`], [`ema_update`], [`sum_of_squares`] | one pass over a parameter and its moments, in place |
 #![allow(
     unsafe_code,
     reason = "invariant 8: unsafe lives in this crate only; each block states what it relies on"

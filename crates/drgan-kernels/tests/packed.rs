@@ -63,6 +63,33 @@ proptest! {
 }
 
 #[test]
+fn other_types_are_packed_as_folded_tensors() -> Result<()> {
+    for (upsample, act) in [(false, Activation::Glu), (true, Activation::Relu)] {
+        let double = |shape: &[usize], seed: f32| values(shape, seed)?.to_dtype(DType::F64);
+        let (x, weight) = (double(&[2, 3, 5, 7], 0.1)?, double(&[4, 3, 3, 3], 0.2)?);
+        let (scale, shift) = (double(&[4], 0.3)?, double(&[4], 0.4)?);
+        let conv = Conv2dSpec::new(1, 1);
+        let sums = if upsample {
+            reference::up_conv2d(&x, &weight)?
+        } else {
+            reference::conv2d(&x, &weight, None, conv)?
+        };
+        let want = reference::scale_shift(&sums, &scale, &shift, act)?;
+        let residual = double(want.dims(), 0.5)?;
+        let spec = PackedSpec::new(conv, act).with_upsample(upsample);
+        let packed = PackedConv::new(&weight, Some(&scale), Some(&shift), spec)?;
+        for (residual, want) in [(None, want.clone()), (Some(&residual), (&want + &residual)?)] {
+            let got = packed.forward(&x, residual)?;
+            assert_eq!((got.dtype(), got.dims()), (DType::F64, want.dims()));
+            assert!(most(&(got - want)?.to_dtype(DType::F32)?)? < 1e-12);
+        }
+        let error = packed.forward(&x.to_dtype(DType::F32)?, None).expect_err("another type").to_string();
+        assert!(error.contains("x: expected F64"), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
 fn mistakes_are_named() -> Result<()> {
     let spec = PackedSpec::new(Conv2dSpec::new(1, 1), Activation::Glu);
     let weight = |o: usize, k: usize| values(&[o, 2, k, k], 0.);

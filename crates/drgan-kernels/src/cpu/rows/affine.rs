@@ -56,7 +56,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// `dz = scale (dz - mean_dz - (x - mean) slope)`: batch normalisation's gradient, in place.
+    /// `dz = scale (dz - mean_dz - (x - mean) slope)`: batch normalization's gradient, in place.
     fn normalize_gradient_row(dz: &mut [f32], x: &[f32], scale: f32, mean_dz: f32, mean: f32, slope: f32) {
         for (dz, x) in dz.iter_mut().zip(x) {
             *dz = scale * (*dz - mean_dz - (x - mean) * slope);

@@ -39,7 +39,7 @@ impl Joint {
         weight[o * row..][..row].split_at(self.shape.c * self.taps())
     }
 
-    /// The map's weights, side by side.
+    /// The map's weights alone, `(O, C kh kw)`.
     fn of_map(&self, weight: &[f32]) -> Vec<f32> {
         let mut out = Vec::with_capacity(self.shape.o * self.shape.c * self.taps());
         (0..self.shape.o).for_each(|o| out.extend_from_slice(self.parts(weight, o).0));
@@ -72,7 +72,7 @@ impl Joint {
     /// What the vectors add to every pixel, `(B, O, oh, ow)`.
     fn spread(&self, weight: &[f32]) -> Vec<f32> {
         let (b, d) = (self.shape.b, self.d);
-        let mut vectors = vec![0f32; d * lanes(b)]; // (D, B), what a register reads behind B zero
+        let mut vectors = vec![0f32; d * lanes(b)]; // (D, B), what a register reads after B is zero
         for (i, row) in vectors.chunks_exact_mut(lanes(b)).enumerate() {
             row.iter_mut().zip(self.vectors[i..].iter().step_by(d)).for_each(|(to, v)| *to = *v);
         }
@@ -109,17 +109,17 @@ impl Joint {
     }
 }
 
-/// Outputs of a task.
+/// Outputs that a task takes.
 const OUTPUTS: usize = 16;
-/// Values that every kind of register divides.
+/// Values that every register type divides.
 const LANES: usize = 16;
 
-/// Pictures side by side in registers.
+/// Lanes for `b` images, one each.
 fn lanes(b: usize) -> usize {
     b.next_multiple_of(LANES)
 }
 
-/// [`Joint::spread`] of some outputs, a picture a lane: products of each tap, then their sums at each pixel.
+/// [`Joint::spread`] of some outputs, one image per lane: products of each tap, then their sums at each pixel.
 struct Spread<'a> {
     joint: &'a Joint,
     weight: &'a [f32],

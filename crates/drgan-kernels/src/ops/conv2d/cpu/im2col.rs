@@ -1,9 +1,9 @@
-//! Convolution on the CPU as matrix products over panels of patches.
+//! im2col + GEMM, panel by panel of output pixels.
 //!
-//! A *panel* is a block of output pixels: some rows of one picture, or several whole pictures where maps are small, so
-//! that the product's inner size stays near [`PANEL`]. Its patches are copied into a scratch buffer `(C kh kw, pixels)`
-//! that the thread keeps; panels are independent, so they are what threads share out. How work is cut depends on
-//! shapes only, never on the number of threads: the same input gives the same bits on any machine with the same gemm.
+//! A [`Panel`] is some rows of one image, or several whole images where maps are small, so that the product has about
+//! [`PIXELS`] columns. Its part of the im2col matrix `(C kh kw, pixels)` is built in a scratch buffer that the thread keeps;
+//! panels are independent, and are what threads share. How work is divided depends on shapes only, never on the number of
+//! threads: the same input gives the same bits on any machine with the same gemm.
 use crate::cpu::gemm::{Matrix, gemm};
 use crate::cpu::scratch::{Scratch, with_scratch};
 use crate::cpu::shared_slice::{SharedSlice, fill_uninit};
@@ -13,8 +13,8 @@ use crate::ops::conv2d::cpu::epilogue::{Epilogue, finish_in_place, finish_row};
 use crate::ops::conv2d::shape::{ConvShape, Padding, Panel, ValidRange};
 use rayon::prelude::*;
 
-/// Output pixels a panel, about: enough for the product to be efficient, few enough for the patches to stay in cache.
-const PANEL: usize = 512;
+/// Output pixels per panel, about: enough for the product to be efficient, few enough for its matrix to stay in cache.
+const PIXELS: usize = 512;
 /// Accumulators of the weight gradient, at most, and the memory they may take together, in values.
 const ACCUMULATORS: usize = 8;
 const ACCUMULATOR_VALUES: usize = 1 << 24;
@@ -22,13 +22,13 @@ const ACCUMULATOR_VALUES: usize = 1 << 24;
 impl ConvShape {
     fn panels(&self) -> Vec<Panel> {
         let pixels = self.output();
-        if pixels >= PANEL / 2 {
-            return Panel::bands(self.b, self.oh, (PANEL / self.ow).clamp(1, self.oh));
+        if pixels >= PIXELS / 2 {
+            return Panel::bands(self.b, self.oh, (PIXELS / self.ow).clamp(1, self.oh));
         }
-        Panel::groups(self.b, self.oh, PANEL / pixels.max(1))
+        Panel::groups(self.b, self.oh, PIXELS / pixels.max(1))
     }
 
-    /// Patches of a panel, `(C kh kw, images rows ow)`.
+    /// The im2col matrix of a panel, `(C kh kw, images rows ow)`.
     fn fill(&self, x: &[f32], p: Panel, cols: &mut [f32]) {
         let n = p.images * p.rows * self.ow;
         for (r, dst) in cols.chunks_exact_mut(n).enumerate() {
@@ -40,9 +40,9 @@ impl ConvShape {
                     match ((p.row + y) * self.stride + u).checked_sub(self.padding.top) {
                         Some(y) if y < self.h && across.count > 0 => {
                             let (before, rest) = dst.split_at_mut(across.at);
-                            let (inside, behind) = rest.split_at_mut(across.count);
+                            let (inside, after) = rest.split_at_mut(across.count);
                             before.fill(0.);
-                            behind.fill(0.);
+                            after.fill(0.);
                             copy_row(&plane[y * self.w + across.from..], self.stride, inside);
                         }
                         _ => dst.fill(0.),
@@ -53,7 +53,7 @@ impl ConvShape {
     }
 }
 
-/// `conv(x, weight)` and what follows; `weight` `(O, C kh kw)`.
+/// `conv(x, weight)` with its epilogue; `weight` `(O, C kh kw)`.
 pub(crate) fn forward(g: &ConvShape, x: &[f32], weight: &[f32], epilogue: &Epilogue<'_>) -> Vec<f32> {
     product(g, x, Matrix::rows(weight, g.patch()), epilogue)
 }
@@ -76,7 +76,7 @@ fn product(g: &ConvShape, x: &[f32], weight: Matrix<'_>, epilogue: &Epilogue<'_>
                 Matrix::rows(&cols, n)
             };
             // SAFETY (all of `out`): panels cover disjoint pixels of the result; of each channel's row, `n` values are this
-            // panel's, or of several pictures all.
+            // panel's, or of several images, all of them.
             if p.images == 1 && !gated {
                 unsafe { out.gemm(size, weight, patches, start(0), pixels) };
                 if !epilogue.is_identity() {
@@ -109,8 +109,8 @@ pub(crate) fn pointwise_gradient(g: &ConvShape, dy: &[f32], weight: &[f32]) -> O
 }
 
 impl ConvShape {
-    /// The convolution that gives the gradient of the (doubled) input, with its weight: for stride 1, the gradient of a
-    /// correlation is the correlation of the gradient with the kernel turned by half a turn.
+    /// The convolution that gives the gradient of the (upsampled) input, with its weight: for stride 1, the gradient of a
+    /// correlation is the correlation of the gradient with the kernel flipped (rotated by 180 degrees).
     pub(crate) fn flipped(&self, weight: &[f32]) -> Option<(Self, Vec<f32>)> {
         let (g, p) = (self, self.padding);
         if g.stride != 1 || p.top.max(p.bottom) >= g.kh || p.left.max(p.right) >= g.kw {
@@ -135,10 +135,10 @@ impl ConvShape {
     }
 }
 
-/// Channels whose gradients one task scatters: more tasks than pictures, the same cut everywhere.
+/// Channels whose gradients one task scatters: more tasks than images, and the same division everywhere.
 const CHANNEL_BLOCKS: usize = 4;
 
-/// The input's gradient for any stride (and no doubling): patches' gradients by matrix product, then added up where patches overlap.
+/// The input's gradient for any stride (without upsampling): the im2col matrix's gradient by matrix product, then added up where its columns overlap.
 pub(crate) fn scatter_gradient(g: &ConvShape, dy: &[f32], weight: &[f32]) -> Vec<f32> {
     let (pixels, taps, plane) = (g.output(), g.kh * g.kw, g.h * g.w);
     let mut dx = vec![0f32; g.b * g.c * plane];
@@ -153,7 +153,7 @@ pub(crate) fn scatter_gradient(g: &ConvShape, dy: &[f32], weight: &[f32]) -> Vec
             let a = Matrix::transposed(&weight[first * taps..], g.patch());
             let b = Matrix::rows(&dy[image * g.o * pixels..], pixels);
             gemm((rows, pixels, g.o), a, b, cols, pixels, false);
-            // SAFETY: every task has its own picture and channels.
+            // SAFETY: every task has its own image and channels.
             let dst = unsafe { out.slice_mut((image * g.c + first) * plane, channels * plane) };
             for (r, col) in cols.chunks_exact(pixels).enumerate() {
                 let (c, u, v) = (r / taps, r / g.kw % g.kh, r % g.kw);

@@ -1,4 +1,4 @@
-//! Convolutions by plain loops in f64: what the fast ways are held against.
+//! Convolutions by plain loops in f64: what the algorithms are compared with.
 use crate::cpu::simd::Isa;
 use crate::ops::conv2d::shape::ConvShape;
 

@@ -17,17 +17,22 @@ use crate::ops::conv2d::cpu::epilogue::Epilogue;
 use crate::ops::conv2d::shape::{ConvShape, Padding};
 use crate::ops::linear::cpu as linear;
 
+/// How a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ConvAlgorithm {
+    /// One matrix product over the batch.
     FullyConnected,
+    /// Transforms and products over channels, see [`winograd`].
     Winograd,
+    /// Sums of shifted rows, see [`direct`].
     Direct,
+    /// A matrix of patches and a product, see [`im2col`].
     Im2col,
 }
 
 /// Channels on either side from which transforms pay.
 const CHANNELS: usize = 8;
-/// Channels on one side up to which a weight's gradient does better without.
+/// Channels on one side up to which a weight's gradient is faster without transforms.
 const FEW: usize = 32;
 /// Output pixels from which they do, and strided convolutions are computed directly.
 const PIXELS: usize = 64;

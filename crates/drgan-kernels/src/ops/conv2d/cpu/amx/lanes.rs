@@ -48,3 +48,38 @@ pub(super) fn sigmoid(x: __m512) -> __m512 {
     }
     _mm512_div_ps(one, _mm512_add_ps(one, _mm512_scalef_ps(p, n)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::exp;
+
+    #[target_feature(enable = "avx512f")]
+    fn sigmoids(x: [f32; 16]) -> [f32; 16] {
+        let mut y = [0f32; 16];
+        // SAFETY: both arrays have 16 values.
+        unsafe { _mm512_storeu_ps(y.as_mut_ptr(), sigmoid(_mm512_loadu_ps(x.as_ptr()))) };
+        y
+    }
+
+    #[test]
+    fn the_sigmoid_is_that_of_all_other_paths() {
+        if !is_x86_feature_detected!("avx512f") {
+            return;
+        }
+        for i in 0..200 {
+            let x = std::array::from_fn(|lane| (16 * i + lane) as f32 * 0.06 - 96.);
+            // SAFETY: the machine has the instructions.
+            for (x, got) in x.into_iter().zip(unsafe { sigmoids(x) }) {
+                let want = exp::sigmoid(x);
+                assert!((got - want).abs() <= 1e-6 * want + 1e-37, "sigmoid({x}): {got} for {want}");
+            }
+        }
+        let special = [f32::NEG_INFINITY, f32::INFINITY, f32::MIN, f32::MAX, f32::NAN];
+        let x = std::array::from_fn(|lane| special[lane % special.len()]);
+        // SAFETY: as above.
+        let y = unsafe { sigmoids(x) };
+        assert_eq!(y[..4], [0., 1., 0., 1.]);
+        assert!(y[4].is_nan());
+    }
+}

@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 const LANES: usize = 16;
 const ZERO: Position = Position([0; BLOCK]);
 
-/// Fills `planes`, one behind the other, with a band of `x`, which has `channels` channels.
+/// Fills `planes`, one after the other, with a band of `x`, which has `channels` channels.
 pub(super) fn load(plan: &Plan, band: Panel, x: &[f32], channels: usize, planes: &mut [Position]) {
     assert!(super::unit::available(), "load: needs AVX-512 bf16");
     let (area, height) = (plan.h * plan.w, plan.height(band));
@@ -23,14 +23,14 @@ pub(super) fn load(plan: &Plan, band: Panel, x: &[f32], channels: usize, planes:
                 line.fill(ZERO);
                 continue;
             }
-            let picture = &x[((band.image + i / height) * channels + first) * area..][..count * area];
-            let source = &picture[(y - plan.top) * plan.w..];
+            let image = &x[((band.image + i / height) * channels + first) * area..][..count * area];
+            let source = &image[(y - plan.top) * plan.w..];
             let (pad, line) = line.split_at_mut(plan.left);
             pad.fill(ZERO);
             let (line, pad) = line.split_at_mut(plan.w);
             pad.fill(ZERO);
             for (j, positions) in line.chunks_mut(LANES).enumerate() {
-                // SAFETY: AVX-512 is there; row `y` of each of the `count` channels, `area` apart, lies in `picture`.
+                // SAFETY: AVX-512 is there; row `y` of each of the `count` channels, `area` apart, lies in `image`.
                 unsafe { pixels(source.as_ptr().add(j * LANES), area, count, positions) };
             }
         }

@@ -1,7 +1,7 @@
 //! Convolution of stride 1 in bf16 with f32 sums on Intel's matrix unit (AMX), for inference.
 //!
 //! The input is rounded to bf16 band by band ([`load`]), sums of 32 pixels and 32 channels come from tiles
-//! ([`products`]), and are finished while they are in the first cache ([`store`]); [`plan`] says where everything lies.
+//! ([`products`]), and are finished while they are in the L1 cache ([`store`]); [`plan`] says where everything lies.
 //! Upsampled maps are four convolutions of the small map with two by two taps. How work is cut depends on shapes only.
 mod lanes;
 mod load;

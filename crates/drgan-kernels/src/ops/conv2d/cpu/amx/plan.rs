@@ -1,15 +1,15 @@
 //! Where everything lies: taps, bands of positions, tiles and the pixels that they make.
 //!
-//! A *band* is some rows of one picture or several small pictures. Its input lies in scratch memory by blocks of input
-//! channels, each a *plane* of positions: rows one behind the other, `pitch` apart, with the zeros that pad one row's
+//! A *band* is some rows of one image or several small images. Its input lies in scratch memory by blocks of input
+//! channels, each a *plane* of positions: rows one after the other, `pitch` apart, with the zeros that pad one row's
 //! right side and the next one's left side shared. So every tap of every pixel is a fixed distance away, and sixteen
-//! neighbours of a plane, across rows and pictures if need be, make a tile.
+//! neighbours of a plane, across rows and images if need be, make a tile.
 use super::products::{BLOCK, Position, SIDE};
 use crate::ops::conv2d::shape::{ConvShape, Panel};
 
 /// Positions of a band, about.
 const BAND: usize = 1024;
-/// Bytes of a band's input, about: half of a core's second cache, the weights have the other.
+/// Bytes of a band's input, about: half of a core's L2 cache, the weights have the other.
 const BAND_BYTES: usize = 1 << 20;
 /// Tasks that suffice: with fewer bands, output channels are shared out too, though each share loads the band anew.
 const TASKS: usize = 8;
@@ -18,7 +18,7 @@ const TASKS: usize = 8;
 pub(super) struct Taps(Vec<(usize, usize, Vec<usize>)>);
 
 impl Taps {
-    /// One phase; of a doubled map four, one a parity of row and column, each of two by two taps on the small map.
+    /// One phase; of an upsampled map four, one a parity of row and column, each of two by two taps on the small map.
     pub(super) fn phases(g: &ConvShape) -> Vec<Self> {
         let (kh, kw) = (g.kh, g.kw);
         if !g.upsample {
@@ -48,11 +48,11 @@ impl Taps {
 
 /// Neighbours within a tile that make neighbours of the result.
 pub(super) struct Segment {
-    /// Which.
+    /// Which lanes.
     pub(super) lanes: u16,
     /// The same for each half of them, every one twice.
-    pub(super) doubled: [u16; 2],
-    /// Where the first lane of the tile, be it theirs or not, would go in the picture's first channel.
+    pub(super) upsampled: [u16; 2],
+    /// Where the first lane of the tile, whether it is in the segment or not, would go in the image's first channel.
     pub(super) to: isize,
 }
 
@@ -121,7 +121,7 @@ impl Plan {
         self.blocks * self.taps[0].len()
     }
 
-    /// All bands of `b` pictures.
+    /// All bands of `b` images.
     pub(super) fn bands(&self, b: usize) -> Vec<Panel> {
         let pixels = self.rows * self.cols;
         if pixels <= BAND / 2 {
@@ -138,7 +138,7 @@ impl Plan {
         TASKS.div_ceil(bands.max(1)).min(pairs)
     }
 
-    /// Rows that each picture of a band has in a plane.
+    /// Rows that each image of a band has in a plane.
     pub(super) fn height(&self, band: Panel) -> usize {
         band.rows + self.span
     }
@@ -161,9 +161,9 @@ impl Plan {
         (0..self.blocks).flat_map(of_block).collect()
     }
 
-    /// Tiles that make all pixels of a band, each pixel once. A picture of the result has `picture` values and rows
+    /// Tiles that make all pixels of a band, each pixel once. A image of the result has `image_len` values and rows
     /// of `scale cols`.
-    pub(super) fn tiles(&self, band: Panel, picture: usize) -> Vec<Tile> {
+    pub(super) fn tiles(&self, band: Panel, image_len: usize) -> Vec<Tile> {
         let height = self.height(band);
         let end = band.images * height * self.pitch;
         // Pixels from position `p` on: column, how many; or where to look next.
@@ -195,10 +195,10 @@ impl Plan {
                 let (lane, n) = (p - at, n.min(at + SIDE - p));
                 let lanes = (((1u32 << n) - 1) << lane) as u16;
                 let (image, y) = (band.image + line / height, band.row + line % height);
-                let row = image * picture + self.scale * self.scale * y * self.cols;
+                let row = image * image_len + self.scale * self.scale * y * self.cols;
                 segments.push(Segment {
                     lanes,
-                    doubled: [twice(lanes as u8), twice((lanes >> 8) as u8)],
+                    upsampled: [twice(lanes as u8), twice((lanes >> 8) as u8)],
                     to: row as isize + (self.scale * x) as isize - (self.scale * lane) as isize,
                 });
                 p += n;

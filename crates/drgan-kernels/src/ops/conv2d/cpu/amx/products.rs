@@ -32,7 +32,7 @@ impl Sums {
 /// `sums[p][t][i][o] = sum_k <pixels[p][offsets[k] + i], channels[t][k][..][o]>`, in f32; `offsets` are in bytes.
 ///
 /// # Safety
-/// `pixels[p] + offsets[k]` and 15 positions behind it are readable for every `k`, `channels[t]` has a tile for
+/// `pixels[p] + offsets[k]` and 15 positions after it are readable for every `k`, `channels[t]` has a tile for
 /// every `k`, and `offsets` is not empty.
 #[inline(always)]
 pub(super) unsafe fn products(

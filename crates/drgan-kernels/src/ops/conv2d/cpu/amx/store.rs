@@ -1,4 +1,4 @@
-//! From sums to the f32 result (B, O, H, W): shift, activation, turning, addition.
+//! From sums to the f32 result (B, O, H, W): shift, activation, transposition, residual.
 use super::lanes::{sigmoid, transpose};
 use super::plan::Segment;
 use super::products::{SIDE, SumTile};
@@ -12,7 +12,7 @@ pub(super) struct Target {
     pub(super) y: *mut f32,
     /// Null if there is none.
     pub(super) residual: *const f32,
-    /// Values of one channel of a picture.
+    /// Values of one channel of a image.
     pub(super) area: usize,
 }
 
@@ -72,7 +72,7 @@ pub(super) unsafe fn store(
     }
 }
 
-/// [`store`] for doubled maps: `sums[px]` are of the result's even and odd columns.
+/// [`store`] for upsampled maps: `sums[px]` are of the result's even and odd columns.
 ///
 /// # Safety
 /// As for [`store`].
@@ -96,7 +96,7 @@ pub(super) unsafe fn store_upsampled(
                 let values = _mm512_permutex2var_epi32(even[c], order, odd[c]);
                 let to = to + (half * SIDE) as isize;
                 // SAFETY: the caller's promise.
-                unsafe { put(target, to, segment.doubled[half], _mm512_castsi512_ps(values)) };
+                unsafe { put(target, to, segment.upsampled[half], _mm512_castsi512_ps(values)) };
             }
         }
     }

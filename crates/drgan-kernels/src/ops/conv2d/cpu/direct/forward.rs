@@ -22,7 +22,7 @@ pub(crate) fn forward(
     let cols = g.ow + phase_taps(g).1 - 1;
     let channels = epilogue.act.channels_out(g.o);
     assert!(groups == 1 || channels == g.o, "a gate of another group");
-    // SAFETY: panels cover every pixel of every picture, and `finish` writes before it reads.
+    // SAFETY: panels cover every pixel of every image, and `finish` writes before it reads.
     unsafe {
         fill_uninit(g.b * channels * g.oh * g.ow, |out| {
             let panels = panels(g.b, g.oh, cols, g.c / groups * g.stride * g.stride);
@@ -75,8 +75,8 @@ impl Kernel for Forward<'_> {
                 Tap { x: phase + u / s * planes.cols + v / s, w: t }
             })
             .collect();
-        // Behind the last output of the last picture there is nothing to compute.
-        let n = (planes.images - 1) * planes.picture() + (panel.rows - 1) * planes.cols + g.ow;
+        // After the last output of the last image there is nothing to compute.
+        let n = (planes.images - 1) * planes.image_len() + (panel.rows - 1) * planes.cols + g.ow;
         let row = n + SLACK;
         // Guards, not closures: a closure's body would not be compiled for `S`'s instructions.
         let mut copied = Scratch::new(inputs * planes.channel() + SLACK);
@@ -113,8 +113,8 @@ impl Forward<'_> {
             let (image, o) = (i / here, i % here);
             for y in 0..panel.rows {
                 let at = (((panel.image + image) * all + first + o) * g.oh + panel.row + y) * g.ow;
-                let sums = |o: usize| &made[o * row + image * planes.picture() + y * planes.cols..][..g.ow];
-                // SAFETY: every panel has its own rows of its own pictures, of its own channels.
+                let sums = |o: usize| &made[o * row + image * planes.image_len() + y * planes.cols..][..g.ow];
+                // SAFETY: every panel has its own rows of its own images, of its own channels.
                 let dst = unsafe { self.out.slice_mut(at, g.ow) };
                 if at_once {
                     copy_row(sums(o), 1, dst);

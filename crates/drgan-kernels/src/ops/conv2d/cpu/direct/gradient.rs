@@ -8,10 +8,10 @@ use crate::ops::conv2d::shape::ConvShape;
 use crate::ops::conv2d::shape::Panel;
 use rayon::prelude::*;
 
-/// Gradient of the input: of each phase, the correlation of `dy` with the phase's taps, turned by half a turn.
+/// Gradient of the input: of each phase, the correlation of `dy` with the phase's taps, flipped (rotated by 180 degrees).
 ///
 /// A phase's copy of `dy` has zeros above and on the left, and none below and on the right where the next row's or the next
-/// picture's serve.
+/// image's serve.
 pub(crate) fn input_gradient(isa: Isa, g: &ConvShape, groups: usize, dy: &[f32], weight: &[f32]) -> Vec<f32> {
     let (rows, cols) = (phase_side(g, g.padding.top, g.h), phase_side(g, g.padding.left, g.w));
     // SAFETY: panels cover all rows of all phases, which are all pixels.
@@ -71,10 +71,10 @@ impl Kernel for Backward<'_> {
             here.collect()
         };
         let phases: Vec<Vec<Tap>> = (0..s * s).map(of_phase).collect();
-        let n = (planes.images - 1) * planes.picture() + (panel.rows - 1) * planes.cols + self.cols;
+        let n = (planes.images - 1) * planes.image_len() + (panel.rows - 1) * planes.cols + self.cols;
         let row = n + SLACK;
-        let behind = SLACK + (taps.0 - 1) * planes.cols + taps.1;
-        let mut copied = Scratch::new(outputs * planes.channel() + behind);
+        let after = SLACK + (taps.0 - 1) * planes.cols + taps.1;
+        let mut copied = Scratch::new(outputs * planes.channel() + after);
         let mut made = Scratch::new(inputs * row);
         copied.fill(0.);
         for group in groups.first..groups.first + groups.count {
@@ -111,8 +111,8 @@ impl Backward<'_> {
                 if pixel >= g.w {
                     continue;
                 }
-                let from = &made[c * row + image * planes.picture() + y * planes.cols + first..];
-                // SAFETY: of every row of a picture, a panel has its own, and the phases come one after another.
+                let from = &made[c * row + image * planes.image_len() + y * planes.cols + first..];
+                // SAFETY: of every row of a image, a panel has its own, and the phases come one after another.
                 let dst = unsafe {
                     self.out.slice_mut(
                         (((panel.image + image) * g.c + channel + c) * g.h + iy) * g.w + pixel,

@@ -3,13 +3,13 @@ use crate::cpu::simd::{Simd, Tap, TapLoop};
 use crate::cpu::slices::copy_row;
 use crate::ops::conv2d::shape::{ConvShape, Panel, ValidRange};
 
-/// Values of copied input that one task keeps at hand, about: what a core's second cache holds beside the weights.
+/// Values of copied input that one task keeps resident in cache, about: what a core's L2 cache holds beside the weights.
 const BAND: usize = 1 << 16;
-/// Positions of several small pictures that are convolved as one row.
+/// Positions of several small images that are convolved as one row.
 const POSITIONS: usize = 512;
 /// Registers of positions where there is one row of outputs.
 const ALONE: usize = 4;
-/// What reads of rounded-up rows may touch behind the last plane.
+/// What reads of rounded-up rows may touch after the last plane.
 pub(super) const SLACK: usize = 64;
 
 /// Divides `b` images of `rows` rows of results; each row takes `cols` positions of `values` copied values.
@@ -50,7 +50,7 @@ pub(super) struct Phases {
     /// Of the phases; 1 has one.
     pub(super) stride: usize,
     pub(super) images: usize,
-    /// Of one picture's plane.
+    /// Of one image's plane.
     pub(super) rows: usize,
     pub(super) cols: usize,
 }
@@ -67,14 +67,14 @@ pub(super) struct Source<'a> {
 }
 
 impl Phases {
-    /// Positions of one picture.
-    pub(super) fn picture(&self) -> usize {
+    /// Positions of one image.
+    pub(super) fn image_len(&self) -> usize {
         self.rows * self.cols
     }
 
     /// Positions of one phase of a channel.
     pub(super) fn phase(&self) -> usize {
-        self.images * self.picture()
+        self.images * self.image_len()
     }
 
     /// Of a channel, all phases.
@@ -82,7 +82,7 @@ impl Phases {
         self.stride * self.stride * self.phase()
     }
 
-    /// Copies channel `c` of pictures from `image` on, from padded row `row` times the stride on, into `out`, which is zero where
+    /// Copies channel `c` of images from `image` on, from padded row `row` times the stride on, into `out`, which is zero where
     /// the padding is.
     #[inline(always)]
     pub(super) fn fill(&self, from: &Source<'_>, (image, row): (usize, usize), c: usize, out: &mut [f32]) {
@@ -90,7 +90,7 @@ impl Phases {
         for (phase, out) in out.chunks_exact_mut(self.phase()).enumerate() {
             let across = ValidRange::new((phase % s, from.left), s, from.w, self.cols);
             let down = ValidRange::new((row * s + phase / s, from.top), s, from.h, self.rows);
-            for (i, out) in out.chunks_exact_mut(self.picture()).enumerate() {
+            for (i, out) in out.chunks_exact_mut(self.image_len()).enumerate() {
                 let map = &from.values[((image + i) * from.channels + c) * from.h * from.w..];
                 for y in 0..down.count {
                     let row = &map[(down.from + y * s) * from.w + across.from..];

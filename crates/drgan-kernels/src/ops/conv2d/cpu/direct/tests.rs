@@ -1,4 +1,4 @@
-//! Any shape, on every kind of register, against plain loops in f64.
+//! Any shape, on every register type, against plain loops in f64.
 use super::*;
 use crate::cpu::simd::Isa;
 use crate::ops::conv2d::Padding;

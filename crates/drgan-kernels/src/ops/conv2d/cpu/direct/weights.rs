@@ -5,13 +5,13 @@ use crate::cpu::simd::{Dots, Isa, Kernel, Simd, Tap, dispatch};
 use crate::ops::conv2d::shape::ConvShape;
 use rayon::prelude::*;
 
-/// Output channels of a task: what every kind of register divides.
+/// Output channels of a task: what every register type divides.
 const OUTPUTS: usize = 6;
 /// Parts that the input's channels are cut into.
 const PARTS: usize = 4;
-/// Values of rows that stay in the first cache while the input's channels go by.
+/// Values of rows that stay in the L1 cache while the input's channels go by.
 const CHUNK: usize = 6144;
-/// Values that every kind of register divides.
+/// Values that every register type divides.
 const LANES: usize = 16;
 
 /// Whether every phase has as many taps as registers are laid out for.
@@ -24,12 +24,12 @@ pub(crate) fn weight_gradient(isa: Isa, g: &ConvShape, x: &[f32], dy: &[f32]) ->
     let taps = phase_taps(g);
     let planes = Phases { stride: g.stride, images: g.b, rows: g.oh + taps.0 - 1, cols: g.ow + taps.1 - 1 };
     let each = planes.phase().next_multiple_of(LANES);
-    // Behind the last output of the last picture there is nothing to sum.
-    let n = ((g.b - 1) * planes.picture() + (g.oh - 1) * planes.cols + g.ow).next_multiple_of(LANES);
+    // After the last output of the last image there is nothing to sum.
+    let n = ((g.b - 1) * planes.image_len() + (g.oh - 1) * planes.cols + g.ow).next_multiple_of(LANES);
     let (h, w) = (g.h, g.w);
     let source = Source { values: x, channels: g.c, h, w, top: g.padding.top, left: g.padding.left };
     let copied = copies(&planes, &source, planes.channel());
-    // Zeros in the gaps between rows and pictures, and behind the last.
+    // Zeros in the gaps between rows and images, and after the last.
     let source = Source { values: dy, channels: g.o, h: g.oh, w: g.ow, top: 0, left: 0 };
     let rows = copies(&Phases { stride: 1, ..planes }, &source, each);
     let mut dw = vec![0f32; g.o * g.c * g.kh * g.kw];
@@ -45,7 +45,7 @@ pub(crate) fn weight_gradient(isa: Isa, g: &ConvShape, x: &[f32], dy: &[f32]) ->
     dw
 }
 
-/// All channels of all pictures, `each` values apart, with some behind the last.
+/// All channels of all images, `each` values apart, with some after the last.
 fn copies(planes: &Phases, source: &Source<'_>, each: usize) -> Vec<f32> {
     let mut out = vec![0f32; source.channels * each + SLACK];
     out[..source.channels * each].par_chunks_exact_mut(each).enumerate().for_each(|(c, out)| {

@@ -1,4 +1,4 @@
-//! From maps to maps: transform patches, multiply by kernels, transform back, finish.
+//! From maps to maps: transform patches, multiply by filters, transform back, apply the epilogue.
 use super::grid::{Bands, Grid, Maps, joined_len};
 use super::tiling::Tiling;
 use super::transforms::both;
@@ -10,11 +10,12 @@ use crate::ops::conv2d::cpu::epilogue::Epilogue;
 use rayon::prelude::*;
 use std::marker::PhantomData;
 
-/// Transformed input values that a task keeps at hand, about: half of a core's second cache.
+/// Transformed input values that a task keeps resident in cache, about: half of a core's L2 cache.
 const PANEL: usize = 300_000;
 /// Tiles of a panel: at least, so that each kernel read is used often enough; at most.
 const TILES: (usize, usize) = (32, 512);
-/// Tasks that a convolution is cut into at least, if it has that many chunks of outputs: panels are divided by outputs then.
+/// Tasks that a convolution is divided into at least, if it has that many chunks of outputs: panels are divided by outputs
+/// then.
 const TASKS: usize = 8;
 
 /// Convolves `from`, tiled as `grid`, into maps of `to`.
@@ -47,7 +48,17 @@ where
                 let form = PhantomData;
                 dispatch(
                     isa,
-                    Panel::<F, STEP, I, E, O> { grid, from, kernels, chunks, to, epilogue, tiles, out, form },
+                    TilePanel::<F, STEP, I, E, O> {
+                        grid,
+                        from,
+                        kernels,
+                        chunks,
+                        to,
+                        epilogue,
+                        tiles,
+                        out,
+                        form,
+                    },
                 );
             });
         })
@@ -55,7 +66,7 @@ where
 }
 
 /// Some tiles of some output channels.
-struct Panel<'a, F, const STEP: usize, const I: usize, const E: usize, const O: usize> {
+struct TilePanel<'a, F, const STEP: usize, const I: usize, const E: usize, const O: usize> {
     grid: Grid,
     from: Maps<'a>,
     kernels: &'a Transformed,
@@ -69,7 +80,7 @@ struct Panel<'a, F, const STEP: usize, const I: usize, const E: usize, const O: 
 }
 
 impl<F, const STEP: usize, const I: usize, const E: usize, const O: usize> Kernel
-    for Panel<'_, F, STEP, I, E, O>
+    for TilePanel<'_, F, STEP, I, E, O>
 where
     F: Tiling<STEP, I, E, O>,
 {
@@ -93,7 +104,7 @@ where
     }
 }
 
-impl<F, const STEP: usize, const I: usize, const E: usize, const O: usize> Panel<'_, F, STEP, I, E, O>
+impl<F, const STEP: usize, const I: usize, const E: usize, const O: usize> TilePanel<'_, F, STEP, I, E, O>
 where
     F: Tiling<STEP, I, E, O>,
 {
@@ -143,7 +154,7 @@ where
     /// Fills `made`: product, row of the chunk, tile.
     ///
     /// # Safety
-    /// As [`Simd`]; `inputs` as [`Panel::transform`] leaves it, `made` has `CHUNK wide` values a product.
+    /// As [`Simd`]; `inputs` as [`TilePanel::transform`] leaves it, `made` has `CHUNK wide` values a product.
     #[inline(always)]
     unsafe fn multiply<S: Simd>(&self, chunk: &Chunk, wide: usize, inputs: &[f32], made: &mut [f32]) {
         let channels = self.from.channels;
@@ -178,7 +189,7 @@ where
     /// Brings a chunk's products back to maps and writes them.
     ///
     /// # Safety
-    /// As [`Simd`]; `made` as [`Panel::multiply`] leaves it.
+    /// As [`Simd`]; `made` as [`TilePanel::multiply`] leaves it.
     #[inline(always)]
     unsafe fn finish<S: Simd>(&self, chunk: &Chunk, wide: usize, made: &[f32]) {
         let line = S::LANES * O; // values of one output row of a register of tiles

@@ -1,4 +1,4 @@
-//! The kernels' gradient: patches of the input and of the output's gradient, transformed, multiplied tile by tile.
+//! The filters' gradient: patches of the input and of the output's gradient, transformed, multiplied tile by tile.
 use super::grid::{Bands, Grid, Maps, joined_len};
 use super::transforms::{Linear, both};
 use super::weights::gradient_of_kernel;
@@ -7,18 +7,18 @@ use crate::cpu::simd::{Isa, Kernel, Simd, Tile, dispatch};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 
-/// Transformed inputs that a task keeps at hand, about.
+/// Transformed inputs that a task keeps resident in cache, about.
 const PANEL: usize = 400_000;
 /// Tiles of a panel: at least (a multiple of every register's lanes), at most.
 const TILES: (usize, usize) = (32, 512);
 /// Output channels whose gradients are transformed at a time.
 const CHUNK: usize = 32;
-/// Sums that are kept side by side, at most, and values they may have together.
+/// Independent accumulators, at most, and values they may have together.
 const SUMS: usize = 4;
 const SUM_VALUES: usize = 5 << 20;
-/// Filters that are brought back at once.
+/// Filters that are transformed back at once.
 const TOGETHER: usize = 16;
-/// Tasks to cut the work into: by panels into sums, then by output channels.
+/// Tasks to divide the work into: by panels into sums, then by output channels.
 const TASKS: usize = 8;
 
 /// `(O, C, 9)` from inputs `x` and gradients `y` of outputs, tiled as `grid`; `by` transforms the kernels.
@@ -167,7 +167,7 @@ where
     }
 }
 
-/// Transforms the patches of `channels` and writes them as product, tile, channel, `row` values a tile; tiles behind the
+/// Transforms the patches of `channels` and writes them as product, tile, channel, `row` values a tile; tiles after the
 /// last are zeros.
 ///
 /// # Safety

@@ -35,7 +35,7 @@ impl Grid {
     }
 }
 
-/// Maps `(B, channels, h, w)`, seen with `top` and `left` zeros in front and as many as it takes behind.
+/// Maps `(B, channels, h, w)`, seen with `top` and `left` zeros before and as many as needed after.
 #[derive(Clone, Copy)]
 pub(super) struct Maps<'a> {
     pub(super) values: &'a [f32],
@@ -61,7 +61,7 @@ impl Bands {
         Self { first, rows, pitch: step * (grid.cols - 1) + side }
     }
 
-    /// Values of all padded rows, and what registers may read behind the last.
+    /// Values of all padded rows, and what registers may read after the last.
     pub(super) fn len<S: Simd>(&self, step: usize, side: usize) -> usize {
         self.rows * side * self.pitch + (S::LANES + side) * step
     }
@@ -89,7 +89,7 @@ impl Bands {
         }
     }
 
-    /// The patches of `LANES` tiles from `tile` on. Tiles behind the last are zeros.
+    /// The patches of `LANES` tiles from `tile` on. Tiles after the last are zeros.
     ///
     /// # Safety
     /// As [`Simd`]; `bands` was filled by `fill` and has [`Bands::len`] values; `joined` has [`joined_len`] values; both

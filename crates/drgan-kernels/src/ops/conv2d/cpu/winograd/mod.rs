@@ -1,17 +1,17 @@
-//! Convolutions with fewer multiplications than taps: *minimal filtering*.
+//! Winograd's minimal filtering algorithms: convolutions with fewer multiplications than taps.
 //!
-//! A map is cut into tiles. A patch of the input becomes `E` values a channel (a linear transform), the kernel becomes `E`
-//! values a pair of channels, the convolution becomes `E` matrix products over channels, and their results become the
+//! A map is divided into tiles. A patch of the input becomes `E` values per channel (a linear transform), the kernel becomes `E`
+//! values per pair of channels, the convolution becomes `E` matrix products over channels, and their results become the
 //! tile's output (a linear transform again). Transforms are separable; [`transforms`] holds their one-dimensional halves.
 //!
-//! | form | patch, step | E | outputs | multiplications an output | of the plain convolution's |
+//! | tiling | patch, step | E | outputs | multiplications per output | of a direct convolution's |
 //! | --- | --- | --- | --- | --- | --- |
 //! | [`Winograd`], F(4x4, 3x3) | 6x6, 4 | 36 | 4x4 | 2.25 | 1/4 |
 //! | [`Upsampled`], nearest x2 then 3x3 | 3x3, 1 | 9 | 2x2 | 2.25 | 1/4 |
 //! | [`UpsampledGradient`], its input's gradient | 4x4, 2 | 9 | 1x1 | 9 | 1/4 |
 //!
-//! Winograd's is exact in real numbers and loses about a digit in f32. The doubled forms lose nothing: in one dimension, with
-//! taps `w0, w1, w2`, `s = w0 + w1 + w2` and `d_j = x_j - x_{j-1}`, the doubled map's convolution is
+//! Winograd's is exact in real numbers and loses about a digit in f32. The upsampled tilings lose nothing: in one dimension, with
+//! taps `w0, w1, w2`, `s = w0 + w1 + w2` and `d_j = x_j - x_{j-1}`, the upsampled map's convolution is
 //! `y_{2j} = s x_j - w0 d_j` and `y_{2j+1} = s x_j + w2 d_{j+1}`: three products for two outputs.
 //!
 //! The kernel's gradient is the transposed algorithm: `E` products of transformed patches and transformed gradients, summed
@@ -32,7 +32,7 @@ use transforms::{UpsampledInput, UpsampledOutputGradient, WinogradInput, Winogra
 use weights::Filters;
 pub(crate) use weights::Transformed;
 
-/// The kernels of `g`'s forward pass, transformed; `scale`, if any, multiplies each output channel.
+/// The filters of `g`'s forward pass, transformed; `scale`, if any, multiplies each output channel.
 pub(crate) fn transform(
     isa: Isa,
     g: &ConvShape,

@@ -1,4 +1,4 @@
-//! Every form, on every kind of register, against plain loops in f64.
+//! Every form, on every register type, against plain loops in f64.
 use super::*;
 use crate::ops::activation::kind::Activation;
 use crate::ops::conv2d::Padding;

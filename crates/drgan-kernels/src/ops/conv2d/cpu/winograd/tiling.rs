@@ -5,12 +5,15 @@ use super::transforms::{
 
 /// A pair of transforms: `I x I` patches, `STEP` apart, to `E x E` products to `O x O` outputs.
 pub(super) trait Tiling<const STEP: usize, const I: usize, const E: usize, const O: usize> {
+    /// Patches to products.
     type Input: Linear<I, E>;
+    /// Products to outputs.
     type Output: Linear<E, O>;
     /// Whether an output is the plain sum of all products, so that they can be summed while they are made.
     const MERGED: bool = false;
 }
 
+/// F(4x4, 3x3).
 pub(super) struct Winograd;
 
 impl Tiling<4, 6, 6, 4> for Winograd {
@@ -18,6 +21,7 @@ impl Tiling<4, 6, 6, 4> for Winograd {
     type Output = WinogradOutput;
 }
 
+/// Nearest-neighbour upsampling by two, then a 3x3 convolution.
 pub(super) struct Upsampled;
 
 impl Tiling<1, 3, 3, 2> for Upsampled {
@@ -25,6 +29,7 @@ impl Tiling<1, 3, 3, 2> for Upsampled {
     type Output = UpsampledOutput;
 }
 
+/// The input gradient of [`Upsampled`].
 pub(super) struct UpsampledGradient;
 
 impl Tiling<2, 4, 3, 1> for UpsampledGradient {
@@ -33,7 +38,7 @@ impl Tiling<2, 4, 3, 1> for UpsampledGradient {
     const MERGED: bool = true;
 }
 
-/// F(4, 3)'s kernel transform.
+/// F(4, 3)'s filter transform.
 pub(super) const WINOGRAD_KERNEL: [[f32; 3]; 6] = [
     [1. / 4., 0., 0.],
     [-1. / 6., -1. / 6., -1. / 6.],
@@ -42,5 +47,5 @@ pub(super) const WINOGRAD_KERNEL: [[f32; 3]; 6] = [
     [1. / 24., -1. / 12., 1. / 6.],
     [0., 0., 1.],
 ];
-/// The sum of the taps, the first and the last.
+/// The filter transform after upsampling: the sum of the taps, the first and the last.
 pub(super) const UPSAMPLED_KERNEL: [[f32; 3]; 3] = [[1., 1., 1.], [1., 0., 0.], [0., 0., 1.]];

@@ -139,7 +139,7 @@ impl Linear<4, 3> for UpsampledGradientInput {
     }
 }
 
-/// All of them together.
+/// The sum of all products.
 pub(super) struct Sum;
 
 impl Linear<3, 1> for Sum {

@@ -1,8 +1,8 @@
-//! Filters, transformed and laid out as the products read them; and their gradients, brought back.
+//! Filters, transformed and laid out as the products read them; and their gradients, transformed back.
 use crate::cpu::simd::{Isa, Kernel, Simd, dispatch};
 use rayon::prelude::*;
 
-/// 3x3 kernels of `(outputs, inputs)`, wherever they lie.
+/// 3x3 filters of `(outputs, inputs)`, wherever they lie in memory.
 #[derive(Clone, Copy)]
 pub(super) struct Filters<'a> {
     pub(super) values: &'a [f32],
@@ -10,28 +10,28 @@ pub(super) struct Filters<'a> {
     pub(super) inputs: usize,
     pub(super) output_step: usize,
     pub(super) input_step: usize,
-    /// By half a turn.
+    /// Whether filters are rotated by 180 degrees.
     pub(super) flipped: bool,
-    /// Of each output.
+    /// A factor per output, if any.
     pub(super) scale: Option<&'a [f32]>,
 }
 
 const TAPS: usize = 9;
 
 impl<'a> Filters<'a> {
-    /// As `(o, c, 3, 3)` says.
+    /// The filters of a convolution whose weight is `(o, c, 3, 3)`.
     pub(super) fn plain(values: &'a [f32], o: usize, c: usize) -> Self {
         let (output_step, input_step) = (c * TAPS, TAPS);
         Self { values, outputs: o, inputs: c, output_step, input_step, flipped: false, scale: None }
     }
 
-    /// Of a convolution from the outputs of `(o, c, 3, 3)` to its inputs.
+    /// The same filters from outputs to inputs, as the input's gradient reads them.
     pub(super) fn swapped(values: &'a [f32], o: usize, c: usize) -> Self {
         let (output_step, input_step) = (TAPS, c * TAPS);
         Self { values, outputs: c, inputs: o, output_step, input_step, flipped: false, scale: None }
     }
 
-    /// The nine taps of one kernel, into place `i` of `R` kernels side by side.
+    /// The nine taps of one filter, into lane `i` of `R` filters.
     #[inline(always)]
     fn taps<const R: usize>(&self, (output, input): (usize, usize), i: usize, out: &mut [[f32; R]; TAPS]) {
         let from = &self.values[output * self.output_step + input * self.input_step..][..TAPS];
@@ -45,7 +45,7 @@ impl<'a> Filters<'a> {
 /// Output channels that are finished together: rows of a chunk's products.
 pub(super) const CHUNK: usize = 32;
 
-/// Some output channels in a row; with gates, each channel's gate behind them.
+/// Some output channels in a row; with gates, each channel's gate after them.
 #[derive(Clone, Copy)]
 pub(super) struct Chunk {
     pub(super) first: usize,
@@ -99,9 +99,9 @@ impl Transformed {
         let mut parts = Vec::with_capacity(made.chunks.len());
         let mut rest = made.values.as_mut_slice();
         for chunk in &made.chunks {
-            let (part, behind) = rest.split_at_mut(chunk.blocks * rows * kernels.inputs * E * E);
+            let (part, after) = rest.split_at_mut(chunk.blocks * rows * kernels.inputs * E * E);
             parts.push((chunk, part));
-            rest = behind;
+            rest = after;
         }
         parts.into_par_iter().with_max_len(1).for_each(|(chunk, out)| {
             dispatch(isa, TransformChunk { by, kernels, chunk, gates: made.gates, out });
@@ -109,7 +109,7 @@ impl Transformed {
         made
     }
 
-    /// The kernels of one product in one chunk: its blocks, one behind the other.
+    /// The kernels of one product in one chunk: its blocks, one after the other.
     #[inline(always)]
     pub(super) fn of(&self, chunk: &Chunk, product: usize) -> &[f32] {
         let size = chunk.blocks * self.rows * self.inputs;
