@@ -15,7 +15,7 @@ Examples:
   cargo xtask bench --growth image/birds/batch     of those one curve
   cargo xtask bench --growth step/emoji-64/batch/2 --runs 1";
 
-/// Benchmarks by module, the comparison with PyTorch, or growth with batch, picture size and words.
+/// Benchmarks by module, the comparison with PyTorch, or growth with batch, image size and words.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Bench {

@@ -1,4 +1,4 @@
-//! What the operations' fast paths on the CPU share.
+//! What the operations' kernels on the CPU share.
 //!
 //! | module | what |
 //! | --- | --- |

@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
 pub(crate) fn f32_slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
-        _ => bail!("a fast path was given a storage that is not contiguous f32"),
+        _ => bail!("a kernel was given a storage that is not contiguous f32"),
     }
 }
 
@@ -13,7 +13,7 @@ pub(crate) fn f32_slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<
 pub(crate) fn f32_slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((from, to))) => Ok(&mut values[from..to]),
-        _ => bail!("a fast path was asked to change a storage that is not contiguous f32"),
+        _ => bail!("a kernel was asked to change a storage that is not contiguous f32"),
     }
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn with_values<const N: usize, R>(
     for (slice, (storage, layout)) in slices.iter_mut().zip(&guards) {
         *slice = match &**storage {
             Storage::Cpu(cpu) => f32_slice(cpu, layout)?,
-            _ => bail!("a fast path was given a tensor that is not on the CPU"),
+            _ => bail!("a kernel was given a tensor that is not on the CPU"),
         };
     }
     f(slices)

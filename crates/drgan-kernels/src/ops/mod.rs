@@ -1,5 +1,5 @@
 //! The operations, a folder each: `mod.rs` has the public function and its checks, `reference.rs` the same in candle's own
-//! operations, `cpu.rs` the fast path in f32 on the CPU. A device's kernels go beside them (`cuda.rs`, `NAME.cu`).
+//! operations, `cpu.rs` the kernel in f32 on the CPU. A device's kernels go beside them (`cuda.rs`, `NAME.cu`).
 pub(crate) mod activation;
 pub(crate) mod adam;
 pub(crate) mod attention;

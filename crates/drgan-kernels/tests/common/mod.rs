@@ -1,4 +1,4 @@
-//! Oracles of the fast paths' tests: the references in f64, and finite differences for the references themselves.
+//! Oracles of the kernels' tests: the references in f64, and finite differences for the references themselves.
 #![allow(dead_code, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 use candle_core::{DType, Device, Result, Tensor, Var};
@@ -16,7 +16,7 @@ pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Layout {
     Contiguous,
-    /// The last two axes swapped, so that a fast path has to bring them in order.
+    /// The last two axes swapped, so that a kernel has to bring them in order.
     Swapped,
 }
 

@@ -11,7 +11,7 @@ use candle_core::{Result, Tensor, bail};
 /// `act(conv2d([x, v at every pixel]) + bias)`: a convolution of channels joined to a vector, as conditional discriminators
 /// have it.
 ///
-/// The fast path wants a vector that is a constant; with one that learns, the reference runs.
+/// The kernel wants a vector that is a constant; with one that learns, the reference runs.
 ///
 /// # Shapes
 /// `x`: `(B, C, H, W)`; `vector`, v: `(B, D)`; `weight`: `(O, C + D, kh, kw)`; `bias`: `(O,)`; result: as

@@ -10,7 +10,7 @@ use candle_core::{Result, Tensor, bail};
 
 /// Depth-wise 2-D convolution, each channel with its own kernel, with its bias and activation: `act(conv(x) + bias)`.
 ///
-/// The fast path wants a weight and a bias that are constants; with some that learn, the reference runs.
+/// The kernel wants a weight and a bias that are constants; with some that learn, the reference runs.
 ///
 /// # Shapes
 /// `x`: `(B, C, H, W)`; `weight`: `(C, 1, kh, kw)`; `bias`: `(C,)`; result: `(B, C, H', W')`, half the channels if gated.
