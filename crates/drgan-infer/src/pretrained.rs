@@ -83,10 +83,10 @@ pub fn open(files: &Files<'_>, device: &Device) -> Result<Model> {
         )));
     }
     let config = ModelConfig { name: "imported".to_owned(), text, generator, ..ModelConfig::default() };
-    let tokenizer = tokenizer_of(&text_weights, files.text_encoder, files.vocabulary)?;
+    let tokenizer = tokenizer_of(&config.text, &text_weights, files.text_encoder, files.vocabulary)?;
     let captions = CaptionEncoder::new(
         &config.text,
-        Box::new(tokenizer),
+        tokenizer,
         config.max_words,
         ParamStore::zeroed(),
         DType::F32,
@@ -103,14 +103,23 @@ pub fn open(files: &Files<'_>, device: &Device) -> Result<Model> {
     Ok(Model::new(config, captions, store))
 }
 
-/// A vocabulary file as a tokenizer, checked against the embedding of the text encoder that goes with it.
+/// A vocabulary file as the tokenizer of the text encoder `cfg`, checked against the embedding of its weights.
 ///
 /// # Errors
 /// A vocabulary that cannot be read, or of another size than the embedding.
-pub fn tokenizer_of(text: &WeightFile, text_path: &Path, vocabulary: &Path) -> Result<Tokenizer> {
-    let tokenizer = match vocabulary.extension() {
-        Some(e) if e == "json" => Tokenizer::load(vocabulary)?,
-        _ => Tokenizer::new(&Vocabulary::from_captions_pickle(vocabulary)?)?,
+pub fn tokenizer_of(
+    cfg: &TextEncoderConfig,
+    text: &WeightFile,
+    text_path: &Path,
+    vocabulary: &Path,
+) -> Result<Box<dyn Tokenize>> {
+    let tokenizer: Box<dyn Tokenize> = match vocabulary.extension() {
+        Some(e) if e == "json" => {
+            let json = std::fs::read(vocabulary)
+                .map_err(|e| Error::file_because(vocabulary, "cannot be read", e))?;
+            cfg.tokenizer(&json).map_err(|e| Error::file_because(vocabulary, "not a vocabulary", e))?
+        }
+        _ => Box::new(Tokenizer::new(&Vocabulary::from_captions_pickle(vocabulary)?)?),
     };
     let rows = text.tensors.get("encoder.weight").map_or(0, |t| t.dims()[0]);
     if rows != tokenizer.vocab_size() {

@@ -5,10 +5,10 @@ use crate::run::{Checkpoint, Checkpointed, RunDir, section};
 use candle_core::{DType, Device, Tensor};
 use drgan_data::Dataset;
 use drgan_infer::{CaptionEncoder, pretrained};
+use drgan_tensor::ParamStore;
 use drgan_tensor::VarBuilder;
 use drgan_tensor::device::HOST;
 use drgan_tensor::weights::{self, Tensors};
-use drgan_tensor::{ImageEncoder, ImageFeatures, ParamStore};
 use drgan_text::{
     BackboneFeatures, BackboneKind, DamsmImageEncoder, Tokenize, Vocabulary, backbone_weights_from_bytes,
     load_backbone_weights,
@@ -148,8 +148,8 @@ impl Encoders {
         }
         let (text, image) = (Path::new(&given.text), Path::new(&given.image));
         let weights = weights::open(text, device)?;
-        let tokenizer = pretrained::tokenizer_of(&weights, text, Path::new(&given.vocabulary))?;
-        let encoders = Self::new(cfg, Box::new(tokenizer), device)?;
+        let tokenizer = pretrained::tokenizer_of(&cfg.text, &weights, text, Path::new(&given.vocabulary))?;
+        let encoders = Self::new(cfg, tokenizer, device)?;
         assign(encoders.captions.weights(), weights.tensors, "text", &given.text)?;
         assign(&encoders.image_store, weights::open(image, device)?.tensors, "image", &given.image)?;
         Ok(encoders)
@@ -188,14 +188,6 @@ impl Encoders {
     pub fn backbone_features(&self, images: &Tensor) -> Result<BackboneFeatures, TrainError> {
         let f = self.image.backbone().features(&self.placed(images)?)?;
         Ok(BackboneFeatures { map: f.map.detach(), pooled: f.pooled.detach() })
-    }
-
-    /// Regions and code of images `(B, 3, H, W)`.
-    ///
-    /// # Errors
-    /// Another shape.
-    pub fn encode_images(&self, images: &Tensor) -> Result<ImageFeatures, TrainError> {
-        Ok(self.image.encode_image(&self.placed(images)?)?)
     }
 
     /// Images as constants, where the encoders are and of their type.

@@ -35,6 +35,22 @@ fn a_run_of_another_width_trains_draws_and_becomes_a_model_file() {
 }
 
 #[test]
+fn a_run_in_double_precision_trains_resumes_and_is_measured() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let small =
+        ["dtype=f64", "generator.stages=1", "generator.ngf=4", "loader.batch=2", "evaluate.samples=4"];
+    let set: Vec<&str> = small.iter().flat_map(|s| ["--set", s]).chain(["--steps", "1"]).collect();
+    success(&mut train_tiny(&run, &set));
+    success(drgan().args(["train", "--no-evaluate", "--steps", "2", "--resume"]).arg(&run));
+    let last = drgan_train::Checkpoint::load(&run.join("checkpoints/step-000002.safetensors")).unwrap();
+    let weight = &last.tensors["g.ca_net.fc.weight"];
+    assert_eq!(weight.dtype(), candle_core::DType::F64);
+    let (table, _) = success(drgan().args(["evaluate", "--run"]).arg(&run));
+    assert!(table.contains("KID"), "{table}");
+}
+
+#[test]
 fn devices_that_are_not_there_are_refused_before_anything_runs() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
