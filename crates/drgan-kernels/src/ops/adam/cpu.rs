@@ -9,7 +9,7 @@ use rayon::prelude::*;
 const CHUNK: usize = 1 << 15;
 
 /// One step of [Adam](super::adam_update).
-pub(crate) fn adam(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], step: AdamStep) {
+pub(super) fn adam(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], step: AdamStep) {
     let moments = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
     p.par_chunks_mut(CHUNK)
         .zip(g.par_chunks(CHUNK))
@@ -18,13 +18,13 @@ pub(crate) fn adam(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], step:
 }
 
 /// `average = decay average + (1 - decay) value`.
-pub(crate) fn ema(average: &mut [f32], value: &[f32], decay: f64) {
+pub(super) fn ema(average: &mut [f32], value: &[f32], decay: f64) {
     let chunks = average.par_chunks_mut(CHUNK).zip(value.par_chunks(CHUNK));
     chunks.for_each(|(average, value)| ema_row(average, value, decay as f32, (1. - decay) as f32));
 }
 
 /// `sum x^2`.
-pub(crate) fn sum_of_squares(x: &[f32]) -> f64 {
+pub(super) fn sum_of_squares(x: &[f32]) -> f64 {
     let parts: Vec<f64> = x.par_chunks(CHUNK).map(|x| product_row(x, 0., x, 0.)).collect();
     parts.iter().sum()
 }

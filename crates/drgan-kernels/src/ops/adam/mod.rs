@@ -1,6 +1,6 @@
 //! What an optimizer does to every parameter after a step: Adam's update, an exponential moving average, and the sum of
 //! squares that gradient norms are made of.
-pub(crate) mod cpu;
+mod cpu;
 pub(crate) mod reference;
 mod step;
 

@@ -2,6 +2,7 @@
 
 /// What all parameters share in one step of [`adam_update`](crate::adam_update).
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct AdamStep {
     /// Decay rates of the first and second moment, b1 and b2.
     pub betas: (f64, f64),
