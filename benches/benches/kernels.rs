@@ -11,7 +11,7 @@ use drgan_text::BackboneKind;
 struct Last {
     /// Channels of its map; its residual blocks have twice as many.
     channels: usize,
-    /// Side of the map it reads, half its picture's.
+    /// Side of the map it reads, half its image's.
     side: usize,
 }
 
@@ -31,7 +31,7 @@ fn convolutions(c: &mut Criterion, preset: &Preset) {
         preset.both(c, "kernels/conv2d_batch_norm_glu", &[wide, side, side], |x| {
             ops::conv2d_batch_norm(x, &w, (&norm.0, &norm.1), behind).map(|n| n.y)
         });
-        let w = weight(&[3, channels, 3, 3])?; // features to the picture
+        let w = weight(&[3, channels, 3, 3])?; // features to the image
         let finest = [channels, 2 * side, 2 * side];
         preset.both(c, "kernels/conv2d_3x3_picture", &finest, |x| ops::conv2d(x, &w, None, spec(1, 1)));
         let w = weight(&[wide, wide, 3, 3])?; // to the last stage's map

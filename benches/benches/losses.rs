@@ -10,7 +10,7 @@ use drgan_losses::{
 use drgan_tensor::{Gaussian, ImageFeatures, Result};
 use drgan_text::BackboneKind;
 
-/// Side of the map of regions: of Inception-v3, whatever the picture; of EfficientNet-Lite0, a sixteenth of the picture's.
+/// Side of the map of regions: of Inception-v3, whatever the image; of EfficientNet-Lite0, a sixteenth of the image's.
 fn regions(preset: &Preset) -> usize {
     match preset.cfg.image_encoder.backbone {
         BackboneKind::InceptionV3 => 17,
@@ -38,7 +38,7 @@ fn matching(c: &mut Criterion, preset: &Preset) {
 fn distributions(c: &mut Criterion, preset: &Preset) {
     let constant = |rest: &[usize]| values(&preset.shape(rest)).expect("a constant");
     let cfg = &preset.cfg;
-    // The last disentangling stands in front of the finest picture; the VAEs rebuild the coarsest.
+    // The last disentangling stands in front of the finest image; the VAEs rebuild the coarsest.
     let (side, base) = (cfg.generator.side(cfg.generator.stages - 2), cfg.generator.base);
     let maps = [cfg.generator.ngf, side, side];
     let real = constant(&maps);

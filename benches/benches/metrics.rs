@@ -1,4 +1,4 @@
-//! The measures, on as many pictures as an evaluation of the preset looks at.
+//! The measures, on as many images as an evaluation of the preset looks at.
 use criterion::Criterion;
 use drgan_benches::{Preset, constant, image_encoder, time};
 use drgan_metrics::{diversity, fid, inception_score, kid, r_precision};
@@ -8,7 +8,7 @@ use std::hint::black_box;
 /// Classes of ImageNet, as Inception's logits.
 const CLASSES: usize = 1000;
 const SPLITS: usize = 10;
-/// Captions that a picture ranks.
+/// Captions that an image ranks.
 const CANDIDATES: usize = 100;
 
 fn measures(c: &mut Criterion, preset: &Preset) {

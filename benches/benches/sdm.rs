@@ -1,14 +1,14 @@
 //! The generator and its parts, and the real image path.
 use candle_core::{DType, Device, Tensor};
 use criterion::Criterion;
-use drgan_benches::{Picture, Preset, values};
+use drgan_benches::{Inference, Preset, values};
 use drgan_sdm::{Disentangle, FirstStage, RealImagePath, RefineStage, StageGenerator, WordAttention};
 use drgan_tensor::ops::Precision;
 use drgan_tensor::{Ctx, FromConfig, Generator, Mode, ParamStore, Result};
 
 const CPU: Device = Device::Cpu;
 
-/// One of each, the largest: that in front of the finest picture. The stages before differ in their side only.
+/// One of each, the largest: that in front of the finest image. The stages before differ in their side only.
 fn parts(c: &mut Criterion, preset: &Preset) {
     let mut run = || -> Result<()> {
         let (cfg, store, ctx) = (&preset.cfg.generator, ParamStore::seeded(0), Ctx::new(Mode::Frozen, 0));
@@ -56,8 +56,8 @@ fn packed(c: &mut Criterion, preset: &Preset) {
     for (name, precision) in
         [("sdm/packed_generator", Precision::F32), ("sdm/packed_generator_bf16", Precision::Bf16)]
     {
-        let picture = Picture::new(&preset.cfg, preset.batch, precision).expect("a packed generator");
-        preset.forward(c, name, &[], |_| picture.draw());
+        let inference = Inference::new(&preset.cfg, preset.batch, precision).expect("a packed generator");
+        preset.forward(c, name, &[], |_| inference.draw());
     }
 }
 

@@ -21,7 +21,7 @@ fn sentences(c: &mut Criterion, preset: &Preset) {
     });
 }
 
-/// The finest picture to regions and code; the gradient to the picture, as in a step.
+/// The finest image to regions and code; the gradient to the image, as in a step.
 fn images(c: &mut Criterion, preset: &Preset) {
     let encoder = image_encoder(&preset.cfg).expect("an encoder");
     let name = format!("text/{}", preset.cfg.image_encoder.backbone.name().replace('-', "_"));

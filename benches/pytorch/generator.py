@@ -119,7 +119,7 @@ class RealImageEncoder(nn.Module):
 
 
 class RealImagePath(nn.Module):
-    """An encoder of real pictures for each stage but the first."""
+    """An encoder of real images for each stage but the first."""
 
     def __init__(self, cfg: dict):
         super().__init__()

@@ -21,7 +21,7 @@ def _distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def semantic_disentangling(key: Tensor, non_key: Tensor, real: Tensor) -> Tensor:
-    """The key part's statistics nearer to the real pictures' than the rest's."""
+    """The key part's statistics nearer to the real images' than the rest's."""
 
     def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
         var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)

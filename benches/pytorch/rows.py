@@ -8,7 +8,7 @@ from step import Trainer
 
 
 class Image:
-    """Features of captions to the finest picture."""
+    """Features of captions to the finest image."""
 
     def __init__(self, cfg: dict, inputs: dict, bf16: bool, compiled: bool):
         dtype = torch.bfloat16 if bf16 else torch.float32

@@ -6,7 +6,7 @@ mod preset;
 mod whole;
 
 pub use preset::{Preset, time};
-pub use whole::{Picture, SALT, Step, captions, fill, image_encoder, resident};
+pub use whole::{Inference, SALT, Step, captions, fill, image_encoder, resident};
 
 use candle_core::{Device, Result, Tensor, Var};
 use criterion::Criterion;

@@ -8,12 +8,12 @@ use std::fmt::Debug;
 use std::hint::black_box;
 use std::time::Duration;
 
-/// A preset, and how many pictures a benchmark at its sizes works on.
+/// A preset, and how many images a benchmark at its sizes works on.
 #[derive(Debug)]
 pub struct Preset {
     /// Where every size comes from.
     pub cfg: RunConfig,
-    /// Pictures; [`RunConfig`]'s `loader.batch`.
+    /// Images; [`RunConfig`]'s `loader.batch`.
     pub batch: usize,
 }
 
@@ -93,7 +93,7 @@ impl Preset {
     }
 }
 
-/// Times `run`, which works on `n` pictures, under `name/cpu/pass/size`.
+/// Times `run`, which works on `n` images, under `name/cpu/pass/size`.
 pub fn time(c: &mut Criterion, [name, pass, size]: [&str; 3], n: usize, mut run: impl FnMut()) {
     let mut group = c.benchmark_group(format!("{name}/cpu"));
     // Few, long samples: a layer is no function of nanoseconds.

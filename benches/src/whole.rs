@@ -1,4 +1,4 @@
-//! What a user waits for, ready to be timed: a caption's picture, and a training step. Never trained: weights are the
+//! What a user waits for, ready to be timed: a caption's image, and a training step. Never trained: weights are the
 //! golden files' rule's.
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
@@ -56,9 +56,9 @@ pub fn image_encoder(cfg: &RunConfig) -> Result<DamsmImageEncoder> {
     Ok(DamsmImageEncoder::from_config(&shape, cfg.text.words_dim, backbone, projection)?)
 }
 
-/// Captions' features to their finest pictures, by a generator packed as `drgan sample` packs it.
+/// Captions' features to their finest images, by a generator packed as `drgan sample` packs it.
 #[derive(Debug)]
-pub struct Picture {
+pub struct Inference {
     generator: StageGenerator,
     /// Noise.
     pub z: Tensor,
@@ -68,8 +68,8 @@ pub struct Picture {
     pub text: TextFeatures,
 }
 
-impl Picture {
-    /// `batch` pictures at once.
+impl Inference {
+    /// `batch` images at once.
     ///
     /// # Errors
     /// A configuration value out of range.
@@ -87,7 +87,7 @@ impl Picture {
         Ok(Self { generator, z, eps, text })
     }
 
-    /// The finest pictures.
+    /// The finest images.
     ///
     /// # Errors
     /// Whatever candle reports.
@@ -127,10 +127,10 @@ impl Step {
             fill(&d.store, &format!("discriminator{}.", d.network.side()))?;
         }
         let (b, mut ctx) = (cfg.loader.batch, Ctx::new(Mode::Eval, 1));
-        let mut picture = |side: usize| -> Result<Tensor> {
+        let mut values = |side: usize| -> Result<Tensor> {
             Ok(ctx.randn((b, 3, side, side), DType::F32, &Device::Cpu)?.tanh()?) // in [-1, 1]
         };
-        let images = cfg.sides().into_iter().map(&mut picture).collect::<Result<_>>()?;
+        let images = cfg.sides().into_iter().map(&mut values).collect::<Result<_>>()?;
         let text = captions(cfg, b, &mut ctx)?;
         let batch = StepBatch { images, text, groups: (0..b as i64).collect() };
         Ok(Self { cfg: cfg.clone(), networks, batch, encoder: image_encoder(cfg)?, done: 0 })

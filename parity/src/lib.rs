@@ -11,7 +11,7 @@ mod settings;
 
 pub use golden::Golden;
 pub use measure::relative_error;
-pub use report::{Report, Row, Verdict};
+pub use report::{Outcome, Report, Row};
 pub use settings::Settings;
 
 use anyhow::{Context, Result, bail};

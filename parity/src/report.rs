@@ -5,7 +5,7 @@ use std::fmt;
 
 /// What became of one comparison.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum Outcome {
     /// Both are there: the largest relative error, and how large it may be.
     Compared {
         /// Largest relative error.
@@ -21,7 +21,7 @@ pub enum Verdict {
     Skipped(String),
 }
 
-impl Verdict {
+impl Outcome {
     /// Whether it says that something is wrong.
     pub fn is_failure(&self) -> bool {
         match self {
@@ -40,28 +40,28 @@ pub struct Row {
     /// Name of the tensor, or what else of the file was compared.
     pub tensor: String,
     /// What became of the comparison.
-    pub verdict: Verdict,
+    pub outcome: Outcome,
 }
 
 impl Row {
     pub(crate) fn compared(tensor: &str, got: &Tensor, want: &Tensor, tolerance: f64) -> Self {
         match relative_error(got, want) {
-            Ok(error) => Self::new(tensor, Verdict::Compared { error, tolerance }),
+            Ok(error) => Self::new(tensor, Outcome::Compared { error, tolerance }),
             Err(e) => Self::failed(tensor, e.to_string()),
         }
     }
 
     /// A failed row with the first line of `why`, which a stack trace may follow.
     pub(crate) fn failed(tensor: &str, why: String) -> Self {
-        Self::new(tensor, Verdict::Failed(why.lines().next().unwrap_or_default().to_owned()))
+        Self::new(tensor, Outcome::Failed(why.lines().next().unwrap_or_default().to_owned()))
     }
 
     pub(crate) fn skipped(tensor: &str, why: String) -> Self {
-        Self::new(tensor, Verdict::Skipped(why))
+        Self::new(tensor, Outcome::Skipped(why))
     }
 
-    pub(crate) fn new(tensor: &str, verdict: Verdict) -> Self {
-        Self { case: String::new(), tensor: tensor.to_owned(), verdict }
+    pub(crate) fn new(tensor: &str, outcome: Outcome) -> Self {
+        Self { case: String::new(), tensor: tensor.to_owned(), outcome }
     }
 
     pub(crate) fn of(self, case: &str) -> Self {
@@ -81,7 +81,7 @@ pub struct Report {
 impl Report {
     /// Number of rows that failed.
     pub fn failures(&self) -> usize {
-        self.rows.iter().filter(|r| r.verdict.is_failure()).count()
+        self.rows.iter().filter(|r| r.outcome.is_failure()).count()
     }
 }
 
@@ -94,20 +94,20 @@ impl fmt::Display for Report {
         writeln!(f, "{:case$}  {:tensor$}  {:>9}  {:>9}  verdict", "case", "tensor", "error", "tolerance")?;
         for row in &self.rows {
             write!(f, "{:case$}  {:tensor$}  ", row.case, row.tensor)?;
-            match &row.verdict {
-                Verdict::Compared { error, tolerance } => {
-                    let verdict = if row.verdict.is_failure() { "FAIL" } else { "ok" };
-                    writeln!(f, "{error:9.1e}  {tolerance:9.0e}  {verdict}")?;
+            match &row.outcome {
+                Outcome::Compared { error, tolerance } => {
+                    let outcome = if row.outcome.is_failure() { "FAIL" } else { "ok" };
+                    writeln!(f, "{error:9.1e}  {tolerance:9.0e}  {outcome}")?;
                 }
-                Verdict::Present => writeln!(f, "{:>9}  {:>9}  present", "-", "-")?,
-                Verdict::Failed(why) => writeln!(f, "{:>9}  {:>9}  FAIL: {why}", "-", "-")?,
-                Verdict::Skipped(why) => writeln!(f, "{:>9}  {:>9}  skipped: {why}", "-", "-")?,
+                Outcome::Present => writeln!(f, "{:>9}  {:>9}  present", "-", "-")?,
+                Outcome::Failed(why) => writeln!(f, "{:>9}  {:>9}  FAIL: {why}", "-", "-")?,
+                Outcome::Skipped(why) => writeln!(f, "{:>9}  {:>9}  skipped: {why}", "-", "-")?,
             }
         }
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
-        let skipped = self.rows.iter().filter(|r| matches!(r.verdict, Verdict::Skipped(_))).count();
+        let skipped = self.rows.iter().filter(|r| matches!(r.outcome, Outcome::Skipped(_))).count();
         let failed = self.failures();
         write!(f, "{} compared, {failed} failed, {skipped} skipped", self.rows.len() - skipped)
     }

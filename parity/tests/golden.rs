@@ -1,7 +1,7 @@
 //! The committed golden files agree; wrong weights, unknown files and missing tensors are told.
 #![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
 use assert_cmd::Command;
-use drgan_parity::{Report, Verdict, run};
+use drgan_parity::{Outcome, Report, run};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -56,12 +56,12 @@ fn another_salt_and_another_scale_disagree() {
     std::fs::write(dir.path().join("golden.json"), r#"{"salt": "seed-b", "mask_logit_scale": 0.25}"#)
         .unwrap();
     let report = run_here(dir.path()).unwrap();
-    assert!(report.rows.iter().all(|r| r.verdict.is_failure()), "{report}");
+    assert!(report.rows.iter().all(|r| r.outcome.is_failure()), "{report}");
 
     std::fs::write(dir.path().join("golden.json"), r#"{"salt": "seed-a", "mask_logit_scale": 0.3}"#).unwrap();
     let failed: Vec<String> = {
         let report = run_here(dir.path()).unwrap();
-        report.rows.into_iter().filter(|r| r.verdict.is_failure()).map(|r| r.tensor).collect()
+        report.rows.into_iter().filter(|r| r.outcome.is_failure()).map(|r| r.tensor).collect()
     };
     assert_eq!(failed, ["fake256"], "the mask's scale reaches later stages only");
 }
@@ -91,9 +91,9 @@ fn a_tensor_that_nothing_compares_fails() {
     tensors.insert("recon512".into(), tensors["recon64"].clone());
     candle_core::safetensors::save(&tensors, dir.path().join("real_image_path.safetensors")).unwrap();
     let report = run_here(dir.path()).unwrap();
-    let failed: Vec<_> = report.rows.iter().filter(|r| r.verdict.is_failure()).collect();
+    let failed: Vec<_> = report.rows.iter().filter(|r| r.outcome.is_failure()).collect();
     assert_eq!(failed.len(), 1, "{report}");
-    assert!(failed[0].tensor == "recon512" && matches!(failed[0].verdict, Verdict::Failed(_)), "{report}");
+    assert!(failed[0].tensor == "recon512" && matches!(failed[0].outcome, Outcome::Failed(_)), "{report}");
 }
 
 /// A golden file with its mask as `change` makes it.

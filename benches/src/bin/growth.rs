@@ -1,11 +1,11 @@
 //! One point of `cargo xtask bench --growth`: a process of its own, whose largest resident memory is the point's.
 //!
-//! `drgan-growth WHAT PRESET [KEY=VALUE...]` draws pictures (WHAT is `image`, by a packed generator, from the captions'
+//! `drgan-growth WHAT PRESET [KEY=VALUE...]` draws images (WHAT is `image`, by a packed generator, from the captions'
 //! features on) or takes training steps (`step`), once untimed and then `runs` times. Keys: `batch`, `side` (of the finest
-//! picture), `words`; by default the preset's own; `threads`, `runs`. It prints one JSON object: `seconds` of each run, and in
+//! image), `words`; by default the preset's own; `threads`, `runs`. It prints one JSON object: `seconds` of each run, and in
 //! bytes `built`, resident before the first pass, and `peak`, the largest since.
 use anyhow::{Context, Result, bail};
-use drgan_benches::{Picture, Step, resident};
+use drgan_benches::{Inference, Step, resident};
 use drgan_tensor::ops::{Precision, limit_candle_threads};
 use drgan_train::config::{Overrides, RunConfig};
 use serde_json::{Value, json};
@@ -50,8 +50,8 @@ impl Point {
     fn measure(self, what: &str) -> Result<Value> {
         match what {
             "image" => {
-                let picture = Picture::new(&self.cfg, self.batch, Precision::F32)?;
-                timed(self.runs, || picture.draw().map(|image| drop(black_box(image))))
+                let inference = Inference::new(&self.cfg, self.batch, Precision::F32)?;
+                timed(self.runs, || inference.draw().map(|image| drop(black_box(image))))
             }
             "step" => {
                 let cfg = self.cfg.with(&[format!("loader.batch={}", self.batch)])?;

@@ -1,4 +1,4 @@
-//! Noise by number: a picture's noise depends on a seed and its own number, not on what is drawn beside it.
+//! Noise by number: an image's noise depends on a seed and its own number, not on what is drawn beside it.
 use candle_core::{DType, Device, Tensor};
 use drgan_sdm::GeneratorConfig;
 use drgan_tensor::{Ctx, Mode, Result};

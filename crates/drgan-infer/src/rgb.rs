@@ -29,11 +29,11 @@ pub fn to_rgb(image: &Tensor) -> Result<RgbImage> {
     })
 }
 
-/// Shows where a map is high: the picture in dimmed grey, under red (middle values) to yellow (the maximum).
+/// Shows where a map is high: the image in dimmed grey, under red (middle values) to yellow (the maximum).
 ///
-/// The map is resized to the picture bilinearly (half-pixel centres, clamped at the edge) and divided by its
+/// The map is resized to the image bilinearly (half-pixel centres, clamped at the edge) and divided by its
 /// maximum; with `m` the result, a pixel is `(1 - 0.8 m) 0.6 grey + 0.8 m (255, 255 m^2, 0)`. A map of zeros
-/// leaves the dimmed picture.
+/// leaves the dimmed image.
 ///
 /// # Shapes
 /// `map` `(h, w)`, not empty, any float type, finite and at least 0.

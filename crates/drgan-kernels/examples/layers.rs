@@ -1,4 +1,4 @@
-//! Times the packed convolutions of the `birds` generator, one picture, in both precisions: `layers [RUNS] [BATCH]`.
+//! Times the packed convolutions of the `birds` generator, one image, in both precisions: `layers [RUNS] [BATCH]`.
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
 use candle_core::{Device, Result, Tensor};
 use drgan_kernels::{Activation, Conv2dSpec, PackedConv, PackedSpec, Precision};

@@ -51,7 +51,7 @@ pub trait Generator {
     fn decode(&self, stage: usize, features: &Tensor, ctx: &Ctx) -> Result<Tensor>;
 }
 
-/// Judges whether images of one size are real and match a sentence.
+/// Scores whether images of one size are real and match a sentence.
 pub trait Discriminator {
     /// Side of the images that this discriminator takes, in pixels.
     fn side(&self) -> usize;

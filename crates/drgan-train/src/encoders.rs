@@ -92,7 +92,7 @@ impl Encoders {
     pub fn keep(&self, cfg: &RunConfig, run: &RunDir) -> Result<(), TrainError> {
         weights::file::write_atomic(&run.tokenizer(), self.captions.tokenizer().to_json()?.as_bytes())?;
         let source = match Path::new(&cfg.encoders.run).join("backbone.safetensors") {
-            theirs if !cfg.encoders.run.is_empty() && theirs.is_file() => theirs,
+            kept if !cfg.encoders.run.is_empty() && kept.is_file() => kept,
             _ => Path::new(backbone_file(cfg)).to_owned(),
         };
         if source.as_os_str().is_empty() {
@@ -100,10 +100,11 @@ impl Encoders {
         }
         let tensors = weights::open(&source, &HOST)?.tensors;
         // The projection is the checkpoint's; torchvision's classifiers are no part of the backbone.
-        let ours = |name: &str| !["emb_", "AuxLogits.", "fc."].iter().any(|other| name.starts_with(other));
+        let in_backbone =
+            |name: &str| !["emb_", "AuxLogits.", "fc."].iter().any(|other| name.starts_with(other));
         let tensors: weights::Tensors = tensors
             .into_iter()
-            .filter(|(name, _)| ours(name))
+            .filter(|(name, _)| in_backbone(name))
             .map(|(name, t)| Ok((name, t.contiguous()?)))
             .collect::<candle_core::Result<_>>()?;
         Ok(weights::safetensors::save(&run.backbone(), &tensors, &weights::Metadata::new())?)

@@ -5,7 +5,7 @@ use drgan_tensor::device::DeviceRequest;
 use drgan_train::import::Network;
 use std::path::PathBuf;
 
-/// DR-GAN: pictures from captions, trained and drawn on your own machine.
+/// DR-GAN: images from captions, trained and drawn on your own machine.
 #[derive(Debug, Parser)]
 #[command(name = "drgan", version, propagate_version = true)]
 pub struct Cli {
@@ -38,7 +38,7 @@ pub enum Command {
   drgan sample \"a green apple\" --run runs/emoji-64-s0-001 --stages --attention
   drgan sample \"a small red bird\" --generator netG_epoch_600.pth --text-encoder text_encoder200.pth --vocabulary captions.pickle")]
     Sample(SampleArgs),
-    /// Measure a trained run beside its untrained self and real pictures.
+    /// Measure a trained run beside its untrained self and real images.
     #[command(after_help = "Examples:
   drgan evaluate
   drgan evaluate --run runs/emoji-64-s0-001")]
@@ -121,7 +121,7 @@ pub struct PretrainArgs {
     /// Which run.
     #[command(flatten)]
     pub run: RunArgs,
-    /// Passes over the training pictures.
+    /// Passes over the training images.
     #[arg(long)]
     pub epochs: Option<u64>,
 }
@@ -158,10 +158,10 @@ pub struct SampleArgs {
     /// Factor on the logits of both masks [default: 0.25 for a generator in the released form, else 1].
     #[arg(long, value_name = "X", requires = "generator")]
     pub mask_logit_scale: Option<f64>,
-    /// The picture to write.
+    /// The image to write.
     #[arg(long, value_name = "FILE", default_value = "samples.png")]
     pub out: PathBuf,
-    /// Seed of the noise: the same caption and seed give the same picture.
+    /// Seed of the noise: the same caption and seed give the same image.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Samples per caption.
@@ -170,10 +170,10 @@ pub struct SampleArgs {
     /// What to compute in.
     #[arg(long, value_enum, default_value_t)]
     pub precision: PrecisionArg,
-    /// Show every stage's picture.
+    /// Show every stage's image.
     #[arg(long)]
     pub stages: bool,
-    /// Show the word attention and the two masks over the picture.
+    /// Show the word attention and the two masks over the image.
     #[arg(long)]
     pub attention: bool,
     /// What computes.
@@ -228,7 +228,7 @@ pub enum DataCommand {
 /// Arguments of `drgan data verify`.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// A folder or tar: CUB, COCO, pictures with captions, WebDataset.
+    /// A folder or tar: CUB, COCO, images with captions, WebDataset.
     #[arg(value_name = "DIR_OR_TAR")]
     pub path: PathBuf,
 }

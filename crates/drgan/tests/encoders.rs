@@ -23,8 +23,8 @@ fn text(path: &Path) -> &str {
 fn encoders(run: &Path) -> Vec<(String, Vec<f32>)> {
     let (checkpoint, _) = Checkpoint::load_latest(&run.join("checkpoints")).unwrap();
     let part = |(name, t): (&String, &candle_core::Tensor)| {
-        let ours = ["text.", "image."].iter().any(|prefix| name.starts_with(prefix));
-        ours.then(|| (name.clone(), t.flatten_all().unwrap().to_vec1().unwrap()))
+        let of_encoders = ["text.", "image."].iter().any(|prefix| name.starts_with(prefix));
+        of_encoders.then(|| (name.clone(), t.flatten_all().unwrap().to_vec1().unwrap()))
     };
     checkpoint.tensors.iter().filter_map(part).collect()
 }
@@ -68,8 +68,8 @@ fn pretraining_resumes_to_the_bit_and_a_gan_takes_its_encoders() {
     let (done, said) = drgan(&["train", "--resume", text(&gan), "--steps", "2", "--no-evaluate"]);
     assert!(done, "without {all}: {said}");
     assert_eq!(trained, encoders(&gan));
-    let picture = run("x.png");
-    let (done, said) = drgan(&["sample", "a red heart", "--run", text(&gan), "--out", text(&picture)]);
+    let image = run("x.png");
+    let (done, said) = drgan(&["sample", "a red heart", "--run", text(&gan), "--out", text(&image)]);
     assert!(done, "without {all}: {said}");
 }
 
@@ -87,9 +87,9 @@ fn features_that_do_not_fit_into_memory_are_computed_for_each_batch() {
     assert!((kept - computed).abs() < 0.01 * kept, "the same batches, the same features: {kept} {computed}");
 }
 
-/// As birds and COCO: loaded larger than the finest picture, and cut out of that anew each time.
+/// As birds and COCO: loaded larger than the finest image, and cut out of that anew each time.
 #[test]
-fn pictures_cut_at_random_are_cut_in_pretraining_too() {
+fn images_cut_at_random_are_cut_in_pretraining_too() {
     let dir = tempfile::tempdir().unwrap();
     let run = |name: &str| dir.path().join(name);
     let pretrain = |name: &str, set: &str| {
@@ -189,13 +189,13 @@ fn exported_encoders_and_a_backbone_file_serve_a_run_and_may_then_be_gone() {
 }
 
 #[test]
-fn pictures_that_do_not_decode_are_named_where_features_are_not_kept() {
+fn images_that_do_not_decode_are_named_where_features_are_not_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = dir.path().join("pictures");
+    let folder = dir.path().join("images");
     std::fs::create_dir(&folder).unwrap();
     for i in 0..120u8 {
-        let colour = image::Rgb([i * 2, 255 - i, i.wrapping_mul(37)]);
-        image::RgbImage::from_pixel(16, 16, colour).save(folder.join(format!("{i}.png"))).unwrap();
+        let color = image::Rgb([i * 2, 255 - i, i.wrapping_mul(37)]);
+        image::RgbImage::from_pixel(16, 16, color).save(folder.join(format!("{i}.png"))).unwrap();
         std::fs::write(folder.join(format!("{i}.txt")), format!("a square number {i}")).unwrap();
     }
     let run = |out: &str| {
@@ -205,11 +205,11 @@ fn pictures_that_do_not_decode_are_named_where_features_are_not_kept() {
         drgan(&[&line[..], &sets].concat())
     };
     // The last of the order by key: no chunk that is read beforehand holds it.
-    std::fs::write(folder.join("99.png"), b"not a picture").unwrap();
+    std::fs::write(folder.join("99.png"), b"not a image").unwrap();
     let (done, said) = run("one");
     assert!(done && said.contains("99.png") && said.contains("left out"), "{said}");
     for i in 94..98 {
-        std::fs::write(folder.join(format!("{i}.png")), b"not a picture").unwrap();
+        std::fs::write(folder.join(format!("{i}.png")), b"not a image").unwrap();
     }
     let (done, said) = run("many");
     assert!(!done && said.contains("2 of 108 images") && said.contains("99.png"), "{said}");

@@ -41,7 +41,7 @@ fn values_out_of_range_are_refused_before_anything_runs() {
 }
 
 #[test]
-fn a_caption_without_a_word_is_named_with_its_picture() {
+fn a_caption_without_a_word_is_named_with_its_image() {
     let dir = tempfile::tempdir().unwrap();
     for i in 0..12u8 {
         let name = |end: &str| dir.path().join(format!("p{i}.{end}"));
@@ -142,24 +142,24 @@ fn ctrl_c_writes_a_checkpoint_and_stops_and_the_run_goes_on() {
 }
 
 #[test]
-fn a_picture_that_does_not_decode_is_named_and_left_out() {
+fn an_image_that_does_not_decode_is_named_and_left_out() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = dir.path().join("pictures");
+    let folder = dir.path().join("images");
     std::fs::create_dir(&folder).unwrap();
     let words = ["red", "green", "blue", "dark", "light"];
     for i in 0..120u8 {
-        let colour = image::Rgb([i * 2, 255 - i, i.wrapping_mul(37)]);
-        image::RgbImage::from_pixel(16, 16, colour).save(folder.join(format!("{i}.png"))).unwrap();
+        let color = image::Rgb([i * 2, 255 - i, i.wrapping_mul(37)]);
+        image::RgbImage::from_pixel(16, 16, color).save(folder.join(format!("{i}.png"))).unwrap();
         let caption = format!("a {} square number {i}", words[usize::from(i) % words.len()]);
         std::fs::write(folder.join(format!("{i}.txt")), caption).unwrap();
     }
-    std::fs::write(folder.join("7.png"), b"not a picture").unwrap();
+    std::fs::write(folder.join("7.png"), b"not an image").unwrap();
     let data = folder.to_str().unwrap();
     let more = ["--data", data, "--set", "data.limit=0", "--steps", "2"];
     let (_, stderr) = success(&mut train_tiny(&dir.path().join("run"), &more));
     assert!(stderr.contains("7.png") && stderr.contains("left out"), "{stderr}");
     for i in 10..13 {
-        std::fs::write(folder.join(format!("{i}.png")), b"not a picture").unwrap();
+        std::fs::write(folder.join(format!("{i}.png")), b"not an image").unwrap();
     }
     let e = failure(&mut train_tiny(&dir.path().join("run2"), &more));
     assert!(e.contains("11.png") && e.contains('%'), "{e}");

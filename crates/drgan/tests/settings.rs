@@ -17,10 +17,10 @@ fn a_run_of_another_width_trains_draws_and_becomes_a_model_file() {
     assert!(written.contains("words_dim = 128") && written.contains("device = \"cpu\""), "{written}");
     assert!(!written.contains("text_dim") && !written.contains("vocab_size"), "{written}");
 
-    let picture = dir.path().join("sample.png");
+    let sampled = dir.path().join("sample.png");
     let mut sample = drgan();
     sample.args(["sample", "a red heart", "--count", "2", "--seed", "5", "--run"]).arg(&run);
-    success(sample.arg("--out").arg(&picture));
+    success(sample.arg("--out").arg(&sampled));
     let trained = TrainedRun::open(&RunDir::open(&run).unwrap(), &Device::Cpu).unwrap();
     let file = dir.path().join("model.safetensors");
     trained.model.save(&file).unwrap();
@@ -28,7 +28,7 @@ fn a_run_of_another_width_trains_draws_and_becomes_a_model_file() {
     assert_eq!(model.config().generator.text_dim, 128);
     let sampler = Sampler::new(&model, Precision::F32).unwrap();
     let drawn = sheet::draw(&sampler, &["a red heart"], &[0, 1], 5, sheet::Options::default()).unwrap();
-    assert!(image::open(&picture).unwrap().into_rgb8() == drawn, "the model file draws what its run draws");
+    assert!(image::open(&sampled).unwrap().into_rgb8() == drawn, "the model file draws what its run draws");
 
     let (stdout, _) = success(drgan().args(["train", "--no-evaluate", "--steps", "2", "--resume"]).arg(&run));
     assert!(stdout.contains("draw with: drgan sample"), "{stdout}");

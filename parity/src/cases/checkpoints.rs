@@ -1,6 +1,6 @@
 //! PyTorch checkpoints: their values follow the fill rule, or belong to a golden file.
 use super::{Place, text};
-use crate::{Golden, Row, Verdict, relative_error};
+use crate::{Golden, Outcome, Row, relative_error};
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use drgan_sdm::{GeneratorConfig, RefineStage};
@@ -23,7 +23,7 @@ pub(super) fn stage(place: &Place<'_>) -> Result<Vec<Row>> {
     let asked = parameter_shapes(|vb| RefineStage::new(&cfg, vb))?;
     let wrong = asked.iter().filter(|(n, s)| tensors.get(*n).map(Tensor::dims) != Some(s)).count();
     let mut rows = vec![match wrong {
-        0 => Row::new(&format!("{} used", asked.len()), Verdict::Present),
+        0 => Row::new(&format!("{} used", asked.len()), Outcome::Present),
         _ => {
             Row::failed(&format!("{} used", asked.len()), format!("{wrong} are missing or of another shape"))
         }
@@ -57,6 +57,6 @@ fn values(tensors: &Tensors, fill: &Fill) -> Result<Row> {
         largest = largest.max(relative_error(got, &want).with_context(|| name.clone())?);
         count += 1;
     }
-    let verdict = Verdict::Compared { error: largest, tolerance: ROUNDING };
-    Ok(Row::new(&format!("{count} by the rule"), verdict))
+    let outcome = Outcome::Compared { error: largest, tolerance: ROUNDING };
+    Ok(Row::new(&format!("{count} by the rule"), outcome))
 }

@@ -1,6 +1,6 @@
 //! FID, KID and inception score.
 use super::Place;
-use crate::{Golden, OUTPUT, Row, Verdict};
+use crate::{Golden, OUTPUT, Outcome, Row};
 use anyhow::{Context, Result};
 use drgan_metrics::{fid, inception_score, kid};
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ pub(super) fn metrics(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
             }
         };
         let error = (got - want).abs() / scale.abs();
-        rows.push(Row::new(name, Verdict::Compared { error, tolerance: OUTPUT }));
+        rows.push(Row::new(name, Outcome::Compared { error, tolerance: OUTPUT }));
     }
     Ok(rows)
 }

@@ -71,7 +71,7 @@ pub(crate) fn of(name: &str) -> Option<Case> {
 fn golden(place: &Place<'_>, run: impl Fn(&Place<'_>, &Golden) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
     let file = Golden::open(&place.path())?;
     let mut rows = run(place, &file)?;
-    if !rows.iter().any(|r| matches!(r.verdict, crate::Verdict::Skipped(_))) {
+    if !rows.iter().any(|r| matches!(r.outcome, crate::Outcome::Skipped(_))) {
         rows.extend(file.overlooked());
     }
     Ok(rows)

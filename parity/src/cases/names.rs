@@ -1,6 +1,6 @@
 //! Lists of the authors' parameter names and shapes, compared with what our modules ask for.
 use super::Place;
-use crate::{Row, Verdict};
+use crate::{Outcome, Row};
 use anyhow::{Context, Result, bail};
 use drgan_dnm::{DiscriminatorConfig, StageDiscriminator};
 use drgan_sdm::{GeneratorConfig, RealImagePath, StageGenerator};
@@ -77,7 +77,7 @@ fn compare(network: &Network, listed: &Shapes) -> Result<Vec<Row>> {
         .filter(|n| !asked.contains_key(*n) && !unused(network, n))
         .collect();
     let row = |what: String, wrong: &[&str]| match wrong.first() {
-        None => Row::new(&what, Verdict::Present),
+        None => Row::new(&what, Outcome::Present),
         Some(first) => Row::failed(&what, format!("{} are not as listed, first `{first}`", wrong.len())),
     };
     let left = listed.len().saturating_sub(asked.len());

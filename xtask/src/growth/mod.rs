@@ -1,4 +1,4 @@
-//! `cargo xtask bench --growth`: how time and memory grow with the batch, the picture's side and the caption's words. Each point
+//! `cargo xtask bench --growth`: how time and memory grow with the batch, the image's side and the caption's words. Each point
 //! is a process of its own (benches/src/bin/growth.rs), so that its largest resident memory is its own.
 mod plot;
 
@@ -19,7 +19,7 @@ enum Axis {
     Words,
 }
 
-/// Pictures of a point on another axis.
+/// Images of a point on another axis.
 const BATCH: u32 = 4;
 
 impl Axis {
@@ -42,7 +42,7 @@ impl Axis {
         }
     }
 
-    /// Work is expected to be in proportion to this power of the value: to pictures, pixels, words.
+    /// Work is expected to be in proportion to this power of the value: to images, pixels, words.
     fn power(self) -> f64 {
         if self == Self::Side { 2. } else { 1. }
     }
@@ -269,7 +269,7 @@ fn kept_rows(json: &str, machine: &str) -> Vec<Row> {
     points.map(|points| points.iter().filter_map(row).collect()).unwrap_or_default()
 }
 
-/// A line a value of an axis, two columns a kind of work.
+/// One line per value of an axis, two columns per kind of work.
 fn table(rows: &[Row]) -> String {
     let works: Vec<&Work> =
         WORKS.iter().filter(|w| rows.iter().any(|r| std::ptr::eq(r.point.work, *w))).collect();
@@ -288,9 +288,9 @@ fn table(rows: &[Row]) -> String {
                 let row = rows.iter().filter(at).find(|r| std::ptr::eq(r.point.work, *work));
                 line.extend(match row.and_then(|r| r.found.as_ref().ok()) {
                     Some(f) => {
-                        let (pictures, time) =
+                        let (images, time) =
                             (if axis == Axis::Batch { value } else { BATCH }, median(&f.seconds));
-                        let rate = f64::from(pictures) / time;
+                        let rate = f64::from(images) / time;
                         let digits = usize::from(rate < 100.);
                         let mark = if f.disturbed() { " *" } else { "" };
                         [format!("{} ({rate:.digits$}){mark}", seconds(time)), gib(f.peak)]
@@ -317,7 +317,7 @@ fn as_json(machine: &str, rows: &[Row]) -> Value {
 /// What is drawn: of each kind of work and axis, those points that have figures.
 fn curves(rows: &[Row]) -> Vec<plot::Curve> {
     let mut curves = Vec::new();
-    for (colour, work) in WORKS.iter().enumerate() {
+    for (color, work) in WORKS.iter().enumerate() {
         for axis in Axis::ALL {
             let of = |r: &&Row| std::ptr::eq(r.point.work, work) && r.point.axis == axis;
             let points = rows.iter().filter(of).filter_map(|Row { point, found }| {
@@ -331,7 +331,7 @@ fn curves(rows: &[Row]) -> Vec<plot::Curve> {
             });
             let points: Vec<_> = points.collect();
             if !points.is_empty() {
-                curves.push(plot::Curve { colour, axis, points });
+                curves.push(plot::Curve { color, axis, points });
             }
         }
     }
@@ -385,7 +385,7 @@ mod tests {
     fn a_point_that_will_not_fit_is_left_out() {
         let (rows, gib) = (rows(), 1 << 30);
         let next = Point::all().find(|p| p.name() == "step/emoji-64/batch/32").expect("a point");
-        // 0.3 GiB at 4 and 0.05 a picture: 1.7 GiB at 32.
+        // 0.3 GiB at 4 and 0.05 per image: 1.7 GiB at 32.
         let why = too_large(&rows, next, Some(gib)).expect("not in one GiB");
         assert!(why.contains("1.7 GiB") && why.contains("1.0"), "{why}");
         assert!(too_large(&rows, next, Some(3 * gib)).is_none());

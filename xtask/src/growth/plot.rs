@@ -1,11 +1,11 @@
-//! Curves as a picture: a panel an axis, time above memory, both logarithmic.
+//! Curves as a drawing: one panel per axis, time above memory, both logarithmic.
 use super::{Axis, WORKS};
 use std::fmt::Write;
 
 /// Points of one kind of work along one axis.
 pub(super) struct Curve {
     /// Which of [`WORKS`].
-    pub(super) colour: usize,
+    pub(super) color: usize,
     pub(super) axis: Axis,
     pub(super) points: Vec<Dot>,
 }
@@ -21,7 +21,7 @@ pub(super) struct Dot {
 }
 
 /// Dark enough on white, and told apart without colour vision (Okabe and Ito).
-const COLOURS: [&str; 3] = ["#0072b2", "#d55e00", "#009e73"];
+const COLORS: [&str; 3] = ["#0072b2", "#d55e00", "#009e73"];
 const PANEL: (f64, f64) = (270., 210.);
 const GAP: (f64, f64) = (24., 76.);
 const CORNER: (f64, f64) = (76., 82.);
@@ -60,8 +60,8 @@ fn label(measure: usize, value: f64) -> String {
 fn title(axis: Axis) -> String {
     let batch = super::BATCH;
     match axis {
-        Axis::Batch => "pictures a batch".to_owned(),
-        Axis::Side => format!("side of the picture in pixels, batch {batch}"),
+        Axis::Batch => "images per batch".to_owned(),
+        Axis::Side => format!("side of the image in pixels, batch {batch}"),
         Axis::Words => format!("words per caption, batch {batch}"),
     }
 }
@@ -72,7 +72,7 @@ fn legend(work: usize) -> String {
     format!("{what}, {}", of.preset)
 }
 
-/// The picture, SVG; of one curve at least.
+/// The drawing, as SVG; of one curve at least.
 pub(super) fn svg(curves: &[Curve]) -> String {
     let width = CORNER.0 + 3. * PANEL.0 + 2. * GAP.0 + 20.;
     let height = CORNER.1 + 2. * PANEL.1 + GAP.1 + 48.;
@@ -81,9 +81,9 @@ pub(super) fn svg(curves: &[Curve]) -> String {
          font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
     );
     let mut x = CORNER.0;
-    for (work, colour) in COLOURS.iter().enumerate() {
-        line(&mut out, (x, 20.), (x + 28., 20.), &format!("stroke=\"{colour}\" stroke-width=\"2\""));
-        dot(&mut out, (x + 14., 20.), colour, false);
+    for (work, color) in COLORS.iter().enumerate() {
+        line(&mut out, (x, 20.), (x + 28., 20.), &format!("stroke=\"{color}\" stroke-width=\"2\""));
+        dot(&mut out, (x + 14., 20.), color, false);
         text(&mut out, (x + 36., 24.), "start", &legend(work));
         x += 200.;
     }
@@ -140,25 +140,25 @@ fn panel(
         PANEL.1
     );
     for curve in curves.iter().filter(|c| c.axis == axis) {
-        let colour = COLOURS[curve.colour];
+        let color = COLORS[curve.color];
         let place = |d: &Dot| (x.at(d.x), y.at(d.of[measure]));
         guide(out, curve, measure, &x, y);
         let path: Vec<String> =
             curve.points.iter().map(place).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         let _ = writeln!(
             out,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>",
             path.join(" ")
         );
-        curve.points.iter().for_each(|d| dot(out, place(d), colour, d.hollow[measure]));
+        curve.points.iter().for_each(|d| dot(out, place(d), color, d.hollow[measure]));
     }
 }
 
-fn dot(out: &mut String, (x, y): (f64, f64), colour: &str, hollow: bool) {
+fn dot(out: &mut String, (x, y): (f64, f64), color: &str, hollow: bool) {
     let fill = if hollow {
-        format!("fill=\"white\" stroke=\"{colour}\" stroke-width=\"1.5\"")
+        format!("fill=\"white\" stroke=\"{color}\" stroke-width=\"1.5\"")
     } else {
-        format!("fill=\"{colour}\"")
+        format!("fill=\"{color}\"")
     };
     let _ = writeln!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" {fill}/>");
 }
@@ -202,8 +202,8 @@ mod tests {
         let points =
             |n: &[f64]| n.iter().map(|&x| Dot { x, of: [0.1 * x, 0.2 + x], hollow: [false; 2] }).collect();
         let curves = [
-            Curve { colour: 0, axis: Axis::Batch, points: points(&[1., 32.]) },
-            Curve { colour: 2, axis: Axis::Words, points: points(&[40.]) },
+            Curve { color: 0, axis: Axis::Batch, points: points(&[1., 32.]) },
+            Curve { color: 2, axis: Axis::Words, points: points(&[40.]) },
         ];
         let svg = svg(&curves);
         let number = |line: &str, name: &str| -> f64 {
@@ -211,7 +211,7 @@ mod tests {
             rest.split('"').next().and_then(|n| n.parse().ok()).expect(name)
         };
         let dots: Vec<&str> =
-            svg.lines().filter(|l| l.starts_with("<circle")).skip(COLOURS.len() + 1).collect();
+            svg.lines().filter(|l| l.starts_with("<circle")).skip(COLORS.len() + 1).collect();
         assert_eq!(dots.len(), 6);
         for dot in dots {
             let (x, y) = (number(dot, "cx"), number(dot, "cy"));

@@ -12,8 +12,8 @@ pub(crate) const MODES: &str = "modes";
 /// How often, and with how many threads.
 #[derive(Args, Clone, Copy, Default)]
 pub(crate) struct Pace {
-    /// Timed iterations [default with --peer: 10 of one picture, 5 of a batch or a step (of each side); with --growth: 7 of
-    /// pictures, 3 or 5 of a step].
+    /// Timed iterations [default with --peer: 10 of one image, 5 of a batch or a step (of each side); with --growth: 7 of
+    /// images, 3 or 5 of a step].
     #[arg(long, value_name = "N", requires = MODES, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) runs: Option<u16>,
     /// Threads [default: physical cores].

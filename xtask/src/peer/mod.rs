@@ -29,15 +29,15 @@ struct Row {
     runs: u16,
     /// Iterations one behind the other that a run is: several where it is their rate that counts.
     times: u16,
-    /// Most that ours may take of the peer's time.
+    /// Most that this program may take of the peer's time.
     target: Option<f64>,
-    /// And of its peak memory.
+    /// Most of the peer's peak memory that this program may take.
     memory: Option<f64>,
-    pictures: Option<u32>,
+    images: Option<u32>,
 }
 
 const fn row(name: &'static str, runs: u16, target: Option<f64>) -> Row {
-    Row { name, runs, times: 1, target, memory: None, pictures: None }
+    Row { name, runs, times: 1, target, memory: None, images: None }
 }
 
 const ROWS: [Row; 6] = [
@@ -46,11 +46,11 @@ const ROWS: [Row; 6] = [
     row("image-16", 5, Some(0.40)),
     row("image-1-bf16", 10, Some(1.0)),
     Row { memory: Some(0.8), ..row("step-4", 5, Some(0.70)) },
-    Row { times: 4, pictures: Some(16), ..row("emoji-64", 5, Some(1. / 1.5)) },
+    Row { times: 4, images: Some(16), ..row("emoji-64", 5, Some(1. / 1.5)) },
 ];
 /// Of our bf16 to the peer's f32.
 const BF16_TO_F32: f64 = 0.3;
-/// Without a peer: the program from its start to the first picture.
+/// Without a peer: the program from its start to the first image.
 const SAMPLE_START: &str = "sample-start";
 
 /// An idle side's threads have stopped spinning after it.
@@ -58,7 +58,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// What the rows share.
 struct Setting {
-    ours: PathBuf,
+    program: PathBuf,
     python: PathBuf,
     threads: u16,
     /// Overrides each row's own.
@@ -76,7 +76,7 @@ impl Options {
         let python = self.python.clone().map_or_else(environment::python, Ok)?;
         let torch = environment::torch(&python)?;
         let threads = pace.threads();
-        let setting = Setting { ours: run::build("drgan-peer")?, python, threads, runs: pace.runs };
+        let setting = Setting { program: run::build("drgan-peer")?, python, threads, runs: pace.runs };
 
         let (mut lines, mut failed) = (Vec::new(), Vec::new());
         for row in ROWS.iter().filter(|r| asked(r.name)) {
@@ -116,10 +116,10 @@ impl Setting {
         let dir = run::root().join("target/peer").join(row.name);
         std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
         eprintln!("{}: building both sides", row.name);
-        let mut ours = Side::start("our side", self.side(&self.ours, &[], row.name, &dir))?;
+        let mut drgan = Side::start("our side", self.side(&self.program, &[], row.name, &dir))?;
         let script = run::root().join("benches/pytorch");
         let mut peer = Side::start("PyTorch", self.side(&self.python, &[&script], row.name, &dir))?;
-        let mut compare = Command::new(&self.ours);
+        let mut compare = Command::new(&self.program);
         compare.args(["compare", row.name]).arg(&dir);
         let compared = compare.output().with_context(|| format!("could not start {compare:?}"))?;
         if !compared.status.success() {
@@ -134,7 +134,7 @@ impl Setting {
             row: row.name.to_owned(),
             target: row.target,
             memory_target: row.memory,
-            pictures: row.pictures,
+            images: row.images,
             ..Line::default()
         };
         let mut timed = |side: &mut Side, times: &mut Vec<f64>| -> Result<()> {
@@ -148,14 +148,18 @@ impl Setting {
         for i in 0..runs {
             // Whoever goes first has the other's leftovers in the caches: by turns.
             for turn in [i % 2, 1 - i % 2] {
-                if turn == 0 { timed(&mut ours, &mut line.ours)? } else { timed(&mut peer, &mut line.peer)? }
+                if turn == 0 {
+                    timed(&mut drgan, &mut line.drgan)?
+                } else {
+                    timed(&mut peer, &mut line.peer)?
+                }
             }
             let last = |of: &[f64]| of.last().copied().unwrap_or(f64::NAN);
             eprintln!(
                 "{}: {} of {runs}: ours {:.3} s, PyTorch {:.3} s",
                 row.name,
                 i + 1,
-                last(&line.ours),
+                last(&line.drgan),
                 last(&line.peer)
             );
         }
@@ -163,10 +167,10 @@ impl Setting {
         eprintln!(
             "{}: resident before: ours {} MiB, PyTorch {} MiB",
             row.name,
-            mib(ours.at_start),
+            mib(drgan.at_start),
             mib(peer.at_start)
         );
-        line.memory = Some((ours.quit()?, peer.quit()?));
+        line.memory = Some((drgan.quit()?, peer.quit()?));
         Ok(line)
     }
 }
@@ -177,7 +181,7 @@ fn bf16_to_f32(lines: &[Line]) -> Option<Line> {
     let (bf16, f32) = (find("image-1-bf16")?, find("image-1")?);
     Some(Line {
         row: "image-1-bf16 to f32".into(),
-        ours: bf16.ours.clone(),
+        drgan: bf16.drgan.clone(),
         peer: f32.peer.clone(),
         target: Some(BF16_TO_F32),
         ..Line::default()
@@ -189,10 +193,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bf16_is_also_held_against_f32() {
-        let line = |row: &str, ours: f64, peer: f64| Line {
+    fn bf16_is_also_compared_with_f32() {
+        let line = |row: &str, drgan: f64, peer: f64| Line {
             row: row.into(),
-            ours: vec![ours],
+            drgan: vec![drgan],
             peer: vec![peer],
             ..Line::default()
         };

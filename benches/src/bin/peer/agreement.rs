@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use drgan_parity::relative_error;
 use std::path::Path;
 
-/// A picture in f32, or a loss: largest error relative to the element, or to the tensor's root mean square where that is
+/// An image in f32, or a loss: largest error relative to the element, or to the tensor's root mean square where that is
 /// larger.
 const OUTPUT: f64 = 1e-4;
 /// A gradient: norm of the difference, relative to the gradient's. A rectifier (or an absolute value) whose input is 0 but
@@ -16,7 +16,7 @@ const GRADIENT: f64 = 2e-2;
 /// What Adam's first moving step adds to weights: alike. It is the learning rate times the gradient's sign, wherever the
 /// gradient is small.
 const UPDATE: f64 = 0.25;
-/// A picture in bf16: mean difference, of a range of 2. bf16 keeps 8 bits, so rounding alone is 1/256 a layer.
+/// An image in bf16: mean difference, of a range of 2. bf16 keeps 8 bits, so rounding alone is 1/256 per layer.
 const BF16: f64 = 2e-2;
 
 /// How a tensor is compared.
@@ -42,12 +42,12 @@ impl Measure {
     }
 
     /// The error and the largest allowed.
-    fn take(self, ours: &Tensor, peer: &Tensor) -> Result<(f64, f64)> {
-        ensure!(ours.dims() == peer.dims(), "shapes {:?} and {:?}", ours.dims(), peer.dims());
-        let difference = || (ours - peer)?.to_dtype(DType::F64);
+    fn take(self, drgan: &Tensor, peer: &Tensor) -> Result<(f64, f64)> {
+        ensure!(drgan.dims() == peer.dims(), "shapes {:?} and {:?}", drgan.dims(), peer.dims());
+        let difference = || (drgan - peer)?.to_dtype(DType::F64);
         let norm = |t: &Tensor| t.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>().map(f64::sqrt);
         Ok(match self {
-            Self::Relative(most) => (relative_error(ours, peer)?, most),
+            Self::Relative(most) => (relative_error(drgan, peer)?, most),
             Self::Norm(most) => (norm(&difference()?)? / norm(peer)?, most),
             Self::Mean(most) => (difference()?.abs()?.mean_all()?.to_scalar()?, most),
         })
@@ -57,14 +57,14 @@ impl Measure {
 /// Prints every tensor's error; fails if one is too large, or if a side lacks a tensor.
 pub(crate) fn compare(row: &str, dir: &Path) -> Result<()> {
     let load = |name: &str| candle_core::safetensors::load(dir.join(name), &Device::Cpu);
-    let (ours, peer) = (load("ours.safetensors")?, load("peer.safetensors")?);
-    let mut names: Vec<_> = ours.keys().chain(peer.keys()).collect();
+    let (drgan, peer) = (load("ours.safetensors")?, load("peer.safetensors")?);
+    let mut names: Vec<_> = drgan.keys().chain(peer.keys()).collect();
     names.sort();
     names.dedup();
     let mut wrong = Vec::new();
     for name in names {
         let of = |side: &str, t: Option<&Tensor>| t.cloned().with_context(|| format!("{side} has no {name}"));
-        let (a, b) = (of("ours", ours.get(name))?, of("the peer", peer.get(name))?);
+        let (a, b) = (of("this program", drgan.get(name))?, of("the peer", peer.get(name))?);
         let (error, most) = Measure::of(row, name).take(&a, &b).with_context(|| name.clone())?;
         println!("{name}: {error:.1e} of {most:.0e}");
         if error.is_nan() || error > most {

@@ -1,7 +1,7 @@
-//! Features of captions to the finest picture.
+//! Features of captions to the finest image.
 use crate::{Named, Row};
 use anyhow::Result;
-use drgan_benches::Picture;
+use drgan_benches::Inference;
 use drgan_tensor::TextFeatures;
 
 /// Captions under the names that the other side knows.
@@ -10,7 +10,7 @@ pub(crate) fn named(text: &TextFeatures) -> Named {
     tensors.into_iter().map(|(name, t)| (name.to_owned(), t.clone())).collect()
 }
 
-impl Row for Picture {
+impl Row for Inference {
     fn inputs(&self) -> Result<Named> {
         let mut all = named(&self.text);
         all.insert("z".into(), self.z.clone());

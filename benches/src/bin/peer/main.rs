@@ -1,4 +1,4 @@
-//! Our side of `cargo xtask bench --peer`, and the judge of whether both sides compute the same.
+//! Our side of `cargo xtask bench --peer`, and the check whether both sides compute the same.
 //!
 //! `drgan-peer ROW THREADS DIR` writes settings.json, inputs.safetensors and its own outputs, ours.safetensors, into DIR;
 //! says `ready BYTES`; then for each line `run N` of standard input does N iterations and says their seconds; at `quit`,
@@ -13,7 +13,7 @@ mod step;
 
 use anyhow::{Context, Result, bail};
 use candle_core::Tensor;
-use drgan_benches::{Picture, Step, resident};
+use drgan_benches::{Inference, Step, resident};
 use drgan_tensor::ops::Precision;
 use drgan_tensor::weights;
 use drgan_train::config::{Overrides, RunConfig};
@@ -46,9 +46,9 @@ fn row(name: &str) -> Result<(RunConfig, Box<dyn Row>)> {
         Ok((cfg, Box::new(row)))
     };
     let row: Box<dyn Row> = match name {
-        "image-1" | "image-1-compiled" => Box::new(Picture::new(&birds, 1, Precision::F32)?),
-        "image-16" => Box::new(Picture::new(&birds, 16, Precision::F32)?),
-        "image-1-bf16" => Box::new(Picture::new(&birds, 1, Precision::Bf16)?),
+        "image-1" | "image-1-compiled" => Box::new(Inference::new(&birds, 1, Precision::F32)?),
+        "image-16" => Box::new(Inference::new(&birds, 16, Precision::F32)?),
+        "image-1-bf16" => Box::new(Inference::new(&birds, 1, Precision::Bf16)?),
         "step-4" => return step(preset("birds", &["loader.batch=4"])?),
         "emoji-64" => return step(preset("emoji-64", &[])?),
         other => bail!("no row is called `{other}`"),

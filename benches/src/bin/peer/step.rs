@@ -62,7 +62,7 @@ fn streams(step: &mut Step) -> impl Iterator<Item = &mut Ctx> {
 }
 
 impl Row for Step {
-    /// Pictures and captions, and the noise that the first step is going to draw.
+    /// Images and captions, and the noise that the first step is going to draw.
     fn inputs(&self) -> Result<Named> {
         let mut all = named(&self.batch.text);
         let b = self.cfg.loader.batch;

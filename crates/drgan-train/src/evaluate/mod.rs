@@ -103,7 +103,7 @@ mod tests {
     use drgan_metrics::attributes::Prompt;
     use std::path::Path;
 
-    /// The 27 real pictures of the attribute scores and every fortieth other one of the embedded set, as a folder.
+    /// The 27 real images of the attribute scores and every fortieth other one of the embedded set, as a folder.
     fn small_set(folder: &Path) -> Result<Dataset, TrainError> {
         let all = Dataset::embedded()?;
         let mut chosen: Vec<usize> =

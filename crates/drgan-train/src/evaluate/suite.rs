@@ -87,7 +87,7 @@ pub const METRICS: [Metric; 8] = [
     },
     Metric {
         name: "candidates",
-        label: "  of this many captions",
+        label: "  of this many candidates",
         better: Better::Neither,
         measure: |s| Ok(Some(retrieval(s)?.candidates as f64)),
     },

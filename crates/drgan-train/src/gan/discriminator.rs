@@ -15,7 +15,7 @@ pub struct DiscriminatorTrainer {
     pub stage: usize,
     /// Takes part in backpropagation.
     pub network: Box<dyn Discriminator + Send + Sync>,
-    /// The same weights as constants: what judges the generator's images.
+    /// The same weights as constants: what the generator's losses go through.
     pub frozen: Box<dyn Discriminator + Send + Sync>,
     /// The weights of both.
     pub store: ParamStore,

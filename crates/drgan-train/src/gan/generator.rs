@@ -82,8 +82,8 @@ impl GeneratorTrainer {
     }
 
     /// The gradients of the generator's objective. What the discriminators and the DAMSM say of the images comes as
-    /// `images`, one gradient `dL/dx_i` per stage: the sum of `<x_i, dL/dx_i>` has theirs by the chain rule. To it are
-    /// added the losses that look inside the generator: SDL, RIRM and KL.
+    /// `images`, one gradient `dL/dx_i` per stage: the gradient of the sum of `<x_i, dL/dx_i>` is those losses' by the chain
+    /// rule. To it are added the losses that look inside the generator: SDL, RIRM and KL.
     ///
     /// `made` is given up, so that no more of its graph is kept than the backward pass needs.
     pub(super) fn compute_gradients(

@@ -3,8 +3,8 @@
 //! The generator's images are computed once. Each stage's discriminator then learns from them as constants and, already
 //! improved, tells the generator what to change: the gradient of its losses (adversarial and DAL) with respect to the
 //! image. These branches, and the DAMSM's, know nothing of each other: their order does not matter, and small ones run side
-//! by side. The generator's own backward pass starts from the sum of `<image_i, gradient_i>`, whose gradient is theirs by the
-//! chain rule, plus the losses that look inside it (SDL, RIRM, KL).
+//! by side. The generator's own backward pass starts from the sum of `<image_i, gradient_i>`, whose gradient is those losses' by
+//! the chain rule, plus the losses that look inside it (SDL, RIRM, KL).
 //!
 //! For every network the gradients are made first, as one value; then, where they are complete, they are applied.
 use super::batch::StepBatch;

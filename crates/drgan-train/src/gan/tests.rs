@@ -102,9 +102,9 @@ fn by_step(stages: usize, groups: &[i64], loss: &LossConfig) -> Result<Gradients
     Ok(all)
 }
 
-/// Whether the oracle's discriminators learn before they judge, as the step's do.
+/// Whether the oracle's discriminators learn before the generator's losses, as the step's do.
 #[derive(Clone, Copy, PartialEq)]
-enum Judges {
+enum Discriminators {
     Improved,
     AsTheyWere,
 }
@@ -115,7 +115,7 @@ fn by_whole_graph(
     stages: usize,
     groups: &[i64],
     l: &LossConfig,
-    judges: Judges,
+    state: Discriminators,
 ) -> Result<Gradients, TrainError> {
     let mut model = Model::new(stages)?;
     let StepBatch { images, text, groups } = networks::batch(stages, groups)?;
@@ -155,7 +155,7 @@ fn by_whole_graph(
         let dnm = dnm(Reconstruction::new(&on_fake, &of_fake), Reconstruction::new(&on_real, &of_real))?;
         let gradients = Found::of(Some((adversarial + (dnm * l.dnm)?)?), &d.store)?;
         keep(&format!("discriminator {stage}"), &d.store, &gradients)?;
-        if judges == Judges::Improved {
+        if state == Discriminators::Improved {
             d.optimizer.apply(&gradients, 1.)?;
         }
     }
@@ -207,8 +207,10 @@ fn worst(a: &Gradients, b: &Gradients) -> (f64, String) {
 }
 
 fn compare(stages: usize, groups: &[i64], loss: &LossConfig) -> Result<(), TrainError> {
-    let (difference, at) =
-        worst(&by_step(stages, groups, loss)?, &by_whole_graph(stages, groups, loss, Judges::Improved)?);
+    let (difference, at) = worst(
+        &by_step(stages, groups, loss)?,
+        &by_whole_graph(stages, groups, loss, Discriminators::Improved)?,
+    );
     assert!(difference < 1e-9, "{stages} stages, {groups:?}, {loss:?}: {at} differs by {difference:e}");
     Ok(())
 }
@@ -237,7 +239,7 @@ fn a_weight_of_zero_takes_its_objective_and_nothing_else_away() -> Result<(), Tr
         |l| &mut l.dal,
         |l| &mut l.condition_kl,
     ];
-    let whole = by_whole_graph(2, &GROUPS[0], &weights(), Judges::Improved)?;
+    let whole = by_whole_graph(2, &GROUPS[0], &weights(), Discriminators::Improved)?;
     for weight in zero {
         let mut loss = weights();
         *weight(&mut loss) = 0.;
@@ -254,9 +256,9 @@ fn the_comparison_sees_every_parameter_and_who_judges() -> Result<(), TrainError
     for (name, gradient) in &found {
         assert!(gradient.iter().any(|g| g.abs() > 1e-9), "{name:?} has no gradient");
     }
-    let early = by_whole_graph(3, &GROUPS[0], &weights(), Judges::AsTheyWere)?;
-    assert!(worst(&found, &early).0 > 1e-4, "discriminators learn before they judge");
-    let pairs = by_whole_graph(3, &GROUPS[2], &weights(), Judges::Improved)?;
+    let early = by_whole_graph(3, &GROUPS[0], &weights(), Discriminators::AsTheyWere)?;
+    assert!(worst(&found, &early).0 > 1e-4, "discriminators learn before the generator");
+    let pairs = by_whole_graph(3, &GROUPS[2], &weights(), Discriminators::Improved)?;
     assert!(worst(&found, &pairs).0 > 1e-4, "wrong pairs matter");
     Ok(())
 }

@@ -23,10 +23,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<()> {
 pub(super) fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
     let mut data = match cfg.data.path.as_str() {
         "" if matches!(cfg.preset.as_str(), "birds" | "coco") => {
-            bail!(
-                "preset {}: give its pictures and captions with --data DIR_OR_TAR (docs/data.md)",
-                cfg.preset
-            )
+            bail!("preset {}: give its images and captions with --data DIR_OR_TAR (docs/data.md)", cfg.preset)
         }
         "" => Dataset::embedded()?,
         path => Dataset::open(Path::new(path))?,

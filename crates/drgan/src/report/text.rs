@@ -59,7 +59,7 @@ mod tests {
         };
         assert_eq!(row("KID (backbone features)"), ["0.055", "12", "-", "lower"]);
         assert_eq!(row("hue within 30 degrees"), ["-", "-", "-", "higher"]);
-        assert_eq!(row("  of this many captions"), ["16", "-", "-"]);
+        assert_eq!(row("  of this many candidates"), ["16", "-", "-"]);
         assert!(text.ends_with("KID at one eighth of the run: 0.109; now 0.50 of it\n"), "{text}");
     }
 }

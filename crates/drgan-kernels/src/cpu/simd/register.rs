@@ -7,7 +7,7 @@
 /// Of every function: the machine has the instructions; pointers are valid for what is said to be read or written
 /// (`LANES` values unless stated).
 pub(crate) trait Simd: Copy {
-    /// Values a register.
+    /// Values per register.
     const LANES: usize;
     /// Rows of a product's tile.
     const ROWS: usize;

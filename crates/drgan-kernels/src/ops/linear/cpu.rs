@@ -86,7 +86,7 @@ impl Kernel for OutputDots<'_> {
             let rows = S::DOT4_ROWS.min(b - row);
             let mut sums = [0f32; OUTPUTS * MOST_ROWS];
             assert!(rows <= MOST_ROWS);
-            // SAFETY: the machine has `S`, as promised; rows of `x` and of `w` have `whole` values, and `sums` four a row.
+            // SAFETY: the machine has `S`, as promised; rows of `x` and of `w` have `whole` values, and `sums` four per row.
             unsafe {
                 S::dot4(Dots {
                     n: whole,

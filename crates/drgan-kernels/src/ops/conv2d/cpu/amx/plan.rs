@@ -18,7 +18,7 @@ const TASKS: usize = 8;
 pub(super) struct Taps(Vec<(usize, usize, Vec<usize>)>);
 
 impl Taps {
-    /// One phase; of an upsampled map four, one a parity of row and column, each of two by two taps on the small map.
+    /// One phase; of an upsampled map four, one per parity of row and column, each of two by two taps on the small map.
     pub(super) fn phases(g: &ConvShape) -> Vec<Self> {
         let (kh, kw) = (g.kh, g.kw);
         if !g.upsample {

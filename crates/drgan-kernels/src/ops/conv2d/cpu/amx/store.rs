@@ -12,7 +12,7 @@ pub(super) struct Target {
     pub(super) y: *mut f32,
     /// Null if there is none.
     pub(super) residual: *const f32,
-    /// Values of one channel of a image.
+    /// Values of one channel of an image.
     pub(super) area: usize,
 }
 

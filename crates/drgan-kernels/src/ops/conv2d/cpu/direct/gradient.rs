@@ -112,7 +112,7 @@ impl Backward<'_> {
                     continue;
                 }
                 let from = &made[c * row + image * planes.image_len() + y * planes.cols + first..];
-                // SAFETY: of every row of a image, a panel has its own, and the phases come one after another.
+                // SAFETY: of every row of an image, a panel has its own, and the phases come one after another.
                 let dst = unsafe {
                     self.out.slice_mut(
                         (((panel.image + image) * g.c + channel + c) * g.h + iy) * g.w + pixel,

@@ -154,7 +154,7 @@ where
     /// Fills `made`: product, row of the chunk, tile.
     ///
     /// # Safety
-    /// As [`Simd`]; `inputs` as [`TilePanel::transform`] leaves it, `made` has `CHUNK wide` values a product.
+    /// As [`Simd`]; `inputs` as [`TilePanel::transform`] leaves it, `made` has `CHUNK wide` values per product.
     #[inline(always)]
     unsafe fn multiply<S: Simd>(&self, chunk: &Chunk, wide: usize, inputs: &[f32], made: &mut [f32]) {
         let channels = self.from.channels;
@@ -224,7 +224,7 @@ where
         // SAFETY: in bounds by the assertion.
         unsafe {
             let tiles = if F::MERGED {
-                // The products come summed, one an output.
+                // The products come summed, one per output.
                 let mut one = [[S::zero(); O]; O];
                 one[0][0] = S::load(made.as_ptr());
                 one

@@ -128,7 +128,7 @@ where
     /// Adds a panel's products to the sums of the chunk at place `chunk`.
     ///
     /// # Safety
-    /// As [`Simd`]; `inputs` and `outputs` hold `wide` rows a product.
+    /// As [`Simd`]; `inputs` and `outputs` hold `wide` rows per product.
     #[inline(always)]
     unsafe fn multiply<S: Simd>(
         &self,
@@ -167,7 +167,7 @@ where
     }
 }
 
-/// Transforms the patches of `channels` and writes them as product, tile, channel, `row` values a tile; tiles after the
+/// Transforms the patches of `channels` and writes them as product, tile, channel, `row` values per tile; tiles after the
 /// last are zeros.
 ///
 /// # Safety

@@ -1,4 +1,4 @@
-//! Winograd's minimal filtering algorithms: convolutions with fewer multiplications than taps.
+//! Winograd convolution: convolutions with fewer multiplications than taps.
 //!
 //! A map is divided into tiles. A patch of the input becomes `E` values per channel (a linear transform), the kernel becomes `E`
 //! values per pair of channels, the convolution becomes `E` matrix products over channels, and their results become the
