@@ -51,7 +51,7 @@ fn generator(c: &mut Criterion, preset: &Preset) {
     });
 }
 
-/// As `drgan sample` draws.
+/// Benchmarks the packed generator, as `drgan sample` draws with it.
 fn packed(c: &mut Criterion, preset: &Preset) {
     for (name, precision) in
         [("sdm/packed_generator", Precision::F32), ("sdm/packed_generator_bf16", Precision::Bf16)]

@@ -13,7 +13,7 @@ use criterion::Criterion;
 use drgan_tensor::ops::{CachingAllocator, limit_candle_threads};
 use mimalloc::MiMalloc;
 
-/// As the `drgan` binary.
+/// The allocator of the `drgan` binary.
 #[global_allocator]
 static ALLOCATOR: CachingAllocator<MiMalloc> = CachingAllocator::new(MiMalloc);
 

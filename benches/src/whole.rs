@@ -60,16 +60,16 @@ pub fn image_encoder(cfg: &RunConfig) -> Result<DamsmImageEncoder> {
 #[derive(Debug)]
 pub struct Inference {
     generator: StageGenerator,
-    /// Noise.
+    /// The noise z, `(B, nz)`.
     pub z: Tensor,
     /// Noise of the conditioning augmentation.
     pub eps: Tensor,
-    /// The captions.
+    /// Features of the captions.
     pub text: TextFeatures,
 }
 
 impl Inference {
-    /// `batch` images at once.
+    /// A generator for `batch` images at once, with its inputs.
     ///
     /// # Errors
     /// A configuration value out of range.
@@ -87,7 +87,7 @@ impl Inference {
         Ok(Self { generator, z, eps, text })
     }
 
-    /// The finest images.
+    /// Draws the images of the finest stage.
     ///
     /// # Errors
     /// Whatever candle reports.
@@ -103,9 +103,9 @@ impl Inference {
 /// One training step: every discriminator, the generator, the optimizers, the running average.
 #[derive(Debug)]
 pub struct Step {
-    /// The run.
+    /// The settings of the run.
     pub cfg: RunConfig,
-    /// What learns.
+    /// The networks that the step trains.
     pub networks: Networks,
     /// What every step learns from.
     pub batch: StepBatch,
@@ -114,7 +114,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// At the configuration's batch.
+    /// A step at the configuration's batch.
     ///
     /// # Errors
     /// A configuration value out of range.

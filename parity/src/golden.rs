@@ -17,7 +17,7 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// Reads a file.
+    /// Reads a golden file.
     ///
     /// # Errors
     /// Not a whole safetensors file.
@@ -30,7 +30,7 @@ impl Golden {
     /// A tensor that must be there.
     ///
     /// # Errors
-    /// It is not.
+    /// There is no tensor of that name.
     pub fn get(&self, name: &str) -> Result<&Tensor> {
         self.used.borrow_mut().insert(name.to_owned());
         self.tensors.get(name).with_context(|| format!("the file has no tensor `{name}`"))
@@ -71,7 +71,7 @@ impl Golden {
     /// A tensor as a variable, to differentiate by.
     ///
     /// # Errors
-    /// It is not there.
+    /// There is no tensor of that name.
     pub fn var(&self, name: &str) -> Result<Var> {
         Ok(Var::from_tensor(self.get(name)?)?)
     }
@@ -79,7 +79,7 @@ impl Golden {
     /// A number of the metadata, if it is there.
     ///
     /// # Errors
-    /// It is there and no number.
+    /// The metadata has it, but it is not a number.
     pub fn number<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>> {
         let Some(text) = self.metadata.get(key) else { return Ok(None) };
         let number = text.parse().ok().with_context(|| format!("metadata `{key}`: `{text}` is no number"))?;
@@ -94,7 +94,7 @@ impl Golden {
     /// One row for each of the given tensors that the file has; at least one must be there.
     ///
     /// # Errors
-    /// None is.
+    /// None of them is there.
     pub fn compare(&self, got: &[(&str, &Tensor)], tolerance: f64) -> Result<Vec<Row>> {
         let rows: Vec<Row> = got
             .iter()

@@ -8,9 +8,9 @@ use std::fmt;
 pub enum Outcome {
     /// Both are there: the largest relative error, and how large it may be.
     Compared {
-        /// Largest relative error.
+        /// Largest relative error that was found.
         error: f64,
-        /// Largest allowed.
+        /// Largest error that is allowed.
         tolerance: f64,
     },
     /// All that was looked for is there; nothing was measured.
@@ -22,7 +22,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether it says that something is wrong.
+    /// Whether the outcome says that something is wrong.
     pub fn is_failure(&self) -> bool {
         match self {
             Self::Compared { error, tolerance } => error > tolerance,
@@ -32,10 +32,10 @@ impl Outcome {
     }
 }
 
-/// One line of the table.
+/// One comparison of a golden file, a line of the report's table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Name of the file.
+    /// Name of the golden file.
     pub case: String,
     /// Name of the tensor, or what else of the file was compared.
     pub tensor: String,
@@ -69,12 +69,12 @@ impl Row {
     }
 }
 
-/// The table.
+/// All comparisons, shown as a table.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Remarks on the folder as a whole.
     pub notes: Vec<String>,
-    /// One row per tensor.
+    /// The comparisons, one per tensor.
     pub rows: Vec<Row>,
 }
 

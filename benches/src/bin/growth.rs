@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::io::Write;
 use std::time::Instant;
 
-/// What is measured.
+/// What is measured: a computation and its sizes.
 #[derive(Debug, PartialEq)]
 struct Point {
     cfg: RunConfig,

@@ -17,7 +17,7 @@ const EMBEDDED: Option<&[u8]> = None;
 /// Where a record's image comes from.
 #[derive(Clone, Debug)]
 struct Origin {
-    /// For messages.
+    /// The image's file or archive entry, as messages name it.
     name: String,
     location: Location,
     bbox: Option<BoundingBox>,
@@ -29,7 +29,7 @@ pub struct Dataset {
     path: String,
     format: &'static dyn Format,
     records: Vec<Record>,
-    /// One per record.
+    /// Where the image of each record comes from, in the order of `records`.
     origins: Vec<Origin>,
     words: Words,
     listing: Option<Listing>,
@@ -40,9 +40,9 @@ pub struct Dataset {
 pub struct Loaded {
     /// Index of each image's record, ascending in the order asked for.
     pub indices: Vec<usize>,
-    /// As many, all of one side.
+    /// The decoded images, in the order of `indices` and all of one side.
     pub images: Vec<Image>,
-    /// Names of those that did not decode.
+    /// Names of the images that did not decode.
     pub skipped: Vec<String>,
 }
 
@@ -236,7 +236,7 @@ impl Dataset {
     /// Checks that not too many of `total` images were skipped.
     ///
     /// # Errors
-    /// More than 1 % were.
+    /// More than 1 % of the images were skipped.
     pub fn tolerate(&self, skipped: &[String], total: usize) -> Result<(), DataError> {
         if skipped.len() * 100 <= total {
             return Ok(());

@@ -87,7 +87,7 @@ pub enum DataError {
         path: String,
         /// The split that was asked for, in words.
         part: String,
-        /// How many there are.
+        /// Number of images with captions.
         found: usize,
     },
     /// The batch does not fit the data.
@@ -95,7 +95,7 @@ pub enum DataError {
     BatchTooLarge {
         /// The archive or folder.
         path: String,
-        /// As configured.
+        /// The batch that the configuration asks for.
         batch: usize,
         /// Images in the split.
         records: usize,
@@ -128,7 +128,7 @@ pub enum DataError {
     Config {
         /// The field of [`crate::LoaderConfig`] or [`crate::BatchSpec`].
         field: &'static str,
-        /// What is accepted.
+        /// What the setting accepts.
         reason: String,
     },
     /// Input of the packer is not what it should be.
@@ -147,7 +147,7 @@ pub enum DataError {
         "loader thread {worker} ended unexpectedly; this is a defect, run with RUST_BACKTRACE=1 and report it"
     )]
     Worker {
-        /// Which one.
+        /// Number of the thread among the loader's.
         worker: usize,
     },
     /// Anything candle reports.

@@ -34,7 +34,7 @@ impl Image {
     }
 }
 
-/// A byte to `[-1, 1]`.
+/// The value in `[-1, 1]` of a byte: 0 is -1, 255 is 1.
 pub(crate) fn unit(v: u8) -> f32 {
     f32::from(v) / 127.5 - 1.
 }

@@ -15,7 +15,7 @@ pub const COLOR_TAG: &str = "color";
 pub struct Record {
     /// Unique in the set: the WebDataset key, or the file name without extension.
     pub key: String,
-    /// At least one.
+    /// The image's captions, at least one.
     pub captions: Vec<String>,
     /// The class, where the set has classes.
     pub class_id: Option<u32>,
@@ -23,7 +23,7 @@ pub struct Record {
     pub tags: Vec<String>,
     /// The label, where a description gives one.
     pub label: Option<String>,
-    /// The part that the set itself puts it in; none: the key decides.
+    /// The part that the set itself puts the record in; none: the key decides.
     pub part: Option<Split>,
 }
 
@@ -43,7 +43,7 @@ pub enum Split {
     Train,
     /// The remaining tenth, never trained on.
     HeldOut,
-    /// Everything.
+    /// All records of the set.
     All,
 }
 

@@ -10,16 +10,16 @@ use std::path::Path;
 /// Names shown of each kind of fault.
 const SHOWN: usize = 5;
 
-/// What [`verify`] finds.
+/// What [`verify`] finds out about a data set.
 #[derive(Debug, Default)]
 pub struct Verification {
-    /// Lines of `name: value`.
+    /// What the set holds, as pairs of a name and a value to show.
     pub facts: Vec<(String, String)>,
     /// What is missing or broken, though the set can be used.
     pub faults: Vec<String>,
-    /// Why it cannot be used, if so.
+    /// Why the set cannot be used; none if it can.
     pub refusal: Option<Refusal>,
-    /// Which published set it is, if one.
+    /// Which published data set it is; none if it is another.
     pub set: Option<PublishedSet>,
     /// The data set, if it could be opened.
     pub data: Option<Dataset>,
@@ -29,13 +29,13 @@ pub struct Verification {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// It has to be unpacked first.
+    /// The archive is compressed and has to be unpacked first.
     #[error("a compressed archive")]
     Compressed(Compression),
-    /// It is broken.
+    /// The data set cannot be read as one.
     #[error(transparent)]
     Data(DataError),
-    /// What [`verify`] leaves to its caller: its captions make no vocabulary.
+    /// Found by the caller of [`verify`], e.g. that no vocabulary can be made of the captions.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -44,11 +44,11 @@ pub enum Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// `.tgz`, `.tar.gz`.
+    /// A tar under gzip: `.tgz` or `.tar.gz`.
     TarGz,
-    /// `.tar.xz`.
+    /// A tar under xz: `.tar.xz`.
     TarXz,
-    /// `.zip`.
+    /// A zip archive: `.zip`.
     Zip,
 }
 

@@ -60,7 +60,7 @@ impl StageDiscriminator {
     /// `images` `(B, 3, side, side)`; the features v `(B, 8 ndf, 4, 4)`.
     ///
     /// # Errors
-    /// Another shape.
+    /// A tensor of another shape.
     pub fn encode(&self, images: &Tensor, ctx: &Ctx) -> Result<EncodedImages> {
         self.encoder.forward(images, ctx)
     }
@@ -71,7 +71,7 @@ impl StageDiscriminator {
     /// `features` `(B, 8 ndf, 4, 4)`; the result `(B,)`.
     ///
     /// # Errors
-    /// Another shape.
+    /// A tensor of another shape.
     pub fn unconditional_logits(&self, features: &Tensor) -> Result<Tensor> {
         self.check_features(features)?;
         self.unconditional.forward(features)

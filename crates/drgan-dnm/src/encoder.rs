@@ -75,7 +75,7 @@ impl Encoder {
     /// `images` `(B, 3, side, side)`.
     ///
     /// # Errors
-    /// Another shape.
+    /// A tensor of another shape.
     pub fn forward(&self, images: &Tensor, ctx: &Ctx) -> Result<EncodedImages> {
         let side = self.side;
         let want = [None, Some(3), Some(side), Some(side)];

@@ -31,7 +31,7 @@ impl UnconditionalHead {
     /// `features` `(B, 8 ndf, 4, 4)`; the logits `(B,)`.
     ///
     /// # Errors
-    /// Another shape.
+    /// A tensor of another shape.
     pub fn forward(&self, features: &Tensor) -> Result<Tensor> {
         Ok(self.out.forward(features)?.flatten_all()?) // (B, 1, 1, 1) to (B,)
     }
@@ -70,7 +70,7 @@ impl ConditionalHead {
     /// `features` `(B, 8 ndf, 4, 4)`, `sentence` `(B, D)`; the logits `(B,)`.
     ///
     /// # Errors
-    /// Another shape.
+    /// A tensor of another shape.
     pub fn forward(&self, features: &Tensor, sentence: &Tensor, ctx: &Ctx) -> Result<Tensor> {
         let (b, d) = (features.dim(0)?, self.text_dim);
         expect_shape(

@@ -68,7 +68,7 @@ impl LatentEncoder {
     /// `sentence` `(B, D)`; mean and logarithm of the variance `(B, latent)`.
     ///
     /// # Errors
-    /// Another shape.
+    /// A tensor of another shape.
     pub fn text(&self, sentence: &Tensor) -> Result<Gaussian> {
         self.text.forward(sentence)
     }

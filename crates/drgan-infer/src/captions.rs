@@ -37,7 +37,7 @@ impl CaptionEncoder {
         Ok(Self { tokenizer: tokenizer.into(), encoder, weights, max_words, device: device.clone() })
     }
 
-    /// Words to token ids.
+    /// The tokenizer, which turns words into token ids.
     pub fn tokenizer(&self) -> &dyn Tokenize {
         self.tokenizer.as_ref()
     }
@@ -52,7 +52,7 @@ impl CaptionEncoder {
         &self.weights
     }
 
-    /// Where it computes.
+    /// The device that the text encoder computes on.
     pub fn device(&self) -> &Device {
         &self.device
     }

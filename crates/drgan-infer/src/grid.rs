@@ -22,7 +22,7 @@ const PAPER: Rgb<u8> = Rgb([255; 3]);
 /// Around every cell, for images that are white at the edge themselves.
 const FRAME: Rgb<u8> = Rgb([208; 3]);
 
-/// One image of a [`Row`].
+/// An image of a [`Row`] and what is written under it.
 #[derive(Clone, Debug)]
 pub struct Cell {
     /// The image, of any size but an empty one.

@@ -69,12 +69,12 @@ impl Model {
         Ok(weights)
     }
 
-    /// What it is built from, derived sizes filled in.
+    /// The configuration that the model is built from, derived sizes filled in.
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 
-    /// The text side.
+    /// The tokenizer with the text encoder.
     pub fn captions(&self) -> &CaptionEncoder {
         &self.captions
     }
@@ -84,7 +84,7 @@ impl Model {
         &self.generator
     }
 
-    /// Where it computes.
+    /// The device that the model computes on.
     pub fn device(&self) -> &Device {
         self.captions.device()
     }

@@ -28,7 +28,8 @@ pub struct Files<'a> {
 pub struct Fit {
     /// The tensors that the network takes, with their shapes.
     pub needed: Shapes,
-    /// Tensors it needs and the file lacks, or has in another shape: the name, with what was expected and found.
+    /// Tensors that the network needs and the file lacks, or has in another shape: the name, with what was expected and
+    /// found.
     pub missing: Vec<String>,
     /// Tensors of the file that the network does not take.
     pub left_over: Vec<String>,

@@ -8,7 +8,7 @@ use image::RgbImage;
 /// What is shown beside the finest image.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Every stage's image.
+    /// Whether every stage's image is shown, not the finest alone.
     pub stages: bool,
     /// Word attention and both masks of the last stage, over the image.
     pub attention: bool,

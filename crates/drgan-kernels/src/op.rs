@@ -27,7 +27,7 @@ pub(crate) trait Op<const N: usize>: Send + Sync + 'static {
     fn backward(&self, pass: Pass<'_, N, Self::Saved>) -> [Gradient; N];
 }
 
-/// What a backward pass knows.
+/// What a backward pass is computed from.
 pub(crate) struct Pass<'a, const N: usize, S> {
     pub(crate) inputs: [&'a [f32]; N],
     /// What the forward pass has left.
@@ -42,9 +42,9 @@ pub(crate) struct Pass<'a, const N: usize, S> {
 
 /// The gradient of one input.
 pub(crate) enum Gradient {
-    /// Nobody asks for it.
+    /// No gradient, since nobody asks for this input's.
     None,
-    /// Its values, in the input's shape.
+    /// The gradient's values, in the input's shape.
     Values(Vec<f32>),
     /// The output's gradient itself, which is not copied.
     OfOutput,

@@ -18,7 +18,7 @@ pub struct Gammas {
 }
 
 impl Default for Gammas {
-    /// 4, 5, 10.
+    /// AttnGAN's values: 4, 5 and 10.
     fn default() -> Self {
         Self { attention: 4., words: 5., batch: 10. }
     }

@@ -39,7 +39,7 @@ pub struct Disentangle {
 }
 
 impl Disentangle {
-    /// For feature maps of `channels`.
+    /// A disentangling of feature maps of `channels`.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.

@@ -29,7 +29,7 @@ pub enum DeviceRequest {
     /// The fastest device that this build supports and this machine has.
     #[default]
     Auto,
-    /// The processor.
+    /// The CPU.
     Cpu,
     /// The CUDA device of this number, from 0.
     Cuda(usize),

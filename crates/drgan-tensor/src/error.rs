@@ -31,9 +31,9 @@ pub enum Error {
     /// Names in a weight file and in the model disagree.
     #[error("weights do not match the model: {} missing ({missing:?}), {} unexpected ({unexpected:?})", missing.len(), unexpected.len())]
     Weights {
-        /// In the model, not in the file.
+        /// Tensors of the model that the file lacks.
         missing: Vec<String>,
-        /// In the file, not in the model.
+        /// Tensors of the file that the model lacks.
         unexpected: Vec<String>,
     },
     /// A file that cannot be read, written or understood.

@@ -3,21 +3,21 @@ use crate::device::HOST;
 use crate::{Hint, Result, TensorSource, VarBuilder, builder_over};
 use candle_core::{DType, Device, Shape, Tensor};
 
-/// `|a - b| <= atol + rtol * |b|`, as in NumPy.
+/// A tolerance: `|a - b| <= atol + rtol * |b|`, as in NumPy.
 #[derive(Clone, Copy, Debug)]
 pub struct Tol {
-    /// Relative part.
+    /// Part of the tolerance that is relative to `|b|`.
     pub rtol: f64,
-    /// Absolute part.
+    /// Part of the tolerance that is absolute.
     pub atol: f64,
 }
 
 impl Tol {
-    /// Bit for bit.
+    /// No tolerance: equal values.
     pub const EXACT: Self = Self { rtol: 0., atol: 0. };
     /// One layer in f32 against a reference framework.
     pub const LAYER: Self = Self { rtol: 1e-4, atol: 1e-5 };
-    /// A whole network in f32.
+    /// Tolerance of a whole network in f32.
     pub const NETWORK: Self = Self { rtol: 1e-3, atol: 1e-4 };
 }
 

@@ -43,9 +43,9 @@ pub struct ImageFeatures {
 /// A Gaussian with a diagonal covariance, one per sample of the batch.
 #[derive(Clone, Debug)]
 pub struct Gaussian {
-    /// Mean, `(B, D)`.
+    /// Mean of each Gaussian, `(B, D)`.
     pub mu: Tensor,
-    /// Logarithm of the variance, `(B, D)`.
+    /// Logarithm of each Gaussian's variance, `(B, D)`.
     pub logvar: Tensor,
 }
 

@@ -18,12 +18,12 @@ use std::path::Path;
 /// ImageNet weights of EfficientNet-Lite0 in f16 (Apache-2.0; THIRD-PARTY-NOTICES.md).
 const EFFICIENTNET: &[u8] = include_bytes!("../assets/efficientnet_lite0_imagenet_f16.safetensors");
 
-/// The text side and the image side of the DAMSM.
+/// The two encoders of the DAMSM, for captions and for images.
 #[derive(Debug)]
 pub struct Encoders {
-    /// Captions to words and sentence.
+    /// The text side: captions to features of words and sentences.
     pub captions: CaptionEncoder,
-    /// Images to regions and code; the backbone is frozen.
+    /// The image side: images to features of regions and a code; the backbone is frozen.
     pub image: DamsmImageEncoder,
     /// Weights of the image projection.
     pub image_store: ParamStore,
@@ -170,7 +170,7 @@ impl Encoders {
     /// A tokenizer of [`Encoders::vocabulary_of`].
     ///
     /// # Errors
-    /// As there; a caption without a known word, by its image.
+    /// Those of [`Encoders::vocabulary_of`]; a caption without a known word, by its image.
     pub fn tokenizer_of(cfg: &RunConfig, data: &Dataset) -> Result<Box<dyn Tokenize>, TrainError> {
         let tokenizer = cfg.text.new_tokenizer(&Self::vocabulary_of(data)?)?;
         for record in data.records() {
@@ -185,7 +185,7 @@ impl Encoders {
     /// Backbone features of images `(B, 3, H, W)`, as constants.
     ///
     /// # Errors
-    /// Another shape.
+    /// A tensor of another shape.
     pub fn backbone_features(&self, images: &Tensor) -> Result<BackboneFeatures, TrainError> {
         let f = self.image.backbone().features(&self.placed(images)?)?;
         Ok(BackboneFeatures { map: f.map.detach(), pooled: f.pooled.detach() })
@@ -224,7 +224,7 @@ impl Checkpointed for Encoders {
     }
 }
 
-/// What a store holds, from a file that may hold more.
+/// Gives `store` its tensors from a file that may hold more.
 fn assign(store: &ParamStore, tensors: Tensors, key: &str, file: &str) -> Result<(), TrainError> {
     let fitted = store.assign(&store.select(tensors));
     fitted.map_err(|e| TrainError::Config(format!("encoders.{key}: {file}: {e}")))

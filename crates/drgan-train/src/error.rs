@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// File system.
+    /// Reading or writing failed.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// What the system reports.
         source: std::io::Error,
     },
     /// The configuration, with the key.
@@ -44,13 +44,13 @@ pub enum TrainError {
     /// A run whose generator was asked for too early.
     #[error("{}: its generator has not been trained yet: the run stands at its encoders", path.display())]
     NotTrained {
-        /// The run.
+        /// The run's folder.
         path: PathBuf,
     },
     /// A run whose encoders were to be trained after its GAN was begun.
     #[error("{}: its encoders are trained and its GAN begun; continue with the GAN", path.display())]
     EncodersTrained {
-        /// The run.
+        /// The run's folder.
         path: PathBuf,
     },
     /// Inception-v3 without weights.
@@ -59,7 +59,7 @@ pub enum TrainError {
          .safetensors); or take the embedded network, image_encoder.backbone efficientnet-lite0"
     )]
     NoBackbone {
-        /// Preset of the run.
+        /// Name of the run's preset.
         preset: String,
     },
     /// A loss or a gradient is not a number; what was being done is the caller's to say.
@@ -73,21 +73,21 @@ pub enum TrainError {
     /// A loss stopped being a number.
     #[error("{loss} is {value} at {phase} step {step}; training stopped. {}", way_back(checkpoint.as_deref()))]
     Diverged {
-        /// Which.
+        /// Which loss.
         loss: String,
         /// NaN or infinity.
         value: f32,
         /// `"damsm"` or `"gan"`.
         phase: &'static str,
-        /// When.
+        /// Step of the phase at which it happened.
         step: u64,
         /// Where to resume from.
         checkpoint: Option<PathBuf>,
     },
-    /// Images and captions.
+    /// An error of the data set.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A model error.
+    /// An error of a model crate.
     #[error(transparent)]
     Model(#[from] drgan_tensor::Error),
 }

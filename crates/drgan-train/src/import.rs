@@ -51,11 +51,11 @@ impl Network {
 /// A state dict, recognized.
 #[derive(Clone, Debug)]
 pub struct Recognized {
-    /// What it is.
+    /// The network that the state dict belongs to.
     pub network: Network,
-    /// Its configuration, from shapes, as JSON; null where the network has none.
+    /// The network's configuration, read from the shapes, as JSON; null where the network has none.
     pub config: serde_json::Value,
-    /// Remarks on what is or is not in it.
+    /// Remarks on what is or is not in the state dict.
     pub notes: Vec<String>,
     /// How the file's tensors fit the network.
     pub fit: Fit,

@@ -124,13 +124,13 @@ impl Point {
     }
 }
 
-/// What a point's process said.
+/// What a point's process measured.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Figures {
+struct Measured {
     seconds: Vec<f64>,
     /// Resident before the first pass, in bytes.
     built: u64,
-    /// Largest since.
+    /// Largest resident memory after that, in bytes.
     peak: u64,
     /// The share of the computer that other programs had.
     others: Option<f64>,
@@ -139,7 +139,7 @@ struct Figures {
 /// More than this share of the computer in others' hands, and a point is worth measuring again.
 const DISTURBED: f64 = 0.05;
 
-impl Figures {
+impl Measured {
     fn disturbed(&self) -> bool {
         self.others.is_some_and(|share| share > DISTURBED)
     }
@@ -166,7 +166,7 @@ impl Figures {
         let complaint = String::from_utf8_lossy(&ended.stderr);
         let found = serde_json::from_str(&said).ok().and_then(|of| Self::read(&of));
         match (found.filter(|_| ended.status.success()), complaint.lines().next()) {
-            (Some(figures), _) => Ok(Self { others, ..figures }),
+            (Some(measured), _) => Ok(Self { others, ..measured }),
             (None, Some(line)) => bail!("{}", line.trim_start_matches("Error: ")),
             (None, None) => bail!("it ended without a word ({}): out of memory?", ended.status),
         }
@@ -177,7 +177,7 @@ impl Figures {
 #[derive(Debug)]
 struct Row {
     point: Point,
-    found: Result<Figures, String>,
+    found: Result<Measured, String>,
 }
 
 /// Bytes that the next point of a curve will need, along the line through the last two of `(amount, peak)`.
@@ -226,7 +226,7 @@ pub(crate) fn run(pace: Pace, asked: &[String]) -> Result<ExitCode> {
         let found = match too_large(&rows, point, machine::available()) {
             Some(why) => Err(why),
             None => {
-                Figures::measure(point.command(&program, threads, pace.runs)).map_err(|e| format!("{e:#}"))
+                Measured::measure(point.command(&program, threads, pace.runs)).map_err(|e| format!("{e:#}"))
             }
         };
         match &found {
@@ -264,7 +264,7 @@ fn kept_rows(json: &str, machine: &str) -> Vec<Row> {
     let points = kept["points"].as_array().filter(|_| kept["machine"] == machine);
     let row = |of: &Value| {
         let point = Point::all().find(|p| of["point"] == p.name())?;
-        Some(Row { point, found: Ok(Figures::read(of)?) })
+        Some(Row { point, found: Ok(Measured::read(of)?) })
     };
     points.map(|points| points.iter().filter_map(row).collect()).unwrap_or_default()
 }
@@ -342,19 +342,19 @@ fn curves(rows: &[Row]) -> Vec<plot::Curve> {
 mod tests {
     use super::*;
 
-    fn row(name: &str, found: Result<Figures, &str>) -> Row {
+    fn row(name: &str, found: Result<Measured, &str>) -> Row {
         let point = Point::all().find(|p| p.name() == name).expect("a point");
         Row { point, found: found.map_err(str::to_owned) }
     }
 
-    fn figures(time: f64, gib: f64) -> Figures {
-        Figures { seconds: vec![time], peak: (gib * measure::GIB) as u64, ..Figures::default() }
+    fn measured(time: f64, gib: f64) -> Measured {
+        Measured { seconds: vec![time], peak: (gib * measure::GIB) as u64, ..Measured::default() }
     }
 
     fn rows() -> Vec<Row> {
         let mut rows = vec![row("step/emoji-64/batch/1", Err("at least 2"))];
         let others = Some(0.4);
-        rows.push(row("image/birds/words/5", Ok(Figures { others, ..figures(0.8, 0.5) })));
+        rows.push(row("image/birds/words/5", Ok(Measured { others, ..measured(0.8, 0.5) })));
         for (name, time, gib) in [
             ("image/birds/batch/1", 0.1, 0.3),
             ("image/birds/batch/32", 3.2, 2.5),
@@ -362,7 +362,7 @@ mod tests {
             ("step/emoji-64/batch/2", 0.1, 0.2),
             ("step/emoji-64/batch/4", 0.2, 0.3),
         ] {
-            rows.push(row(name, Ok(figures(time, gib))));
+            rows.push(row(name, Ok(measured(time, gib))));
         }
         rows
     }
@@ -415,7 +415,7 @@ mod tests {
         let shell = |script: &str| {
             let mut sh = Command::new("sh");
             sh.args(["-c", script]);
-            Figures::measure(sh)
+            Measured::measure(sh)
         };
         let found = shell(r#"echo '{"seconds":[0.5,0.25],"built":7,"peak":9}'"#)?;
         assert_eq!((found.seconds, found.built, found.peak), (vec![0.5, 0.25], 7, 9));

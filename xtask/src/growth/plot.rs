@@ -4,19 +4,19 @@ use std::fmt::Write;
 
 /// Points of one kind of work along one axis.
 pub(super) struct Curve {
-    /// Which of [`WORKS`].
+    /// Index of the work in [`WORKS`] and of its color in [`COLORS`].
     pub(super) color: usize,
     pub(super) axis: Axis,
     pub(super) points: Vec<Dot>,
 }
 
-/// One point.
+/// A measured point of a curve.
 pub(super) struct Dot {
-    /// Where on the axis.
+    /// The point's value on the axis.
     pub(super) x: f64,
-    /// Seconds, and GiB.
+    /// Time in seconds, and memory in GiB.
     pub(super) of: [f64; 2],
-    /// Which of them is not to be relied on.
+    /// Which of time and memory is not to be relied on.
     pub(super) hollow: [bool; 2],
 }
 

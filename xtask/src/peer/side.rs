@@ -37,7 +37,7 @@ impl Side {
         Ok(all / f64::from(times.max(1)))
     }
 
-    /// Its process.
+    /// Id of the side's process.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }

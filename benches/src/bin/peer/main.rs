@@ -25,13 +25,13 @@ use std::time::Instant;
 /// Tensors by name.
 type Named = BTreeMap<String, Tensor>;
 
-/// What is timed.
+/// A computation that is timed on both sides.
 trait Row {
     /// What the other side reads.
     fn inputs(&self) -> Result<Named>;
     /// The first iteration, and what is compared of it.
     fn first(&mut self) -> Result<Named>;
-    /// One iteration.
+    /// Computes one iteration.
     fn run(&mut self) -> Result<()>;
 }
 

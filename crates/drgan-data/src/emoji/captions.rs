@@ -2,7 +2,7 @@
 use super::color;
 use drgan_tensor::internal::fnv1a;
 
-/// Most captions of an image.
+/// Largest number of captions per image.
 const MOST: usize = 8;
 /// Captions of a hundred, among those that name no color, that get the color word.
 const COLORED: u64 = 60;

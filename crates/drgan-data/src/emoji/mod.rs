@@ -17,14 +17,14 @@ const LEFT_OUT_GROUPS: [u64; 2] = [2, 9];
 /// Emojibase's subgroup of keycaps.
 const KEYCAPS: &str = "keycap";
 
-/// What [`pack`] did.
+/// What [`pack`] wrote into the tar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackReport {
-    /// Images written.
+    /// Number of images written.
     pub records: usize,
-    /// Captions written.
+    /// Number of captions written.
     pub captions: usize,
-    /// Size of the tar.
+    /// Size of the tar in bytes.
     pub bytes: u64,
     /// Labels without an image in the Fluent package, in Unicode order.
     pub missing: Vec<String>,

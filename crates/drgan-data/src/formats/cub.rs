@@ -44,7 +44,7 @@ fn published(root: &Path) -> Option<PathBuf> {
 struct Places {
     /// Holds `images.txt`, `bounding_boxes.txt` and `images/`.
     cub: PathBuf,
-    /// Holds `CLASS/NAME.txt`.
+    /// The folder of captions, `CLASS/NAME.txt`.
     texts: PathBuf,
     /// Holds `train/filenames.pickle` and `captions.pickle`, if there is such a folder.
     lists: Option<PathBuf>,

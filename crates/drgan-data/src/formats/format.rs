@@ -31,12 +31,12 @@ pub(crate) trait Format: std::fmt::Debug + Sync {
     }
 }
 
-/// What a format finds.
+/// What a format finds at a path: records with their images.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     pub(crate) entries: Vec<Entry>,
     pub(crate) words: Words,
-    /// Of a published set: what its lists name, there or not.
+    /// What a published set's lists name, whether the files are there or not.
     pub(crate) listing: Option<Listing>,
 }
 

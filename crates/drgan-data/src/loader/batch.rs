@@ -8,7 +8,7 @@ pub struct Batch {
     /// One per stage, coarse to fine: `(rows, 3, side, side)` f32 in `[-1, 1]` on the host. The coarser are area means of
     /// the finest.
     pub images: Vec<Tensor>,
-    /// One per row, drawn among its record's captions.
+    /// One caption per row, drawn among its record's.
     pub captions: Vec<String>,
     /// Keys of the records. A key may occur twice where records are repeated.
     pub keys: Vec<String>,

@@ -45,7 +45,7 @@ impl Default for LoaderConfig {
 pub struct Repeat {
     /// The tag of these records, see [`crate::Record::tags`].
     pub tag: String,
-    /// How often each of them is drawn per epoch, at least 1.
+    /// How often each record with the tag is drawn per epoch, at least 1.
     pub times: usize,
 }
 
@@ -58,7 +58,7 @@ impl Default for Repeat {
 /// What decides the batches of a data set: the settings, and what follows from the networks, the run and the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchSpec {
-    /// The settings.
+    /// How records are drawn, and how their images are loaded.
     pub config: LoaderConfig,
     /// Side of each stage's images, coarse to fine; each divides the last.
     pub sides: Vec<usize>,
@@ -131,9 +131,9 @@ impl BatchSpec {
 /// are the whole batch, bit for bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// Which share, from 0.
+    /// Number of this machine, from 0.
     pub rank: usize,
-    /// How many there are.
+    /// Number of machines that share a batch.
     pub of: usize,
 }
 

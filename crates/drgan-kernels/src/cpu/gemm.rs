@@ -5,9 +5,9 @@ use super::shared_slice::SharedSlice;
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
     pub(crate) values: &'a [f32],
-    /// From one row to the next.
+    /// Distance of neighbouring rows, in values.
     pub(crate) row: usize,
-    /// From one column to the next.
+    /// Distance of neighbouring columns, in values.
     pub(crate) col: usize,
 }
 

@@ -4,7 +4,7 @@
 //! [`Kernel`](super::simd::Kernel) that ignores the register type and is only compiled for its instructions.
 use super::simd::{Kernel, Simd};
 
-/// A loop as a kernel.
+/// A plain loop, compiled for each instruction set.
 pub(crate) struct Loop<F>(pub(crate) F);
 
 impl<F: FnOnce() -> R, R> Kernel for Loop<F> {

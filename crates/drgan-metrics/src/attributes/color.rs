@@ -40,12 +40,12 @@ impl Color {
         Self::White,
     ];
 
-    /// Its place in [`Color::ALL`].
+    /// The color's place in [`Color::ALL`].
     pub fn index(self) -> usize {
         self as usize
     }
 
-    /// The word for it in captions.
+    /// The word for the color in captions.
     pub fn name(self) -> &'static str {
         ["red", "orange", "yellow", "green", "blue", "purple", "brown", "black", "white"][self.index()]
     }

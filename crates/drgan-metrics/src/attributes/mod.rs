@@ -19,9 +19,9 @@ use std::fmt;
 /// A caption that names a color and a shape, such as "a red circle".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Prompt {
-    /// The color it names.
+    /// The color that the prompt names.
     pub color: Color,
-    /// The shape it names.
+    /// The shape that the prompt names.
     pub shape: Shape,
 }
 
@@ -36,7 +36,7 @@ impl Prompt {
             .flat_map(|color| Shape::ALL.into_iter().map(move |shape| Self { color, shape }))
     }
 
-    /// Its place in [`Prompt::all`].
+    /// The prompt's place in [`Prompt::all`].
     pub fn index(self) -> usize {
         self.color.index() * Shape::ALL.len() + self.shape.index()
     }
@@ -53,7 +53,7 @@ impl fmt::Display for Prompt {
 /// A real image of a prompt.
 #[derive(Clone, Debug)]
 pub struct Reference {
-    /// What it shows.
+    /// The prompt whose object the image shows.
     pub prompt: Prompt,
     /// The image, `(3, H, W)` in `[-1, 1]`, on white.
     pub image: Tensor,
@@ -62,7 +62,7 @@ pub struct Reference {
 /// The attributes that one sample was found to have.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SampleAttributes {
-    /// What was asked for.
+    /// The prompt that the image was drawn for.
     pub prompt: Prompt,
     /// Degrees between the hues of the sample and of the real image, in `[0, 180]`; none where either has no hue.
     pub hue_error: Option<f64>,

@@ -20,12 +20,12 @@ impl Shape {
     /// All shapes, in the order of [`Shape::index`].
     pub const ALL: [Self; 3] = [Self::Circle, Self::Square, Self::Heart];
 
-    /// Its place in [`Shape::ALL`].
+    /// The shape's place in [`Shape::ALL`].
     pub fn index(self) -> usize {
         self as usize
     }
 
-    /// The word for it in captions.
+    /// The word for the shape in captions.
     pub fn name(self) -> &'static str {
         ["circle", "square", "heart"][self.index()]
     }

@@ -38,7 +38,7 @@ pub struct BatchNorm {
 const MOMENTUM: f64 = 0.1;
 
 impl BatchNorm {
-    /// For `channels` channels, with eps 1e-5.
+    /// A layer for `channels` channels, with eps 1e-5.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.

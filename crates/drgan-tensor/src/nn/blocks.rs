@@ -27,7 +27,7 @@ use candle_core::Tensor;
 pub struct UpBlock(ConvLayer);
 
 impl UpBlock {
-    /// From `c_in` to `c_out` channels.
+    /// A block from `c_in` to `c_out` channels.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.
@@ -59,7 +59,7 @@ impl UpBlock {
 pub struct ResidualBlock([ConvLayer; 2]);
 
 impl ResidualBlock {
-    /// `channels` in and out.
+    /// A residual block with `channels` in and out.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.

@@ -37,12 +37,12 @@ pub struct ConvLayer {
 }
 
 impl ConvLayer {
-    /// `act(conv(x))`.
+    /// A layer that computes `act(conv(x))`.
     pub fn plain(conv: Conv2d, act: Activation) -> Self {
         Self { conv, norm: None, act, upsample: false, packed: None }
     }
 
-    /// `act(BN(conv(x)))`.
+    /// A layer that computes `act(BN(conv(x)))`.
     pub fn normalized(conv: Conv2d, norm: BatchNorm, act: Activation) -> Self {
         Self { norm: Some(norm), ..Self::plain(conv, act) }
     }

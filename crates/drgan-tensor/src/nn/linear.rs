@@ -72,7 +72,7 @@ pub struct ConditionNet {
 }
 
 impl ConditionNet {
-    /// From vectors of `inp` to Gaussians of `dims`.
+    /// A layer from vectors of `inp` values to Gaussians of `dims` dimensions.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.
@@ -101,7 +101,7 @@ pub struct VectorToMap {
 }
 
 impl VectorToMap {
-    /// From vectors of `inp` to maps of `channels`.
+    /// A layer from vectors of `inp` values to maps of `channels`.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.

@@ -35,7 +35,7 @@ pub struct SpectralConv2d {
 }
 
 impl SpectralConv2d {
-    /// A square kernel with a bias.
+    /// A layer with a square kernel and a bias.
     ///
     /// # Errors
     /// A parameter is missing or of another shape.

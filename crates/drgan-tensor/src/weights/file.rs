@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The bytes of a regular file. A folder, pipe or device is refused: it has no size that bounds it, and may never end.
 ///
 /// # Errors
-/// [`Error::File`] that names it.
+/// [`Error::File`] that names the file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let bad = |e: std::io::Error| Error::file_because(path, "cannot be read", e);
     let meta = std::fs::metadata(path).map_err(bad)?;

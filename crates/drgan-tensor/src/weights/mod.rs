@@ -38,7 +38,7 @@ pub struct WeightFile {
 }
 
 impl WeightFile {
-    /// Shapes by name.
+    /// The shape of each tensor, by name.
     pub fn shapes(&self) -> Shapes {
         tensors::shapes(&self.tensors)
     }

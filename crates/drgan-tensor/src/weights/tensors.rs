@@ -9,7 +9,7 @@ pub type Tensors = BTreeMap<String, Tensor>;
 /// Free text by key.
 pub type Metadata = BTreeMap<String, String>;
 
-/// Shapes by name.
+/// The shape of each of `tensors`, by name.
 pub(crate) fn shapes(tensors: &Tensors) -> Shapes {
     tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect()
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageEncoderConfig {
-    /// The frozen network.
+    /// Which network is the frozen backbone.
     pub backbone: BackboneKind,
     /// Side in pixels to which images are resized before EfficientNet-Lite0. Inception-v3 does not read it: its side is 299.
     pub side: usize,

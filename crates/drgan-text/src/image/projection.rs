@@ -27,7 +27,7 @@ impl Projection {
         })
     }
 
-    /// Both features of images.
+    /// Region features and code of images, from their backbone features.
     ///
     /// # Shapes
     /// Regions `(B, D, h, w)` and code `(B, D)` of a map `(B, Cm, h, w)` and pooled features `(B, Cp)`.

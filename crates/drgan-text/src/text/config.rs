@@ -16,7 +16,7 @@ pub enum TextEncoderKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TextEncoderConfig {
-    /// The network.
+    /// Which network encodes the text.
     pub encoder: TextEncoderKind,
     /// Number of tokens in the vocabulary, padding included. It follows from the tokenizer ([`Tokenize::vocab_size`](crate::Tokenize::vocab_size)).
     pub vocab_size: usize,

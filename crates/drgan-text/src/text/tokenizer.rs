@@ -54,7 +54,7 @@ impl Tokenizer {
         Self::from_bytes(&json).map_err(|e| Error::file_because(path, "not a tokenizer of this kind", e))
     }
 
-    /// Writes `tokenizer.json`.
+    /// Writes the tokenizer into a file such as `tokenizer.json`.
     ///
     /// # Errors
     /// The file cannot be written.

@@ -17,7 +17,7 @@ use toml::{Table, Value};
 /// What is laid over a preset.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Overrides<'a> {
-    /// A TOML file.
+    /// A TOML file with settings over the preset's.
     pub file: Option<&'a Path>,
     /// Single settings, `a.b=c`, in order; over the file.
     pub set: &'a [String],
@@ -60,7 +60,7 @@ impl RunConfig {
         Ok(cfg)
     }
 
-    /// Without what follows from other keys.
+    /// The settings as a table, without keys that follow from others.
     fn to_table(&self) -> Result<Table, TrainError> {
         let mut table = Table::try_from(self).map_err(|e| TrainError::Config(e.to_string()))?;
         merge::remove_derived(&mut table);

@@ -23,13 +23,13 @@ pub struct RunConfig {
     pub device: DeviceRequest,
     /// Type of weights, features and gradients.
     pub dtype: FloatType,
-    /// Length and schedule.
+    /// Length and schedule of the GAN phase.
     pub train: TrainConfig,
     /// Where images and captions come from.
     pub data: DataConfig,
-    /// How batches are made of them.
+    /// How batches are made of images and captions.
     pub loader: LoaderConfig,
-    /// Text encoder.
+    /// The text encoder.
     pub text: TextEncoderConfig,
     /// Image encoder of the DAMSM and of the metrics.
     pub image_encoder: ImageEncoderSettings,
@@ -37,9 +37,9 @@ pub struct RunConfig {
     pub encoders: GivenEncoders,
     /// Pre-training of both encoders.
     pub damsm: DamsmConfig,
-    /// Generator.
+    /// The generator.
     pub generator: GeneratorConfig,
-    /// Discriminators, one per stage.
+    /// The discriminators, one per stage.
     pub discriminator: DiscriminatorConfig,
     /// Adam of the generator and the real image path.
     pub generator_opt: OptimizerConfig,
@@ -128,7 +128,7 @@ pub struct TrainConfig {
     pub ema: f64,
     /// Steps between checkpoints; one is always written at the end.
     pub checkpoint_every: u64,
-    /// Checkpoints kept.
+    /// Number of newest checkpoints that are kept.
     pub keep: usize,
     /// Steps between sample grids.
     pub sample_every: u64,
@@ -190,7 +190,7 @@ pub struct GivenEncoders {
 }
 
 impl GivenEncoders {
-    /// Whether none is given.
+    /// Whether no encoder is given.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -200,7 +200,7 @@ impl GivenEncoders {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageEncoderSettings {
-    /// Backbone, frozen.
+    /// The frozen backbone.
     pub backbone: BackboneKind,
     /// Images are resized to this side before EfficientNet-Lite0, at least 32; Inception-v3 always reads 299.
     pub side: usize,
@@ -233,7 +233,7 @@ pub struct DamsmConfig {
     pub max_words: usize,
     /// Share of pairs whose caption is the record's full description (label, tags and all), in `[0, 1]`.
     pub full_rate: f64,
-    /// Adam of both encoders.
+    /// Optimizer of both encoders.
     pub opt: OptimizerConfig,
     /// Factor on the learning rate per epoch, in `(0, 1]`.
     pub decay: f64,
@@ -275,7 +275,7 @@ pub struct LossConfig {
     pub rirm: f64,
     /// l4: DNM, the discriminators' variational autoencoders.
     pub dnm: f64,
-    /// l5: DAL.
+    /// l5: DAL, the distribution adversarial loss.
     pub dal: f64,
     /// KL of the conditioning augmentation.
     pub condition_kl: f64,

@@ -23,7 +23,7 @@ pub(crate) struct DamsmTrainer {
     features: FeatureCache,
     text: Box<dyn Optimizer>,
     image: Box<dyn Optimizer>,
-    /// Epochs done.
+    /// Number of epochs done.
     pub(crate) epoch: usize,
 }
 

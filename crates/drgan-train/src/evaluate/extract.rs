@@ -23,7 +23,7 @@ pub(super) struct Extracted {
     pub(super) codes: Tensor,
     /// Sentence embeddings of the captions, `(N, D)`.
     pub(super) sentences: Tensor,
-    /// The N captions.
+    /// The caption of each of the N images.
     pub(super) texts: Vec<String>,
     /// How well colors and shapes follow their prompts, where the data set has the 27 real images of the prompts.
     pub(super) attributes: Option<AttributeScores>,
@@ -170,7 +170,7 @@ fn references(data: &Dataset, side: usize, device: &Device) -> Result<Option<Vec
     found.collect()
 }
 
-/// Every row its own group.
+/// Groups of `n` rows, each of its own.
 pub(super) fn distinct(n: usize) -> Vec<usize> {
     (0..n).collect()
 }

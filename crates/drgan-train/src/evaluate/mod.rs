@@ -18,11 +18,11 @@ use serde::{Deserialize, Serialize};
 /// A whole evaluation: what evaluation.json holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Preset of the run.
+    /// Name of the run's preset.
     pub preset: String,
     /// Seed of the run and of the noise.
     pub seed: u64,
-    /// Generator steps.
+    /// Generator steps that the run has done.
     pub step: u64,
     /// Generated images behind KID, pair distance and R-precision.
     pub samples: usize,

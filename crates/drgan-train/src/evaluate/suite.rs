@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Better {
-    /// Larger ones.
+    /// Larger values are better.
     Higher,
-    /// Smaller ones.
+    /// Smaller values are better.
     Lower,
     /// Neither: the number tells how to read another, or should be near that of real images.
     Neither,
@@ -26,12 +26,12 @@ struct Source<'a> {
     reality: &'a Reality,
 }
 
-/// One metric.
+/// A metric of an evaluation: its name and how it is computed.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
-    /// Its key in evaluation.json.
+    /// The metric's key in evaluation.json.
     pub name: &'static str,
-    /// Its row in a table.
+    /// What the metric's row of a table is called.
     pub label: &'static str,
     /// Which values are better.
     pub better: Better,
@@ -110,7 +110,7 @@ impl Scores {
         METRICS.iter().map(one).collect::<Result<_, TrainError>>().map(Self)
     }
 
-    /// The number of a metric.
+    /// The value of the metric called `name`, if it was measured.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.get(name).copied().flatten()
     }

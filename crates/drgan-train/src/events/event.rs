@@ -9,20 +9,20 @@ use std::path::PathBuf;
 pub enum Event {
     /// A phase (`"train"`, `"pretrain"`, ...) of `total` steps begins.
     PhaseStarted {
-        /// Its name.
+        /// The phase's name.
         name: String,
-        /// Its steps.
+        /// The phase's number of steps.
         total: u64,
     },
-    /// Where a phase stands.
+    /// How far a phase is.
     Progress {
         /// The phase's name.
         phase: String,
-        /// Steps done.
+        /// Number of steps done.
         step: u64,
-        /// Steps in all.
+        /// Number of steps of the whole phase.
         total: u64,
-        /// Images seen.
+        /// Number of images that the phase has read.
         images: u64,
         /// Losses and other numbers, in the order to show them.
         scalars: Vec<(String, f64)>,
@@ -33,33 +33,33 @@ pub enum Event {
     },
     /// An image was written.
     Images {
-        /// What it shows.
+        /// What the image shows, in a word.
         tag: String,
-        /// After this many steps.
+        /// Number of steps done when it was written.
         step: u64,
-        /// Where it is.
+        /// The file that was written.
         path: PathBuf,
     },
     /// A checkpoint was written.
     Checkpoint {
-        /// After this many steps.
+        /// Number of steps done when it was written.
         step: u64,
-        /// Where it is.
+        /// The file that was written.
         path: PathBuf,
     },
-    /// For the user's information.
+    /// Information for the user.
     Message {
-        /// One line.
+        /// The text, one line.
         text: String,
     },
     /// Something the user should look into.
     Warning {
-        /// One line.
+        /// The text, one line.
         text: String,
     },
     /// A phase is over.
     PhaseEnded {
-        /// Its name.
+        /// The phase's name.
         name: String,
     },
 }
@@ -70,7 +70,7 @@ pub trait Sink: Send {
     fn event(&mut self, event: &Event) -> Option<String>;
 }
 
-/// All of them; one sink's failure is told to the others as a [`Event::Warning`].
+/// Several sinks; one sink's failure is told to the others as an [`Event::Warning`].
 #[derive(Default)]
 pub struct Sinks(Vec<Box<dyn Sink>>);
 
@@ -81,14 +81,14 @@ impl std::fmt::Debug for Sinks {
 }
 
 impl Sinks {
-    /// Adds one.
+    /// Adds a sink.
     #[must_use]
     pub fn with(mut self, sink: impl Sink + 'static) -> Self {
         self.0.push(Box::new(sink));
         self
     }
 
-    /// Tells everyone.
+    /// Sends an event to every sink.
     pub fn emit(&mut self, event: &Event) {
         let failures: Vec<_> = self.0.iter_mut().filter_map(|s| s.event(event)).collect();
         for text in failures {

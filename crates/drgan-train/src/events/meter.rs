@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Meter {
     phase: &'static str,
-    /// Units in all.
+    /// Number of units of the whole phase.
     total: u64,
     /// Images that a unit stands for.
     images_per_unit: u64,

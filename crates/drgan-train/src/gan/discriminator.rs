@@ -11,17 +11,17 @@ use drgan_tensor::{Ctx, Discriminator, Mode, ParamStore, ops};
 
 /// A discriminator with everything that belongs to it.
 pub struct DiscriminatorTrainer {
-    /// Its place in the order coarse to fine, from 0.
+    /// The discriminator's stage, from 0, coarse to fine.
     pub stage: usize,
-    /// Takes part in backpropagation.
+    /// The network whose weights receive gradients.
     pub network: Box<dyn Discriminator + Send + Sync>,
     /// The same weights as constants: what the generator's losses go through.
     pub frozen: Box<dyn Discriminator + Send + Sync>,
-    /// The weights of both.
+    /// The weights of `network` and `frozen`.
     pub store: ParamStore,
-    /// Changes them.
+    /// The optimizer of the weights.
     pub optimizer: Box<dyn Optimizer>,
-    /// Its own random stream, so that discriminators can be trained in any order.
+    /// Random stream of this discriminator alone, so that discriminators can be trained in any order.
     pub ctx: Ctx,
 }
 
@@ -33,9 +33,9 @@ impl std::fmt::Debug for DiscriminatorTrainer {
 
 /// The gradient of a loss with respect to generated images: all that the generator's step needs of it.
 pub(super) struct ImageGradient {
-    /// `(B, 3, side, side)`, as the images.
+    /// The gradient, `(B, 3, side, side)` as the images.
     pub(super) gradient: Tensor,
-    /// The losses behind it.
+    /// The losses that were differentiated.
     pub(super) scalars: Vec<Scalar>,
 }
 

@@ -12,13 +12,13 @@ use drgan_tensor::{Ctx, Generator, GeneratorOutput, MaskedSplit, ParamStore};
 
 /// The generator with everything that belongs to it.
 pub struct GeneratorTrainer {
-    /// Takes part in backpropagation.
+    /// The network whose weights receive gradients.
     pub network: Box<dyn Generator + Send + Sync>,
-    /// Noise dimensions.
+    /// Number of dimensions of the noise z.
     pub nz: usize,
     /// The network's weights.
     pub store: ParamStore,
-    /// Changes them.
+    /// The optimizer of the weights.
     pub optimizer: Box<dyn Optimizer>,
     /// Random stream of z and of the conditioning augmentation.
     pub ctx: Ctx,
@@ -27,11 +27,11 @@ pub struct GeneratorTrainer {
 /// The real image path with everything that belongs to it: it encodes real images for the SDL and the RIRM.
 #[derive(Debug)]
 pub struct RealImageTrainer {
-    /// Takes part in backpropagation.
+    /// The network whose weights receive gradients.
     pub network: RealImagePath,
     /// The network's weights.
     pub store: ParamStore,
-    /// Changes them.
+    /// The optimizer of the weights.
     pub optimizer: Box<dyn Optimizer>,
 }
 
@@ -69,7 +69,7 @@ struct RealImageOutput {
     h_star: Tensor,
     /// How far the image decoded from H* is from the real one.
     scalars: Vec<Scalar>,
-    /// Of that loss, for the real image path and the generator's image head.
+    /// Gradients of the reconstruction loss, for the real image path and the generator's image head.
     gradients: GeneratorGradients,
 }
 

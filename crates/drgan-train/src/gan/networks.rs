@@ -38,11 +38,11 @@ pub(crate) fn initial_generator(
 /// All that the GAN phase changes.
 #[derive(Debug)]
 pub struct Networks {
-    /// Draws images.
+    /// The generator, which draws images.
     pub generator: GeneratorTrainer,
-    /// Encodes real images.
+    /// The real image path, which encodes real images.
     pub real_image: RealImageTrainer,
-    /// One per stage, coarse to fine.
+    /// One discriminator per stage, coarse to fine.
     pub discriminators: Vec<DiscriminatorTrainer>,
     /// The exponential moving average of the generator's weights: what samples are drawn with.
     pub ema: Ema,

@@ -35,7 +35,7 @@ struct Term {
 }
 
 impl Terms {
-    /// A list of one loss.
+    /// The terms of an objective with one loss.
     pub(super) fn one(name: impl Into<String>, weight: f64, loss: Tensor) -> Self {
         Self::default().with(name, weight, loss)
     }

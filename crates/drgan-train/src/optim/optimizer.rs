@@ -13,7 +13,7 @@ pub trait Optimizer: std::fmt::Debug + Send + Sync {
     /// Gradients of another network, or whose type is not their parameter's.
     fn apply(&mut self, gradients: &Gradients, lr_scale: f64) -> Result<()>;
 
-    /// Everything a resumed run needs, by name, on the host.
+    /// All tensors that a resumed run needs, by name, on the host.
     ///
     /// # Errors
     /// Whatever the device reports.
@@ -40,7 +40,7 @@ pub enum OptimizerKind {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerConfig {
-    /// Which optimizer.
+    /// Which optimizer is used.
     pub kind: OptimizerKind,
     /// Learning rate, above 0.
     pub lr: f64,

@@ -24,7 +24,7 @@ const LATEST: &str = "latest";
 /// Named tensors (`g.`, `g_avg.`, `d0.`, `adam_g.m.`, ... are prefixes by agreement) and text.
 #[derive(Clone, Debug, Default)]
 pub struct Checkpoint {
-    /// Tensors by prefixed name, types kept.
+    /// Tensors by their names, each under the prefix of its section.
     pub tensors: BTreeMap<String, Tensor>,
     /// Step, seed, positions, the configuration as TOML, ...; `format_version` and `crc32c` are added when it is written.
     pub meta: BTreeMap<String, String>,
@@ -32,14 +32,14 @@ pub struct Checkpoint {
     origin: PathBuf,
 }
 
-/// A damaged checkpoint was passed over.
+/// Tells that a damaged checkpoint was passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// The damaged file.
     pub bad: PathBuf,
-    /// What is wrong with it.
+    /// What is wrong with the damaged file.
     pub reason: String,
-    /// The one read in its place.
+    /// The checkpoint that was read in its place.
     pub used: PathBuf,
 }
 
@@ -69,12 +69,12 @@ impl Checkpoint {
         self.tensors.iter().filter_map(cut).collect()
     }
 
-    /// Sets a metadata value.
+    /// Sets the metadata value of `key`.
     pub fn set(&mut self, key: &str, value: impl ToString) {
         self.meta.insert(key.to_owned(), value.to_string());
     }
 
-    /// A metadata value.
+    /// The metadata value of `key`.
     ///
     /// # Errors
     /// [`Error::File`] that names the key when it is missing or cannot be parsed.

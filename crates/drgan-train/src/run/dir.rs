@@ -2,7 +2,7 @@
 use crate::error::TrainError;
 use std::path::{Path, PathBuf};
 
-/// A run's folder.
+/// The folder of a run, with the places of its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDir(PathBuf);
 
@@ -29,7 +29,7 @@ impl RunDir {
         Ok(Self(dir))
     }
 
-    /// An existing run.
+    /// Opens the folder of an existing run.
     ///
     /// # Errors
     /// [`TrainError::NotARun`], with the runs beside it.
@@ -52,27 +52,27 @@ impl RunDir {
         newest.map(Self).ok_or_else(|| TrainError::NoRuns { root: root.to_owned() })
     }
 
-    /// The folder.
+    /// The run's folder.
     pub fn path(&self) -> &Path {
         &self.0
     }
-    /// `config.toml`.
+    /// `config.toml`: the run's settings.
     pub fn config(&self) -> PathBuf {
         self.0.join("config.toml")
     }
-    /// `checkpoints/`.
+    /// `checkpoints/`: the run's checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.0.join("checkpoints")
     }
-    /// `samples/`.
+    /// `samples/`: the grids drawn during training.
     pub fn samples(&self) -> PathBuf {
         self.0.join("samples")
     }
-    /// `log.jsonl`.
+    /// `log.jsonl`: the run's events, one per line.
     pub fn log(&self) -> PathBuf {
         self.0.join("log.jsonl")
     }
-    /// `evaluation.json`.
+    /// `evaluation.json`: the metrics of the trained generator.
     pub fn evaluation(&self) -> PathBuf {
         self.0.join("evaluation.json")
     }
@@ -84,7 +84,7 @@ impl RunDir {
     pub fn encoders(&self) -> PathBuf {
         self.0.join("encoders.safetensors")
     }
-    /// `tokenizer.json`.
+    /// `tokenizer.json`: the vocabulary of the text encoder.
     pub fn tokenizer(&self) -> PathBuf {
         self.0.join("tokenizer.json")
     }

@@ -15,13 +15,13 @@ impl History {
     /// All names that are looked for in a checkpoint.
     const NAMES: [&'static str; 1] = [Self::EARLY_KID];
 
-    /// What a checkpoint carries.
+    /// The numbers that a checkpoint carries.
     pub fn of(checkpoint: &Checkpoint) -> Self {
         let found = |name: &'static str| Some((name, checkpoint.get(name).ok()?));
         Self(Self::NAMES.into_iter().filter_map(found).collect())
     }
 
-    /// Keeps a number.
+    /// Records the measured number `name`.
     pub fn record(&mut self, name: &'static str, value: f64) {
         self.0.insert(name, value);
     }

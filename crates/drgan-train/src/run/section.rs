@@ -26,21 +26,21 @@ pub trait Checkpointed {
     fn restore(&mut self, from: &Checkpoint) -> Result<(), TrainError>;
 }
 
-/// The text encoder.
+/// Section of the text encoder.
 pub(crate) const TEXT: &str = "text";
-/// The image encoder's projection.
+/// Section of the image encoder's projection.
 pub(crate) const IMAGE: &str = "image";
-/// The generator.
+/// Section of the generator.
 pub(crate) const GENERATOR: &str = "g";
-/// The generator's exponential moving average.
+/// Section of the generator's exponential moving average.
 pub(crate) const AVERAGE: &str = "g_avg";
-/// The real image path.
+/// Section of the real image path.
 pub(crate) const REAL_IMAGE: &str = "rip";
 
 /// Sections that drawing and measuring need; the others are for training.
 pub(crate) const SAMPLED: [&str; 3] = [TEXT, IMAGE, AVERAGE];
 
-/// The discriminator of a stage.
+/// Section of a stage's discriminator.
 pub(crate) fn discriminator(stage: usize) -> String {
     format!("d{stage}")
 }

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 /// What a run consists of and how long its parts take here.
 #[derive(Clone, Debug)]
 pub struct Estimate {
-    /// Learnable scalars per network.
+    /// Number of learnable scalars per network.
     pub sizes: Vec<(String, usize)>,
-    /// Backbone features and DAMSM epochs.
+    /// Time of the backbone features and of all DAMSM epochs.
     pub damsm: Duration,
-    /// All GAN steps.
+    /// Time of all GAN steps.
     pub gan: Duration,
 }
 

@@ -15,23 +15,23 @@ use drgan_infer::{Model, Precision, Sampler, rgb};
 use drgan_tensor::ParamStore;
 use std::path::PathBuf;
 
-/// Where the loop stands.
+/// What a hook sees after a step.
 pub(super) struct AfterStep<'a> {
-    /// Steps done.
+    /// Number of steps done.
     pub(super) step: u64,
-    /// Whether that is all.
+    /// Whether this was the run's last step.
     pub(super) last: bool,
     /// Whether the run stops here because it was asked to.
     pub(super) stopping: bool,
     /// The step's losses.
     pub(super) scalars: &'a [Scalar],
-    /// What the step read.
+    /// The batch that the step read.
     pub(super) batch: &'a StepBatch,
-    /// As they are after the step.
+    /// The networks as they are after the step.
     pub(super) networks: &'a Networks,
-    /// What was measured so far.
+    /// What was measured of the run so far.
     pub(super) history: &'a mut History,
-    /// Who listens.
+    /// Where events go.
     pub(super) sinks: &'a mut Sinks,
 }
 
@@ -123,7 +123,7 @@ pub(super) struct SampleGrids<'a> {
 const SAMPLES: u64 = 4;
 
 impl SampleGrids<'_> {
-    /// The grid after `step` steps; where it is.
+    /// Draws the grid after `step` steps and returns where it lies.
     pub(super) fn draw(
         &self,
         average: &ParamStore,

@@ -27,7 +27,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// All steps done.
+    /// All steps are done.
     Finished {
         /// The last sample grid.
         grid: PathBuf,
@@ -38,7 +38,7 @@ pub enum Outcome {
     },
     /// Stopped by request: what was learnt is in the checkpoint, if there is one yet.
     Interrupted {
-        /// Generator steps done.
+        /// Number of generator steps done.
         step: u64,
         /// The checkpoint after that step.
         checkpoint: Option<PathBuf>,
@@ -50,9 +50,9 @@ pub enum Outcome {
 pub struct Session<'a> {
     /// The run's settings, resolved.
     pub cfg: &'a RunConfig,
-    /// The folder it writes into.
+    /// The folder that the session writes into.
     pub run: &'a RunDir,
-    /// Where its events go.
+    /// Where the session's events go.
     pub sinks: &'a mut Sinks,
     /// The request to stop, asked between steps.
     pub interrupt: &'a Interrupt,

@@ -10,7 +10,7 @@ use drgan_data::Dataset;
 use std::sync::Arc;
 
 impl Session<'_> {
-    /// The DAMSM phase; false if it was interrupted.
+    /// Runs the DAMSM phase; false if it was interrupted.
     pub(super) fn pretrain(
         &mut self,
         data: &Arc<Dataset>,

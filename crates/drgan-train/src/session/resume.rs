@@ -28,7 +28,7 @@ impl Phase {
         }
     }
 
-    /// Its name in metadata, events and messages.
+    /// The phase's name in metadata, events and messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Damsm => "damsm",
@@ -78,7 +78,7 @@ mod tests {
         lines
     }
 
-    /// The same of a checkpoint of today.
+    /// The names, types and shapes that `checkpoint` holds, as sorted lines.
     fn lines(checkpoint: &Checkpoint) -> Vec<String> {
         let tensor = |(name, t): (&String, &Tensor)| {
             let dims: Vec<_> = t.dims().iter().map(ToString::to_string).collect();

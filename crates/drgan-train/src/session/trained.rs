@@ -11,11 +11,11 @@ use drgan_tensor::ParamStore;
 /// The last good checkpoint of a run, as far as drawing and measuring need it.
 #[derive(Debug)]
 pub struct TrainedRun {
-    /// The settings it was trained with.
+    /// The settings that the run was trained with.
     pub cfg: RunConfig,
-    /// Its averaged generator with the text encoder.
+    /// The averaged generator with the text encoder.
     pub model: Model,
-    /// Generator steps behind it.
+    /// Number of generator steps that the run has done.
     pub step: u64,
     /// KID at one eighth of the run, if it was measured.
     pub history: History,

@@ -9,9 +9,9 @@ use syn::{Attribute, Item, UseTree, Visibility};
 
 /// What a name stands for in the module that has it.
 pub(super) enum Meaning {
-    /// Defined there.
+    /// An item that the module defines.
     Item,
-    /// A module declared there.
+    /// A module that the module declares.
     Module(usize),
     /// A `use` of something else; `shared` where it is a re-export.
     Import { path: Written, shared: bool },
@@ -23,13 +23,13 @@ pub(super) struct Module {
     pub(super) file: usize,
     pub(super) parent: Option<usize>,
     pub(super) names: BTreeMap<String, Vec<Meaning>>,
-    /// `use path::*`.
+    /// The paths of its glob imports, `use path::*`.
     pub(super) globs: Vec<Written>,
     /// Its items but modules, one by one.
     pub(super) parts: Vec<Part>,
 }
 
-/// One item.
+/// An item of a module, with what it names.
 #[derive(Default)]
 pub(super) struct Part {
     /// The names it defines; none for an `impl`, several for a macro call that spells out items.

@@ -22,7 +22,7 @@ pub(super) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
 /// Four registers as 4x4 blocks, one in each half, transposed within the halves.
 ///
 /// # Safety
-/// AVX2.
+/// The machine has AVX2.
 #[inline(always)]
 unsafe fn transpose_halves(v: [__m256; 4]) -> [__m256; 4] {
     // SAFETY: the caller's promise.

@@ -26,7 +26,7 @@ pub(super) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
 /// Four registers as 4x4 blocks, one in each quarter, transposed within the quarters.
 ///
 /// # Safety
-/// AVX-512F.
+/// The machine has AVX-512F.
 #[inline(always)]
 unsafe fn transpose_quarters(v: [__m512; 4]) -> [__m512; 4] {
     // SAFETY: the caller's promise.
@@ -45,7 +45,7 @@ unsafe fn transpose_quarters(v: [__m512; 4]) -> [__m512; 4] {
 /// Value `t` at place `t % 4 * 4 + t / 4`; its own reverse.
 ///
 /// # Safety
-/// AVX-512F.
+/// The machine has AVX-512F.
 #[inline(always)]
 unsafe fn regroup(v: __m512) -> __m512 {
     // SAFETY: the caller's promise.

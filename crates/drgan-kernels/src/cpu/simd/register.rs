@@ -7,7 +7,7 @@
 /// Of every function: the machine has the instructions; pointers are valid for what is said to be read or written
 /// (`LANES` values unless stated).
 pub(crate) trait Simd: Copy {
-    /// Values per register.
+    /// Number of f32 values that a register holds.
     const LANES: usize;
     /// Rows of a product's tile.
     const ROWS: usize;
@@ -59,18 +59,18 @@ pub(crate) trait Simd: Copy {
 pub(crate) struct Tile {
     pub(crate) k: usize,
     pub(crate) a: *const f32,
-    /// From one `k` to the next.
+    /// Distance in `a` from one `k` to the next, in values.
     pub(crate) a_step: usize,
     pub(crate) b: *const f32,
     pub(crate) b_step: usize,
     pub(crate) c: *mut f32,
-    /// From one row to the next.
+    /// Distance of neighbouring rows of `c`, in values.
     pub(crate) c_row: usize,
     pub(crate) accumulate: bool,
 }
 
 impl Tile {
-    /// For `M` rows and `N` registers of columns.
+    /// Computes the tile for `M` rows and `N` registers of columns.
     ///
     /// # Safety
     /// As [`Simd`]: `k` steps of `M` and `N LANES` values are at `a` and `b`, `M` rows of `N LANES` at `c`.
@@ -120,12 +120,12 @@ pub(crate) struct TapLoop<'a> {
     pub(crate) w_row: usize,
     pub(crate) y: *mut f32,
     pub(crate) y_row: usize,
-    /// Rows there are: 1 up to [`Simd::TAP_ROWS`].
+    /// Number of rows: 1 up to [`Simd::TAP_ROWS`].
     pub(crate) rows: usize,
 }
 
 impl TapLoop<'_> {
-    /// For `M` rows and `N` registers of positions.
+    /// Computes the sums for `M` rows and `N` registers of positions.
     ///
     /// # Safety
     /// As [`Simd`]: for every term, `N LANES` values are at `x + x_t` and one at `w + i w_row + w_t` for each of the `rows`,
@@ -168,16 +168,16 @@ pub(crate) struct Dots<'a> {
     pub(crate) a: *const f32,
     pub(crate) a_row: usize,
     pub(crate) x: *const f32,
-    /// `w` is the place in a row of `out`.
+    /// The taps; the `w` of each is its place in a row of `out`.
     pub(crate) taps: &'a [Tap],
     pub(crate) out: *mut f32,
     pub(crate) out_row: usize,
-    /// Rows there are, at least 1, at most what the caller asks for by its const parameter.
+    /// Number of rows: at least 1, at most what the caller asks for by its const parameter.
     pub(crate) rows: usize,
 }
 
 impl Dots<'_> {
-    /// For `I` rows and `T` taps.
+    /// Computes the products of `I` rows with `T` taps.
     ///
     /// # Safety
     /// As [`Simd`]: there are `T` taps; `n` values are at `a + i a_row` for each of the `rows`, and at `x + x_t` for every

@@ -7,7 +7,7 @@ use candle_core::{Result, Shape, bail};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Activation {
-    /// `x` itself.
+    /// No activation: `x` itself.
     Identity,
     /// `max(x, 0)`, with gradient 0 at 0.
     Relu,

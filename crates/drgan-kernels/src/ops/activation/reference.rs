@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 /// Reference implementation of [`activate`](crate::activate).
 ///
 /// # Errors
-/// As there.
+/// Those of [`activate`](crate::activate).
 pub fn activate(x: &Tensor, act: Activation) -> Result<Tensor> {
     // Selections, whose gradient at 0 is the stated one; a product with a mask would make NaN of infinities.
     let below_zero = |rest: &Tensor| x.le(0.)?.where_cond(&x.zeros_like()?, rest);

@@ -5,7 +5,7 @@ use candle_core::{DType, Result, Tensor, Var};
 /// Reference implementation of [`adam_update`](crate::adam_update).
 ///
 /// # Errors
-/// As there.
+/// Those of [`adam_update`](crate::adam_update).
 pub fn adam_update(parameter: &Var, gradient: &Tensor, m: &Var, v: &Var, step: AdamStep) -> Result<()> {
     let (b1, b2) = step.betas;
     let g = (gradient.detach() * step.scale)?;
@@ -20,7 +20,7 @@ pub fn adam_update(parameter: &Var, gradient: &Tensor, m: &Var, v: &Var, step: A
 /// Reference implementation of [`ema_update`](crate::ema_update).
 ///
 /// # Errors
-/// As there.
+/// Those of [`ema_update`](crate::ema_update).
 pub fn ema_update(average: &Var, value: &Tensor, decay: f64) -> Result<()> {
     average.set(&((average.as_detached_tensor() * decay)? + (value.detach() * (1. - decay))?)?)
 }
@@ -28,7 +28,7 @@ pub fn ema_update(average: &Var, value: &Tensor, decay: f64) -> Result<()> {
 /// Reference implementation of [`sum_of_squares`](crate::sum_of_squares).
 ///
 /// # Errors
-/// As there.
+/// Those of [`sum_of_squares`](crate::sum_of_squares).
 pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
     x.detach().to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar()
 }

@@ -8,7 +8,7 @@ pub struct AdamStep {
     pub betas: (f64, f64),
     /// Learning rate over `1 - b1^t`, the first moment's bias correction.
     pub rate: f64,
-    /// `sqrt(1 - b2^t)`, the second moment's.
+    /// `sqrt(1 - b2^t)`, the second moment's bias correction.
     pub root: f64,
     /// Added to the root of the second moment.
     pub eps: f64,

@@ -11,11 +11,11 @@ use rayon::prelude::*;
 /// The sizes of one attention.
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
-    /// Images.
+    /// Number of images.
     pub(super) b: usize,
-    /// Channels.
+    /// Number of channels of the map and of the words.
     pub(super) c: usize,
-    /// Words of a caption.
+    /// Number of words per caption.
     pub(super) t: usize,
     /// Rows and columns of a map.
     pub(super) side: (usize, usize),
@@ -150,7 +150,7 @@ impl Op<2> for Score {
     }
 }
 
-/// `Q` of theta and words.
+/// The context `Q`: the words at every pixel, weighted by theta.
 pub(super) struct Read(pub(super) Sizes);
 
 impl Op<2> for Read {

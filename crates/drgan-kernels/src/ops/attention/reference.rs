@@ -7,7 +7,7 @@ pub(super) const EXCLUDED: f64 = -1e9;
 /// Reference implementation of [`word_attention`](crate::word_attention).
 ///
 /// # Errors
-/// As there.
+/// Those of [`word_attention`](crate::word_attention).
 pub fn word_attention(h: &Tensor, words: &Tensor, mask: &Tensor) -> Result<(Tensor, Tensor)> {
     let ((b, c, height, width), t) = (h.dims4()?, words.dim(2)?);
     let padding = mask.to_dtype(h.dtype())?.unsqueeze(1)?; // (B, 1, T)

@@ -7,7 +7,7 @@ use candle_core::{Result, Tensor, bail};
 /// Reference implementation of [`batch_norm`](crate::batch_norm).
 ///
 /// # Errors
-/// As there.
+/// Those of [`batch_norm`](crate::batch_norm).
 pub fn batch_norm(
     x: &Tensor,
     weight: &Tensor,
@@ -37,7 +37,7 @@ pub fn batch_norm(
 /// Reference implementation of [`scale_shift`](crate::scale_shift).
 ///
 /// # Errors
-/// As there.
+/// Those of [`scale_shift`](crate::scale_shift).
 pub fn scale_shift(x: &Tensor, scale: &Tensor, shift: &Tensor, act: Activation) -> Result<Tensor> {
     let mut shape = vec![1; x.rank()];
     shape[1] = x.dim(1)?;

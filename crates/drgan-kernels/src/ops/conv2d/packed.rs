@@ -27,14 +27,14 @@ use candle_core::{DType, Result, Tensor, bail};
 /// ```
 pub struct PackedConv {
     packed: Packed,
-    /// The weight's, `(O, C, kh, kw)`.
+    /// Shape of the weight, `(O, C, kh, kw)`.
     dims: (usize, usize, usize, usize),
     spec: PackedSpec,
 }
 
 /// The weight, in the form of the backend it was packed for.
 enum Packed {
-    /// For the kernels in f32 on the CPU.
+    /// Weight and shift as the CPU's kernels read them.
     Cpu { weight: PackedWeight, shift: Option<Vec<f32>> },
     /// The scaled weight and the shift `(1, O, 1, 1)`, for the reference on any device.
     Folded { weight: Tensor, shift: Option<Tensor> },

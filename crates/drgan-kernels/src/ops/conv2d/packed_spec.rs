@@ -35,7 +35,7 @@ pub struct PackedSpec {
     pub upsample: bool,
     /// The activation after the convolution.
     pub act: Activation,
-    /// What products are computed in.
+    /// The type that products are computed in.
     pub precision: Precision,
 }
 
@@ -45,13 +45,13 @@ impl PackedSpec {
         Self { conv, upsample: false, act, precision: Precision::F32 }
     }
 
-    /// The same, with the input upsampled by two first or not.
+    /// These settings, with the input upsampled by two first or not.
     #[must_use]
     pub fn with_upsample(self, upsample: bool) -> Self {
         Self { upsample, ..self }
     }
 
-    /// The same with products in another precision.
+    /// These settings with products in another precision.
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }

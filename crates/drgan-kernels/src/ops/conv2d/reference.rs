@@ -7,7 +7,7 @@ use candle_core::{Result, Tensor, bail};
 /// Reference implementation of [`conv2d`](crate::conv2d): every tap a strided view, one matrix product.
 ///
 /// # Errors
-/// As there.
+/// Those of [`conv2d`](crate::conv2d).
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, spec: Conv2dSpec) -> Result<Tensor> {
     let (b, c, h, w) = x.dims4()?;
     let (o, wc, kh, kw) = weight.dims4()?;
@@ -31,7 +31,7 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, spec: Conv2dSp
 /// Reference implementation of [`conv2d_act`](crate::conv2d_act).
 ///
 /// # Errors
-/// As there.
+/// Those of [`conv2d_act`](crate::conv2d_act).
 pub fn conv2d_act(
     x: &Tensor,
     weight: &Tensor,

@@ -50,7 +50,7 @@ impl Padding {
 pub struct Conv2dSpec {
     /// Step in both directions, in pixels, at least 1.
     pub stride: usize,
-    /// Zeros around the input.
+    /// Zeros added around the input, on each side.
     pub padding: Padding,
 }
 
@@ -66,7 +66,7 @@ impl Conv2dSpec {
         Self { stride, padding: Padding::symmetric(padding, padding) }
     }
 
-    /// The same with another padding.
+    /// These settings with another padding.
     #[must_use]
     pub fn with_padding(self, padding: Padding) -> Self {
         Self { padding, ..self }
@@ -164,9 +164,9 @@ impl ConvShape {
 pub(crate) struct ValidRange {
     /// The first value that lies inside.
     pub(crate) at: usize,
-    /// How many do.
+    /// Number of values that lie inside.
     pub(crate) count: usize,
-    /// Where the first one is read.
+    /// Where in the map the first value inside is read.
     pub(crate) from: usize,
 }
 
@@ -187,7 +187,7 @@ pub(crate) struct Panel {
     /// The first image.
     pub(crate) image: usize,
     pub(crate) images: usize,
-    /// The first row of each.
+    /// The first row of each image.
     pub(crate) row: usize,
     pub(crate) rows: usize,
 }

@@ -21,9 +21,9 @@ use std::ops::Range;
 pub(super) struct Joint {
     /// Sizes of the map's part.
     pub(super) shape: ConvShape,
-    /// Values of a vector.
+    /// Number of values per vector.
     pub(super) d: usize,
-    /// `(B, D)`.
+    /// The vectors, one per image, `(B, D)`.
     pub(super) vectors: Vec<f32>,
     pub(super) act: Activation,
 }
@@ -114,7 +114,7 @@ const OUTPUTS: usize = 16;
 /// Values that every register type divides.
 const LANES: usize = 16;
 
-/// Lanes for `b` images, one each.
+/// Number of lanes for `b` images, one image per lane, in whole registers.
 fn lanes(b: usize) -> usize {
     b.next_multiple_of(LANES)
 }

@@ -8,7 +8,7 @@ use candle_core::{Result, Tensor};
 /// Reference implementation of [`joint_conv2d`](crate::joint_conv2d).
 ///
 /// # Errors
-/// As there.
+/// Those of [`joint_conv2d`](crate::joint_conv2d).
 pub fn joint_conv2d(
     x: &Tensor,
     vector: &Tensor,

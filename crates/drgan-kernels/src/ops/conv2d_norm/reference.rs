@@ -9,7 +9,7 @@ use candle_core::{Result, Tensor};
 /// Reference implementation of [`conv2d_batch_norm`](crate::conv2d_batch_norm).
 ///
 /// # Errors
-/// As there.
+/// Those of [`conv2d_batch_norm`](crate::conv2d_batch_norm).
 pub fn conv2d_batch_norm(
     x: &Tensor,
     weight: &Tensor,

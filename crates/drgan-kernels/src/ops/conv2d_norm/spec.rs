@@ -10,7 +10,7 @@ pub struct ConvNormSpec {
     pub conv: Conv2dSpec,
     /// Whether the input is upsampled by two first, as by [`up_conv2d`](crate::up_conv2d).
     pub upsample: bool,
-    /// Added to the variance.
+    /// Added to the variance before its root is taken.
     pub eps: f64,
     /// The activation after the normalization.
     pub act: Activation,

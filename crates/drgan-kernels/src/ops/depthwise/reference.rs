@@ -8,7 +8,7 @@ use candle_core::{Result, Tensor};
 /// Reference implementation of [`depthwise_conv2d`](crate::depthwise_conv2d).
 ///
 /// # Errors
-/// As there.
+/// Those of [`depthwise_conv2d`](crate::depthwise_conv2d).
 pub fn depthwise_conv2d(
     x: &Tensor,
     weight: &Tensor,

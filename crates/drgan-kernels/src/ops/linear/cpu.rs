@@ -68,7 +68,7 @@ struct OutputDots<'a> {
     x: &'a [f32],
     w: &'a [f32],
     sizes: Sizes,
-    /// The first, and how many: at most four.
+    /// The first output, and the number of outputs: at most four.
     outputs: (usize, usize),
     to: SharedSlice,
 }

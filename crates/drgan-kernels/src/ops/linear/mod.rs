@@ -6,7 +6,7 @@ use crate::dispatch::{Backend, backend, fall_back};
 use crate::op::apply;
 use candle_core::{Result, Tensor, bail};
 
-/// `x W^T`.
+/// The linear map `x W^T`, without a bias.
 ///
 /// # Shapes
 /// `x`: `(B, in)`; `weight`, W: `(out, in)`; result: `(B, out)`.

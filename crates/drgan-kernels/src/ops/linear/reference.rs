@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 /// Reference implementation of [`linear`](crate::linear).
 ///
 /// # Errors
-/// As there.
+/// Those of [`linear`](crate::linear).
 pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     x.matmul(&weight.t()?)
 }

@@ -12,7 +12,7 @@ use candle_core::{Result, Tensor, bail};
 /// `x`: `(B, C, ...)`, not empty; both results `(C,)`.
 ///
 /// # Errors
-/// Another rank; no values.
+/// A tensor of another rank or without values.
 pub fn moments(x: &Tensor) -> Result<(Tensor, Tensor)> {
     if x.rank() < 2 || x.elem_count() == 0 {
         bail!("moments: x: expected (B, C, ...) with values, got {:?}", x.dims())

@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 /// Reference implementation of [`moments`](crate::moments).
 ///
 /// # Errors
-/// As there.
+/// Those of [`moments`](crate::moments).
 pub fn moments(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let flat = x.transpose(0, 1)?.flatten_from(1)?.contiguous()?; // (C, B ...)
     let mean = flat.mean_keepdim(1)?;

@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor, bail};
 /// Reference implementation of [`max_pool2d`](crate::max_pool2d).
 ///
 /// # Errors
-/// As there.
+/// Those of [`max_pool2d`](crate::max_pool2d).
 pub fn max_pool2d(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
     let (_, _, h, w) = x.dims4()?;
     let (oh, ow) = Conv2dSpec::new(stride, 0).output_size((h, w), (kernel, kernel))?;
@@ -28,7 +28,7 @@ pub fn max_pool2d(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
 /// Reference implementation of [`avg_pool2d`](crate::avg_pool2d).
 ///
 /// # Errors
-/// As there.
+/// Those of [`avg_pool2d`](crate::avg_pool2d).
 pub fn avg_pool2d(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<Tensor> {
     let (b, c, h, w) = x.dims4()?;
     let spec = Conv2dSpec::new(stride, padding);

@@ -5,7 +5,7 @@ use candle_core::{Result, Shape, Tensor};
 /// All sizes of a pooling by square windows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
-    /// Images and channels.
+    /// Number of images and of channels.
     pub(super) maps: (usize, usize),
     /// Rows and columns of the input.
     pub(super) side: (usize, usize),

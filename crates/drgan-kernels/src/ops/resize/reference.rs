@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 /// Reference implementation of [`resize_bilinear`](crate::resize_bilinear): two matrix products.
 ///
 /// # Errors
-/// As there.
+/// Those of [`resize_bilinear`](crate::resize_bilinear).
 pub fn resize_bilinear(x: &Tensor, h: usize, w: usize, align_corners: bool) -> Result<Tensor> {
     let (b, c, hi, wi) = x.dims4()?;
     let along = |t: &Tensor, inp, out| -> Result<Tensor> {
@@ -26,7 +26,7 @@ pub fn resize_bilinear(x: &Tensor, h: usize, w: usize, align_corners: bool) -> R
 /// Reference implementation of [`resize_area`](crate::resize_area).
 ///
 /// # Errors
-/// As there.
+/// Those of [`resize_area`](crate::resize_area).
 pub fn resize_area(x: &Tensor, h: usize, w: usize) -> Result<Tensor> {
     let (b, c, hi, wi) = x.dims4()?;
     x.contiguous()?.reshape((b, c, h, hi / h, w, wi / w))?.mean((3, 5))

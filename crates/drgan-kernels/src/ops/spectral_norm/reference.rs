@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 /// Reference implementation of [`power_iteration`](crate::power_iteration), of the matrix `(O, K)`.
 ///
 /// # Errors
-/// As there.
+/// Those of [`power_iteration`](crate::power_iteration).
 pub fn power_iteration(w: &Tensor, u: &Tensor) -> Result<(Tensor, Tensor)> {
     let normalize = |x: Tensor| x.broadcast_div(&(x.sqr()?.sum_all()?.sqrt()? + 1e-12)?);
     let v = normalize(w.t()?.matmul(&u.unsqueeze(1)?)?.squeeze(1)?)?;
@@ -15,7 +15,7 @@ pub fn power_iteration(w: &Tensor, u: &Tensor) -> Result<(Tensor, Tensor)> {
 /// Reference implementation of [`spectral_norm`](crate::spectral_norm).
 ///
 /// # Errors
-/// As there.
+/// Those of [`spectral_norm`](crate::spectral_norm).
 pub fn spectral_norm(weight: &Tensor, u: &Tensor, v: &Tensor) -> Result<Tensor> {
     let w = weight.reshape((weight.dim(0)?, ()))?;
     let sigma = (w.matmul(&v.unsqueeze(1)?)?.squeeze(1)? * u)?.sum_all()?;

@@ -13,7 +13,7 @@ pub(crate) fn upsample_nearest2x(x: &Tensor) -> Result<Tensor> {
 /// Reference implementation of [`up_conv2d`](crate::up_conv2d).
 ///
 /// # Errors
-/// As there.
+/// Those of [`up_conv2d`](crate::up_conv2d).
 pub fn up_conv2d(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     conv2d(&upsample_nearest2x(x)?, weight, None, Conv2dSpec::new(1, 1))
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 /// A value of Python without code behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plain {
-    /// `None`.
+    /// Python's `None`.
     None,
     /// A boolean.
     Bool(bool),
@@ -44,17 +44,17 @@ impl Plain {
         run(bytes).map_err(|e| Error::file(path, format!("not readable as a pickle: {e}")))
     }
 
-    /// The items of a list.
+    /// The items, if the value is a list or tuple.
     pub fn list(&self) -> Option<&[Self]> {
         if let Self::List(items) = self { Some(items) } else { None }
     }
 
-    /// The text.
+    /// The text, if the value is a string.
     pub fn text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    /// The integer.
+    /// The integer, if the value is one.
     pub fn int(&self) -> Option<i64> {
         if let Self::Int(n) = self { Some(*n) } else { None }
     }
@@ -103,7 +103,7 @@ impl Globals for NoGlobals {
 /// How much a result may still grow: a value that a pickle keeps in its memo and uses again and again is copied each time.
 struct Budget {
     values: usize,
-    /// Bytes of text.
+    /// Bytes of text that may still be taken.
     text: usize,
 }
 

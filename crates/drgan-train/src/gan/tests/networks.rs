@@ -10,7 +10,7 @@ use drgan_tensor::{
     ImageEncoder, ImageFeatures, MaskedSplit, Mode, ParamStore, Result, StageOutput, TextFeatures, ops,
 };
 
-/// Noise dimensions.
+/// Number of dimensions of the noise z.
 pub(super) const NZ: usize = 3;
 /// Side of the discriminators' reconstructions.
 pub(super) const RECONSTRUCTED: usize = 4;
@@ -26,7 +26,7 @@ pub(super) fn side(stage: usize) -> usize {
     BASE << stage
 }
 
-/// Not the defaults.
+/// Factors of the DAMSM that differ from the defaults.
 pub(super) fn gammas() -> Gammas {
     Gammas { attention: 3., words: 2., batch: 5. }
 }

@@ -12,11 +12,11 @@ const SIDE: usize = 64;
 
 /// A weight as its algorithm reads it, times its scale.
 pub(crate) enum PackedWeight {
-    /// Transformed.
+    /// Kernels transformed for Winograd or upsampled convolution.
     Winograd(winograd::Transformed),
-    /// As it was given.
+    /// The weight as it was given.
     Plain(Vec<f32>),
-    /// In bf16, by tiles.
+    /// The weight in bf16, by tiles.
     #[cfg(target_arch = "x86_64")]
     Amx(super::amx::Weights),
 }

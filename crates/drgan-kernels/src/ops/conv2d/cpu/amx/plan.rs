@@ -18,7 +18,8 @@ const TASKS: usize = 8;
 pub(super) struct Taps(Vec<(usize, usize, Vec<usize>)>);
 
 impl Taps {
-    /// One phase; of an upsampled map four, one per parity of row and column, each of two by two taps on the small map.
+    /// The phases of `g`: one; of an upsampled map four, one per parity of row and column, each of two by two taps on the
+    /// small map.
     pub(super) fn phases(g: &ConvShape) -> Vec<Self> {
         let (kh, kw) = (g.kh, g.kw);
         if !g.upsample {
@@ -48,9 +49,9 @@ impl Taps {
 
 /// Neighbours within a tile that make neighbours of the result.
 pub(super) struct Segment {
-    /// Which lanes.
+    /// The lanes of the tile that belong to the segment, one bit each.
     pub(super) lanes: u16,
-    /// The same for each half of them, every one twice.
+    /// For each half of the lanes, the same bits, every one twice.
     pub(super) upsampled: [u16; 2],
     /// Where the first lane of the tile, whether it is in the segment or not, would go in the image's first channel.
     pub(super) to: isize,
@@ -68,7 +69,7 @@ pub(super) struct Plan {
     pub(super) w: usize,
     pub(super) top: usize,
     pub(super) left: usize,
-    /// From one row of a plane to the next.
+    /// Distance of neighbouring rows of a plane, in positions.
     pub(super) pitch: usize,
     /// Blocks of input channels.
     pub(super) blocks: usize,

@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub(super) struct Target {
     pub(super) y: *mut f32,
-    /// Null if there is none.
+    /// The map that is added to the result; null if there is none.
     pub(super) residual: *const f32,
     /// Values of one channel of an image.
     pub(super) area: usize,

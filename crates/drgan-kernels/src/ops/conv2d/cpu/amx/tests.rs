@@ -63,7 +63,7 @@ impl Case {
         Self { x: round(&self.x), weight: round(&self.weight), ..self }
     }
 
-    /// The same with sums of about one.
+    /// This case with factors scaled so that sums are about one.
     fn of_unit_sums(self) -> Self {
         let terms = self.weight.elem_count() / self.weight.dims()[0];
         Self { weight: (&self.weight / (terms as f64).sqrt()).unwrap(), ..self }
@@ -77,7 +77,7 @@ impl Case {
         with_values([t], |[v]| Ok(v.to_vec())).unwrap()
     }
 
-    /// In f64.
+    /// The convolution without an epilogue, in f64.
     fn sums(&self) -> Tensor {
         let (x, weight) = (self.x.to_dtype(DType::F64).unwrap(), self.weight.to_dtype(DType::F64).unwrap());
         if self.upsample { up_reference(&x, &weight) } else { reference(&x, &weight, None, self.spec) }

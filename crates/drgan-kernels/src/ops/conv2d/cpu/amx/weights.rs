@@ -57,7 +57,7 @@ impl Weights {
         outputs.is_multiple_of(2).then_some(outputs / 2)
     }
 
-    /// Always even.
+    /// Tiles of output channels for `outputs` channels: always an even number.
     fn tiles_of(outputs: usize) -> usize {
         match Self::half(outputs) {
             Some(half) => 2 * half.div_ceil(SIDE),

@@ -37,7 +37,7 @@ struct Backward<'a> {
     groups: Groups,
     dy: &'a [f32],
     weight: &'a [f32],
-    /// Of a phase.
+    /// Columns of a phase.
     cols: usize,
     panel: Panel,
     out: SharedSlice,

@@ -27,7 +27,7 @@ const GROUPS: usize = 32;
 /// Some of the groups that a convolution's channels are cut into; a group of outputs sees its group of inputs only.
 #[derive(Clone, Copy)]
 pub(super) struct Groups {
-    /// How many there are in all.
+    /// Number of groups of the whole convolution.
     pub(super) of: usize,
     pub(super) first: usize,
     pub(super) count: usize,
@@ -44,13 +44,13 @@ pub(super) fn phase_taps(g: &ConvShape) -> (usize, usize) {
     (g.kh.div_ceil(g.stride), g.kw.div_ceil(g.stride))
 }
 
-/// Maps as they are copied.
+/// The sizes of maps that are copied phase by phase.
 #[derive(Clone, Copy)]
 pub(super) struct Phases {
-    /// Of the phases; 1 has one.
+    /// Stride of the convolution: a map has `stride * stride` phases.
     pub(super) stride: usize,
     pub(super) images: usize,
-    /// Of one image's plane.
+    /// Rows of one phase of one image.
     pub(super) rows: usize,
     pub(super) cols: usize,
 }
@@ -67,7 +67,7 @@ pub(super) struct Source<'a> {
 }
 
 impl Phases {
-    /// Positions of one image.
+    /// Positions of one phase of one image.
     pub(super) fn image_len(&self) -> usize {
         self.rows * self.cols
     }
@@ -77,7 +77,7 @@ impl Phases {
         self.images * self.image_len()
     }
 
-    /// Of a channel, all phases.
+    /// Positions of all phases of a channel.
     pub(super) fn channel(&self) -> usize {
         self.stride * self.stride * self.phase()
     }

@@ -59,10 +59,11 @@ struct Block<'a> {
     planes: Phases,
     copied: &'a [f32],
     rows: &'a [f32],
-    /// From one output's rows to the next's, and positions of them.
+    /// Distance of neighbouring outputs' rows, in values.
     each: usize,
+    /// Positions of a row that products are summed over.
     n: usize,
-    /// The first, and how many.
+    /// The first output channel, and the number of channels.
     outputs: (usize, usize),
     channels: (usize, usize),
     out: SharedSlice,

@@ -73,7 +73,7 @@ struct TilePanel<'a, F, const STEP: usize, const I: usize, const E: usize, const
     chunks: &'a [Chunk],
     to: (usize, usize),
     epilogue: &'a Epilogue<'a>,
-    /// The first, and how many.
+    /// The first tile, and the number of tiles.
     tiles: (usize, usize),
     out: SharedSlice,
     form: PhantomData<F>,

@@ -5,15 +5,15 @@ use super::transforms::{
 
 /// A pair of transforms: `I x I` patches, `STEP` apart, to `E x E` products to `O x O` outputs.
 pub(super) trait Tiling<const STEP: usize, const I: usize, const E: usize, const O: usize> {
-    /// Patches to products.
+    /// The transform from patches to products.
     type Input: Linear<I, E>;
-    /// Products to outputs.
+    /// The transform from products to outputs.
     type Output: Linear<E, O>;
     /// Whether an output is the plain sum of all products, so that they can be summed while they are made.
     const MERGED: bool = false;
 }
 
-/// F(4x4, 3x3).
+/// Winograd convolution F(4x4, 3x3).
 pub(super) struct Winograd;
 
 impl Tiling<4, 6, 6, 4> for Winograd {

@@ -45,14 +45,14 @@ impl<'a> Filters<'a> {
 /// Output channels that are finished together: rows of a chunk's products.
 pub(super) const CHUNK: usize = 32;
 
-/// Some output channels in a row; with gates, each channel's gate after them.
+/// Consecutive output channels; with gates, each channel's gate after them.
 #[derive(Clone, Copy)]
 pub(super) struct Chunk {
     pub(super) first: usize,
     pub(super) len: usize,
     /// Blocks of rows, gates included.
     pub(super) blocks: usize,
-    /// Where its values start.
+    /// Where the chunk's values start.
     start: usize,
 }
 
