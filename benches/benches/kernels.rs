@@ -27,9 +27,9 @@ fn convolutions(c: &mut Criterion, preset: &Preset) {
         let w = weight(&[2 * wide, wide, 3, 3])?; // a residual block's first
         preset.both(c, "kernels/conv2d_3x3", &[wide, side, side], |x| ops::conv2d(x, &w, None, spec(1, 1)));
         let norm = (weight(&[2 * wide, 1])?.squeeze(1)?, weight(&[2 * wide, 1])?.squeeze(1)?);
-        let behind = ConvNormSpec::new(spec(1, 1), Activation::Glu);
+        let norm_spec = ConvNormSpec::new(spec(1, 1), Activation::Glu);
         preset.both(c, "kernels/conv2d_batch_norm_glu", &[wide, side, side], |x| {
-            ops::conv2d_batch_norm(x, &w, (&norm.0, &norm.1), behind).map(|n| n.y)
+            ops::conv2d_batch_norm(x, &w, (&norm.0, &norm.1), norm_spec).map(|n| n.y)
         });
         let w = weight(&[3, channels, 3, 3])?; // features to the image
         let finest = [channels, 2 * side, 2 * side];
@@ -104,9 +104,9 @@ fn backbone(c: &mut Criterion, preset: &Preset) {
     run().expect("layers of the image encoder");
 }
 
-fn normalisation(c: &mut Criterion, preset: &Preset) {
+fn normalization(c: &mut Criterion, preset: &Preset) {
     let Last { channels, side } = last(preset);
-    let gated = [4 * channels, side, side]; // behind a residual block's first convolution
+    let gated = [4 * channels, side, side]; // after a residual block's first convolution
     let line = |c: usize| {
         let full = |v: f32| Tensor::full(v, c, &Device::Cpu).expect("a line");
         (full(1.), full(0.))
@@ -121,7 +121,7 @@ fn normalisation(c: &mut Criterion, preset: &Preset) {
     preset.both(c, "kernels/batch_norm_residual", &[2 * channels, side, side], |x| {
         ops::batch_norm(x, &one, &zero, 1e-5, Activation::Identity, Some(x)).map(y)
     });
-    let ndf = preset.cfg.discriminator.ndf; // behind the finest discriminator's first
+    let ndf = preset.cfg.discriminator.ndf; // after the finest discriminator's first
     preset
         .both(c, "kernels/leaky_relu", &[ndf, side, side], |x| ops::activate(x, Activation::LeakyRelu(0.2)));
 }
@@ -151,5 +151,5 @@ fn others(c: &mut Criterion, preset: &Preset) {
 }
 
 fn main() {
-    drgan_benches::run(&[convolutions, packed, backbone, normalisation, attention, others]);
+    drgan_benches::run(&[convolutions, packed, backbone, normalization, attention, others]);
 }

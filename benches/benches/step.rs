@@ -1,4 +1,4 @@
-//! A whole step of the GAN: generator, three discriminators, DAMSM, all backward passes and optimizers, running average.
+//! A whole step of the GAN: generator, three discriminators, DAMSM, all backward passes and optimizers, EMA.
 use criterion::Criterion;
 use drgan_benches::{Preset, Step, time};
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-"""One training step: every discriminator once, then the generator, then its running average."""
+"""One training step: every discriminator once, then the generator, then its exponential moving average."""
 import copy
 
 import torch

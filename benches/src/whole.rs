@@ -100,7 +100,7 @@ impl Inference {
     }
 }
 
-/// One training step: every discriminator, the generator, the optimizers, the running average.
+/// One training step: every discriminator, the generator, the optimizers, the exponential moving average.
 #[derive(Debug)]
 pub struct Step {
     /// The settings of the run.

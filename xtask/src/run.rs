@@ -18,10 +18,10 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     cargo.current_dir(root());
-    // Ours while it runs us; theirs are other packages.
+    // Cargo sets these for xtask; the packages that it is started for are others.
     for (name, _) in std::env::vars_os() {
-        let name_is_ours = name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_"));
-        if name_is_ours || name == "CARGO_MANIFEST_DIR" || name == "CARGO_MANIFEST_PATH" {
+        let of_xtask = name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_"));
+        if of_xtask || name == "CARGO_MANIFEST_DIR" || name == "CARGO_MANIFEST_PATH" {
             cargo.env_remove(name);
         }
     }

@@ -29,10 +29,10 @@ pub fn to_rgb(image: &Tensor) -> Result<RgbImage> {
     })
 }
 
-/// Shows where a map is high: the image in dimmed grey, under red (middle values) to yellow (the maximum).
+/// Shows where a map is high: the image in dimmed gray, under red (middle values) to yellow (the maximum).
 ///
 /// The map is resized to the image bilinearly (half-pixel centres, clamped at the edge) and divided by its
-/// maximum; with `m` the result, a pixel is `(1 - 0.8 m) 0.6 grey + 0.8 m (255, 255 m^2, 0)`. A map of zeros
+/// maximum; with `m` the result, a pixel is `(1 - 0.8 m) 0.6 gray + 0.8 m (255, 255 m^2, 0)`. A map of zeros
 /// leaves the dimmed image.
 ///
 /// # Shapes
@@ -62,9 +62,9 @@ pub fn heat_overlay(image: &RgbImage, map: &Tensor) -> Result<RgbImage> {
             let across = |y: usize| c.mix(values[y * w + c.low], values[y * w + c.high]);
             let m = if max > 0. { r.mix(across(r.low), across(r.high)) / max } else { 0. };
             let [red, green, blue] = pixel.0.map(f32::from);
-            let grey = 0.6 * (0.299 * red + 0.587 * green + 0.114 * blue);
+            let gray = 0.6 * (0.299 * red + 0.587 * green + 0.114 * blue);
             let heat = [255., 255. * m * m, 0.];
-            pixel.0 = heat.map(|v| ((1. - 0.8 * m) * grey + 0.8 * m * v).round() as u8);
+            pixel.0 = heat.map(|v| ((1. - 0.8 * m) * gray + 0.8 * m * v).round() as u8);
         }
     }
     Ok(out)
@@ -136,8 +136,8 @@ mod tests {
         assert!(to_rgb(&Tensor::zeros((3, 0, 4), DType::F32, &Device::Cpu)?)?.is_empty());
         let nan = Tensor::full(f32::NAN, (3, 1, 1), &Device::Cpu)?;
         assert!(to_rgb(&nan).unwrap_err().to_string().contains("NaN"));
-        let grey = Tensor::zeros((1, 4, 4), DType::F32, &Device::Cpu)?;
-        assert!(to_rgb(&grey).unwrap_err().to_string().contains("(3, H, W)"));
+        let gray = Tensor::zeros((1, 4, 4), DType::F32, &Device::Cpu)?;
+        assert!(to_rgb(&gray).unwrap_err().to_string().contains("(3, H, W)"));
         Ok(())
     }
 

@@ -171,7 +171,7 @@ fn up_conv2d_on_many_shapes() {
 }
 
 #[test]
-fn a_normalised_convolution_is_its_two_halves() {
+fn a_normalized_convolution_is_its_two_halves() {
     let conv = Conv2dSpec::new(1, 1);
     for (upsample, act) in
         [(false, Activation::Glu), (true, Activation::Glu), (false, Activation::LeakyRelu(0.2))]

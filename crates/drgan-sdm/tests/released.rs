@@ -49,12 +49,12 @@ fn every_parameter_learns_and_an_image_does_not_depend_on_its_neighbors() -> Res
     let real = ctx.randn((3, 3, 16, 16), DType::F32, &CPU)?;
     let path = ParamStore::seeded(2);
     let encoder = RealImagePath::from_config(&config().real_image(), path.builder(DType::F32, &CPU))?;
-    let mirrored = generator.decode(0, &encoder.encode(1, &real, &ctx)?, &ctx)?;
+    let reconstructed = generator.decode(0, &encoder.encode(1, &real, &ctx)?, &ctx)?;
     let images = out.stages.iter().map(|s| s.image.sqr()?.sum_all());
     let loss = images
         .collect::<Result<Vec<_>, _>>()?
         .into_iter()
-        .try_fold(mirrored.sqr()?.sum_all()?, |a, b| a + b)?;
+        .try_fold(reconstructed.sqr()?.sum_all()?, |a, b| a + b)?;
     let gradients = loss.backward()?;
     for (name, var) in store.vars(ParamKind::Param).iter().chain(&path.vars(ParamKind::Param)) {
         assert!(gradients.get(var).is_some(), "{name}");

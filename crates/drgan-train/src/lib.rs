@@ -1,7 +1,6 @@
 //! Trains and evaluates DR-GAN.
 pub mod config;
-mod damsm;
-pub mod encoders;
+pub mod damsm;
 mod error;
 pub mod evaluate;
 pub mod events;

@@ -48,8 +48,8 @@ fn dependencies(file: &File, manifest: &Table, found: &mut Vec<Violation>) {
     let program = file.member().is_none_or(|name| name == "drgan");
     for name in names(manifest) {
         let line = 1 + file.text.lines().position(|l| l.trim_start().starts_with(&name)).unwrap_or(0);
-        let ours = name == "drgan" || name.starts_with("drgan-");
-        if is_xtask && (ours || name.starts_with("candle")) {
+        let own_crate = name == "drgan" || name.starts_with("drgan-");
+        if is_xtask && (own_crate || name.starts_with("candle")) {
             found.push(file.at(line, format!("xtask must not depend on `{name}`: call the binary instead")));
         }
         if !program && ["anyhow", "clap"].contains(&name.as_str()) {
@@ -57,7 +57,7 @@ fn dependencies(file: &File, manifest: &Table, found: &mut Vec<Violation>) {
                 file.at(line, format!("`{name}` is for programs: a library has an error type and no flags")),
             );
         }
-        if let Some(allowed) = allowed.filter(|allowed| ours && !allowed.contains(&name.as_str())) {
+        if let Some(allowed) = allowed.filter(|allowed| own_crate && !allowed.contains(&name.as_str())) {
             let instead = if allowed.is_empty() { "none" } else { &allowed.join(", ") };
             found.push(file.at(line, format!("depends on `{name}`; of our crates it may know: {instead}")));
         } else if name == "drgan" {

@@ -6,7 +6,7 @@ use drgan_tensor::testing::Fill;
 use drgan_tensor::{parameter_shapes, weights};
 use drgan_text::{InceptionV3, Tokenizer, Vocabulary};
 use drgan_train::config::{Overrides, RunConfig};
-use drgan_train::encoders::Encoders;
+use drgan_train::damsm::Encoders;
 use drgan_train::gan::Networks;
 use drgan_train::run::RunDir;
 use drgan_train::session::Phase;

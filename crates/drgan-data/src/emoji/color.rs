@@ -14,7 +14,7 @@ pub(super) const COLORS: [(&str, [u8; 3]); 9] = [
     ("white", [217, 206, 228]),
 ];
 
-/// Further anchors: light and dark forms the circles do not have, and colors without a word of ours, whose pixels
+/// Further anchors: light and dark forms the circles do not have, and colors that none of the nine words names, whose pixels
 /// abstain (a pig is not red).
 const FURTHER: [(Option<&str>, [u8; 3]); 7] = [
     (Some("orange"), [252, 155, 35]),

@@ -15,7 +15,7 @@ pub struct LoaderConfig {
     pub load_side: usize,
     /// Random shift in pixels, each way, the border repeated.
     pub shift: usize,
-    /// Mirror half of the images.
+    /// Flip half of the images, left to right.
     pub flip: bool,
     /// Threads that make batches, at least 1.
     pub workers: usize,

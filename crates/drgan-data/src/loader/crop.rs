@@ -1,4 +1,4 @@
-//! From a loaded image to the images of every stage: random crops, mirroring, area means.
+//! From a loaded image to the images of every stage: random crops, horizontal flips, area means.
 use crate::image::{Image, unit};
 use candle_core::Tensor;
 use drgan_tensor::device::HOST;
@@ -11,7 +11,7 @@ pub struct Crop {
     pub left: isize,
     /// Top edge in pixels of the loaded image.
     pub top: isize,
-    /// Whether the crop is mirrored, left to right.
+    /// Whether the crop is flipped, left to right.
     pub flip: bool,
 }
 

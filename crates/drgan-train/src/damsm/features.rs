@@ -1,8 +1,8 @@
 //! Backbone features of the training images: computed once and kept where they fit into memory and images are not cropped at
 //! random, else computed for each batch.
+use super::encoders::Encoders;
 use super::images::{CHUNK, load_images};
 use crate::config::RunConfig;
-use crate::encoders::Encoders;
 use crate::error::TrainError;
 use candle_core::Tensor;
 use drgan_data::{BatchSpec, Crop, Dataset};
@@ -16,14 +16,14 @@ pub(super) struct FeatureCache {
     pub(super) records: Vec<usize>,
     /// Images that do not decode, by name.
     pub(super) skipped: Vec<String>,
-    /// One row per record, then one per mirrored record if the loader flips. None: computed for each batch.
+    /// One row per record, then one per flipped record if the loader flips. None: computed for each batch.
     kept: Option<BackboneFeatures>,
-    /// How images are resized, cropped and mirrored.
+    /// How images are resized, cropped and flipped.
     loader: BatchSpec,
 }
 
 impl FeatureCache {
-    /// Computes the features of `records`, and of their mirror images if the loader flips; nothing if `progress`, told how
+    /// Computes the features of `records`, and of the flipped images if the loader flips; nothing if `progress`, told how
     /// many are done, asks to stop.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl FeatureCache {
                 break;
             }
             if cfg.loader.flip {
-                flipped.push(encoders.backbone_features(&mirror(&images)?)?);
+                flipped.push(encoders.backbone_features(&flip(&images)?)?);
             }
             let done = plain.iter().chain(&flipped).map(|f| f.pooled.dims()[0]).sum();
             if !progress(done) {
@@ -123,7 +123,7 @@ impl FeatureCache {
 }
 
 /// Images `(B, 3, H, W)` from right to left.
-fn mirror(images: &Tensor) -> Result<Tensor, TrainError> {
+fn flip(images: &Tensor) -> Result<Tensor, TrainError> {
     let order = Tensor::from_iter((0..images.dim(3)? as u32).rev(), images.device())?;
     Ok(images.index_select(&order, 3)?)
 }

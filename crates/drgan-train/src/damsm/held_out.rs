@@ -1,8 +1,8 @@
 //! How well the encoders match the held-out images with their captions.
 use super::descriptions;
+use super::encoders::Encoders;
 use super::images::{CHUNK, load_images};
 use crate::config::RunConfig;
-use crate::encoders::Encoders;
 use crate::error::TrainError;
 use candle_core::Tensor;
 use drgan_data::{Dataset, Split};

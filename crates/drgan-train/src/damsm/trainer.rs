@@ -1,8 +1,8 @@
 //! The training of both encoders: they learn to tell which caption belongs to which image.
 use super::descriptions;
+use super::encoders::Encoders;
 use super::features::FeatureCache;
 use crate::config::RunConfig;
-use crate::encoders::Encoders;
 use crate::error::TrainError;
 use crate::gan::{refuse_non_finite, scalar};
 use crate::optim::{Gradients, Optimizer, optimizer};

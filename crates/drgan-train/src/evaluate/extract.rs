@@ -1,7 +1,6 @@
 //! What the metrics read: features of real images, and of the images that a model draws for their captions.
 use crate::config::{EvaluateConfig, RunConfig};
-use crate::damsm::{descriptions, load_images};
-use crate::encoders::Encoders;
+use crate::damsm::{Encoders, descriptions, load_images};
 use crate::error::TrainError;
 use candle_core::{Device, Tensor};
 use drgan_data::{Dataset, Split};

@@ -5,7 +5,7 @@ mod suite;
 pub use suite::{Better, METRICS, Metric, Scores};
 
 use crate::config::RunConfig;
-use crate::encoders::Encoders;
+use crate::damsm::Encoders;
 use crate::error::TrainError;
 use crate::gan::initial_generator;
 use crate::run::History;

@@ -47,7 +47,7 @@ impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "checkpoint {} is damaged ({}); going on from {}",
+            "checkpoint {} is damaged ({}); continuing from {}",
             self.bad.display(),
             self.reason,
             self.used.display()

@@ -2,7 +2,7 @@
 use super::hooks::{AfterStep, Checkpoints, EarlyEvaluation, Hook, Log, SampleGrids, model};
 use super::resume::Phase;
 use super::{Outcome, Session};
-use crate::encoders::Encoders;
+use crate::damsm::Encoders;
 use crate::error::TrainError;
 use crate::evaluate::Evaluator;
 use crate::events::Meter;

@@ -1,6 +1,6 @@
 //! How long a run will take, found by doing a little of it on made-up data.
 use crate::config::RunConfig;
-use crate::encoders::Encoders;
+use crate::damsm::Encoders;
 use crate::error::TrainError;
 use crate::gan::{Networks, Objective, StepBatch};
 use candle_core::{DType, Tensor};

@@ -3,7 +3,7 @@
 use super::resume::Phase;
 use super::shown::shown;
 use crate::config::RunConfig;
-use crate::encoders::Encoders;
+use crate::damsm::Encoders;
 use crate::error::TrainError;
 use crate::evaluate::Evaluator;
 use crate::events::{Event, Meter, Sinks};

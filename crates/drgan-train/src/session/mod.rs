@@ -14,7 +14,7 @@ pub use resume::Phase;
 pub use trained::TrainedRun;
 
 use crate::config::RunConfig;
-use crate::encoders::Encoders;
+use crate::damsm::Encoders;
 use crate::error::TrainError;
 use crate::evaluate::Evaluation;
 use crate::events::{Event, Sinks};

@@ -1,8 +1,7 @@
 //! The DAMSM phase: the loop over epochs.
 use super::Session;
 use super::resume::Phase;
-use crate::damsm::{DamsmTrainer, HeldOut};
-use crate::encoders::Encoders;
+use crate::damsm::{DamsmTrainer, Encoders, HeldOut};
 use crate::error::TrainError;
 use crate::events::{Event, Meter};
 use crate::run::{Checkpoint, Checkpointed};

@@ -60,8 +60,7 @@ impl Phase {
 mod tests {
     use super::*;
     use crate::config::Overrides;
-    use crate::damsm::DamsmTrainer;
-    use crate::encoders::Encoders;
+    use crate::damsm::{DamsmTrainer, Encoders};
     use crate::gan::Networks;
     use crate::run::History;
     use candle_core::{DType, Device, Tensor};

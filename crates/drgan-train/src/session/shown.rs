@@ -1,6 +1,6 @@
 //! Captions of the grids that a run draws on the way.
 use crate::config::RunConfig;
-use crate::encoders::Encoders;
+use crate::damsm::Encoders;
 use drgan_data::{Dataset, Split};
 
 /// Captions of the grid that a run on the embedded set draws; those that have a word it knows.

@@ -1,7 +1,7 @@
 //! A run that was trained, read from its folder.
 use super::resume::Phase;
 use crate::config::RunConfig;
-use crate::encoders::Encoders;
+use crate::damsm::Encoders;
 use crate::error::TrainError;
 use crate::run::{Checkpoint, Checkpointed, History, RunDir, section};
 use candle_core::Device;

@@ -60,7 +60,7 @@ pub(super) fn use_threads(compute: &Compute) -> Result<()> {
     let n = match compute.threads {
         Some(n) => n.into(),
         None if std::env::var_os("RAYON_NUM_THREADS").is_some() => return Ok(()),
-        // Threads of one core share its arithmetic units and its cache; fewer processors may be ours than there are cores.
+        // Threads of one core share its arithmetic units and its cache; fewer processors may be available than there are cores.
         None => num_cpus::get_physical().min(num_cpus::get()),
     };
     rayon::ThreadPoolBuilder::new().num_threads(n).build_global().context("--threads")?;

@@ -8,7 +8,7 @@ use drgan_infer::pretrained;
 use drgan_tensor::device::HOST;
 use drgan_tensor::weights;
 use drgan_train::config::{GivenEncoders, Overrides, RunConfig};
-use drgan_train::encoders::Encoders;
+use drgan_train::damsm::Encoders;
 use drgan_train::events::format_duration;
 use drgan_train::run::{self, Checkpoint, RunDir};
 use drgan_train::session::estimate;

@@ -1,6 +1,6 @@
 //! The findings on a data set for people: with the size of its vocabulary, and the next command.
 use drgan_data::{Compression, PublishedSet, Refusal, Split, Verification};
-use drgan_train::encoders::Encoders;
+use drgan_train::damsm::Encoders;
 use std::path::Path;
 
 /// The largest batch of a preset that trains on the user's own images.

@@ -82,17 +82,17 @@ impl BatchNorm {
         let finish = |c: usize, dz: &mut [&mut [f32]]| {
             let Normalizer { mean, inverse } = normalizer(c);
             let row = |b: usize| channels.row(&x, b, c);
-            let (mut d_bias, mut d_centred) = (0., 0.);
+            let (mut d_bias, mut d_centered) = (0., 0.);
             for (b, dz) in dz.iter().enumerate() {
                 d_bias += sum_row(dz, 0.);
-                d_centred += product_row(row(b), mean, dz, 0.);
+                d_centered += product_row(row(b), mean, dz, 0.);
             }
-            let slope = d_centred / n * f64::from(inverse) * f64::from(inverse);
+            let slope = d_centered / n * f64::from(inverse) * f64::from(inverse);
             for (b, dz) in dz.iter_mut().enumerate() {
                 let scale = weight[c] * inverse;
                 normalize_gradient_row(dz, row(b), scale, (d_bias / n) as f32, mean, slope as f32);
             }
-            sums.set(c, (d_centred * f64::from(inverse)) as f32, d_bias as f32);
+            sums.set(c, (d_centered * f64::from(inverse)) as f32, d_bias as f32);
         };
         let by = |c: usize| normalizer(c).affine(weight[c], bias[c]);
         let dx = layout.undo_channel_major(channels.gradient(&x, self.act, &by, &dy, &finish), channels.c);

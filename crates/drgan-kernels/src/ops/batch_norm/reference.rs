@@ -22,8 +22,8 @@ pub fn batch_norm(
         bail!("batch_norm: x: {:?} gives a channel {n} value(s); training needs at least two", x.dims())
     }
     let mean = flat.mean_keepdim(1)?;
-    let centred = flat.broadcast_sub(&mean)?;
-    let var = centred.sqr()?.mean_keepdim(1)?;
+    let centered = flat.broadcast_sub(&mean)?;
+    let var = centered.sqr()?.mean_keepdim(1)?;
     let scale = (weight.unsqueeze(1)? / (&var + eps)?.sqrt()?)?; // (C, 1)
     let shift = (bias.unsqueeze(1)? - (&mean * &scale)?)?;
     let y = scale_shift(x, &scale.squeeze(1)?, &shift.squeeze(1)?, act)?;

@@ -16,7 +16,7 @@ use drgan_text::{
 use std::path::Path;
 
 /// ImageNet weights of EfficientNet-Lite0 in f16 (Apache-2.0; THIRD-PARTY-NOTICES.md).
-const EFFICIENTNET: &[u8] = include_bytes!("../assets/efficientnet_lite0_imagenet_f16.safetensors");
+const EFFICIENTNET: &[u8] = include_bytes!("../../assets/efficientnet_lite0_imagenet_f16.safetensors");
 
 /// The two encoders of the DAMSM, for captions and for images.
 #[derive(Debug)]
