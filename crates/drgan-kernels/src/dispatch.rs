@@ -32,6 +32,16 @@ pub(crate) fn backend(operation: &str, inputs: &[&Tensor]) -> Result<Backend> {
     Ok(if inputs.iter().all(has_kernel) { Backend::Cpu } else { Backend::Reference })
 }
 
+/// Whether two tensors have values of one type.
+pub(crate) fn same_type(a: &Tensor, b: &Tensor) -> bool {
+    a.dtype() == b.dtype()
+}
+
+/// Whether a tensor's values are floats of any width.
+pub(crate) fn is_float(x: &Tensor) -> bool {
+    x.dtype().is_float()
+}
+
 /// Runs a reference implementation in place of a kernel.
 pub(crate) fn fall_back<R>(reference: impl FnOnce() -> Result<R>) -> Result<R> {
     #[cfg(any(test, feature = "testing"))]
@@ -40,6 +50,10 @@ pub(crate) fn fall_back<R>(reference: impl FnOnce() -> Result<R>) -> Result<R> {
 }
 
 /// How often the calling thread has run a reference in place of a kernel, since it began.
+///
+/// Only operations called on this thread are counted, since each thread has a count of its own. What a task calls that runs
+/// on another thread (of `rayon::scope`, `rayon::join` or `std::thread::spawn`) is not in it: a test of such code asks in
+/// the task.
 #[cfg(any(test, feature = "testing"))]
 #[cfg_attr(not(feature = "testing"), allow(unreachable_pub, reason = "public by the feature"))]
 pub fn fallbacks() -> usize {

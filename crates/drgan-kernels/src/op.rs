@@ -79,8 +79,15 @@ pub(crate) fn apply_saved<O: Op<N>, const N: usize>(
     Ok((output, saved))
 }
 
-/// Runs `f` on the values of a contiguous f32 tensor on the CPU, to change them where they are. The tensor is locked
-/// meanwhile: `f` must not touch it by another name.
+/// Whether two tensors are views of one storage, which one thread must not lock twice.
+pub(crate) fn same_storage(a: &Tensor, b: &Tensor) -> bool {
+    // One lock after the other: a thread that holds one while it waits for the same again may wait forever.
+    let address = |x: &Tensor| std::ptr::from_ref(&*x.storage_and_layout().0).addr();
+    address(a) == address(b)
+}
+
+/// Runs `f` on the values of a contiguous f32 tensor on the CPU, to change them where they are. The storage is locked
+/// meanwhile: `f` must not touch a tensor of the [same storage](same_storage), or it waits forever.
 pub(crate) fn with_values_mut(x: &Tensor, f: impl FnOnce(&mut [f32]) -> Result<()>) -> Result<()> {
     x.inplace_op1(&InPlace(Cell::new(Some(f))))
 }

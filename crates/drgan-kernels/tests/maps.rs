@@ -257,10 +257,39 @@ fn an_update_of_misfits_changes_nothing_and_names_them() {
         &v,
         "adam_update: m: expected [3] in F32, got [3] in F64",
     );
-    refused(&m.copy().unwrap(), &m, &m, "adam_update: v: is another argument too");
-    assert!(ema_update(&p, &p, 0.5).unwrap_err().to_string().contains("ema_update: value"));
     for var in [&p, &m, &v] {
         assert_eq!(doubles(var), [1.; 3]);
+    }
+}
+
+#[test]
+fn an_update_of_arguments_that_share_a_storage_is_refused_and_names_them() {
+    for dtype in [DType::F32, DType::F64] {
+        let var = || Var::ones(3, dtype, &Device::Cpu).unwrap();
+        let step = AdamStep::new(1, 1., (0.9, 0.999), 1e-8);
+        let (p, m, v, gradient) = (var(), var(), var(), var());
+        let refused = |gradient: &Tensor, m: &Var, v: &Var, name: &str, twin: &str| {
+            let error = adam_update(&p, gradient, m, v, step).unwrap_err().to_string();
+            let words = format!("adam_update: {name}: shares its storage with {twin}");
+            assert!(error.contains(&words), "{error}");
+        };
+        // Each the same tensor, then a view with a name of its own.
+        refused(&gradient, &m, &m, "v", "m");
+        refused(&gradient, &p, &v, "m", "parameter");
+        for view in
+            [|x: &Var| x.as_detached_tensor(), |x: &Var| x.reshape((1, 3)).unwrap().squeeze(0).unwrap()]
+        {
+            refused(&view(&p), &m, &v, "gradient", "parameter");
+            refused(&view(&m), &m, &v, "m", "gradient");
+            refused(&view(&v), &m, &v, "v", "gradient");
+            let error = ema_update(&p, &view(&p), 0.5).unwrap_err().to_string();
+            assert!(error.contains("ema_update: value: shares its storage with average"), "{error}");
+        }
+        for var in [&p, &m, &v, &gradient] {
+            assert_eq!(doubles(var), [1.; 3]);
+        }
+        adam_update(&p, &gradient, &m, &v, step).unwrap();
+        ema_update(&p, &gradient.as_detached_tensor(), 0.5).unwrap();
     }
 }
 

@@ -90,6 +90,35 @@ fn other_types_are_packed_as_folded_tensors() -> Result<()> {
 }
 
 #[test]
+fn a_batch_of_no_images_gives_no_images() -> Result<()> {
+    // Winograd, upsampled, pointwise, and with a stride.
+    let layers = [(3, 1, false), (3, 1, true), (1, 1, false), (3, 2, false)];
+    for ((kernel, stride, upsample), dtype) in
+        layers.into_iter().flat_map(|layer| [DType::F32, DType::F64].map(|dtype| (layer, dtype)))
+    {
+        let zero = |shape: &[usize]| Tensor::zeros(shape, dtype, &Device::Cpu);
+        let (weight, shift) = (values(&[16, 8, kernel, kernel], 0.2)?.to_dtype(dtype)?, zero(&[16])?);
+        for precision in [Precision::F32, Precision::Bf16] {
+            let conv = Conv2dSpec::new(stride, kernel / 2);
+            let spec =
+                PackedSpec::new(conv, Activation::Glu).with_upsample(upsample).with_precision(precision);
+            let packed = PackedConv::new(&weight, None, Some(&shift), spec)?;
+            let full = packed.forward(&zero(&[1, 8, 16, 16])?, None)?;
+            let want = [0, 8, full.dim(2)?, full.dim(3)?];
+            for residual in [None, Some(zero(&want)?)] {
+                let y = packed.forward(&zero(&[0, 8, 16, 16])?, residual.as_ref())?;
+                assert_eq!((y.dims(), y.dtype()), (want.as_slice(), dtype));
+            }
+            let other = if dtype == DType::F32 { DType::F64 } else { DType::F32 };
+            let error = packed.forward(&Tensor::zeros((0, 8, 16, 16), other, &Device::Cpu)?, None);
+            assert!(error.is_err(), "another type");
+            assert!(packed.forward(&zero(&[0, 7, 16, 16])?, None).is_err(), "other channels");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn mistakes_are_named() -> Result<()> {
     let spec = PackedSpec::new(Conv2dSpec::new(1, 1), Activation::Glu);
     let weight = |o: usize, k: usize| values(&[o, 2, k, k], 0.);

@@ -1,5 +1,5 @@
 //! Rules about what may stand where: devices and element types, words of the command line, what a file begins with.
-use super::source::{before_tests, code_lines, strings};
+use super::source::{before_tests, code_lines, is_word, strings};
 use super::{File, Tree, Violation};
 
 pub(super) fn check(tree: &Tree) -> Vec<Violation> {
@@ -27,25 +27,50 @@ const HOST: [&str; 3] = [
 /// The one file of the kernels that chooses between their implementations.
 const DISPATCH: &str = "crates/drgan-kernels/src/dispatch.rs";
 
-/// How a device or an element type is asked for.
-const QUESTIONS: [&str; 10] = [
+/// Calls that ask what a device or an element type is.
+const QUESTIONS: [&str; 8] = [
     ".is_cpu()",
     ".is_cuda()",
     ".is_metal()",
     ".same_device(",
     ".location()",
-    "DType::F32 ==",
-    "== DType::",
-    "!= DType::",
-    "match x.dtype()",
-    "match x.device()",
+    ".dtype().is_",
+    ".as_cuda_device(",
+    ".as_metal_device(",
 ];
+
+/// What a line says of a device or an element type, to pass on or to compare.
+const SUBJECTS: [&str; 4] = [".dtype()", ".device()", "DType::", "Device::"];
+
+/// What stands before or after a subject that is compared rather than passed on.
+const BEFORE: [&str; 6] = ["==", "!=", "match", "matches!(", "if let", "while let"];
+const AFTER: [&str; 4] = ["==", "!=", "=>", "|"];
+
+/// The question in `line` after a device or an element type, if there is one. A subject that is an argument, as in
+/// `y.to_dtype(x.dtype())`, is none.
+fn question(line: &str) -> Option<&str> {
+    let call = QUESTIONS.into_iter().find(|q| line.contains(q));
+    call.or_else(|| {
+        SUBJECTS.iter().flat_map(|s| line.match_indices(s)).find_map(|(at, s)| compared(line, at, s))
+    })
+}
+
+/// The expression around the `subject` at byte `at` of `line`, if it is compared there.
+fn compared<'a>(line: &'a str, at: usize, subject: &str) -> Option<&'a str> {
+    let is_path = |c: char| is_word(c) || matches!(c, '.' | ':' | '&' | '*' | '[' | ']');
+    let from = line[..at].trim_end_matches(is_path).len();
+    let to = at + subject.len();
+    let to = line.len() - line[to..].trim_start_matches(is_word).len();
+    let (before, after) = (line[..from].trim_end(), line[to..].trim_start());
+    let asks = BEFORE.iter().any(|b| before.ends_with(b)) || AFTER.iter().any(|a| after.starts_with(a));
+    asks.then(|| line[from..to].trim_start_matches(['&', '*']))
+}
 
 fn devices(file: &File, found: &mut Vec<Violation>) {
     let kernels = file.member() == Some("drgan-kernels") && !file.path.ends_with(DISPATCH);
     let host = HOST.iter().any(|place| file.path.starts_with(place));
     for (i, line) in before_tests(&code_lines(&file.text)).iter().enumerate() {
-        for question in QUESTIONS.iter().filter(|q| kernels && line.contains(**q)) {
+        if kernels && let Some(question) = question(line) {
             let what =
                 format!("`{question}`: only {DISPATCH} asks for a device or a type; call what it offers");
             found.push(file.at(i + 1, what));

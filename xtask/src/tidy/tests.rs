@@ -141,7 +141,40 @@ fn devices_and_types_have_their_place() {
     let asks = "//! x\nfn f(x: &Tensor) -> bool {\n    x.device().is_cpu()\n}\n";
     let kernels = "crates/drgan-kernels/src/ops/x.rs";
     says(&[(kernels, asks)], "crates/drgan-kernels/src/ops/x.rs:3", "dispatch.rs");
-    says(&[(kernels, "//! x\nfn f(x: &T) -> bool { x.dtype() == DType::F32 }\n")], kernels, "== DType::");
+    for question in [
+        "x.dtype() == DType::F32",
+        "t == DType::F32",
+        "DType::F32 != t",
+        "x.dtype() != y.dtype()",
+        "t == x[0].dtype()",
+        "vector.len() != n || vector.dtype() != weight.dtype()",
+        "matches!(x.dtype(), F32 | BF16)",
+        "matches!(t, DType::F32 | DType::BF16)",
+        "match inputs[0].dtype() { _ => true }",
+        "match t { DType::F32 => true, _ => false }",
+        "match self.x.device() { _ => true }",
+        "if let DType::F32 = t { true } else { false }",
+        "x.dtype().is_float()",
+        "x.device().same_device(y.device())",
+        "x.device().as_cuda_device().is_ok()",
+    ] {
+        let text = format!("//! x\nfn f() -> bool {{\n    {question}\n}}\n");
+        says(&[(kernels, &text)], "crates/drgan-kernels/src/ops/x.rs:3", "asks for a device or a type");
+    }
+    let lines = "//! x\nfn f() -> bool {\n    a\n        || x.dtype()\n            != y.dtype()\n}\n";
+    says(&[(kernels, lines)], "crates/drgan-kernels/src/ops/x.rs:5", "asks for a device or a type");
+    // To make a tensor like another is no question, and neither is to name a type.
+    for passes in [
+        "let y = y.to_dtype(x.dtype())?;",
+        "let y = Tensor::zeros(shape, x.dtype(), x.device())?;",
+        "let y = if a == b { x.to_dtype(DType::F64)? } else { y.to_device(x.device())? };",
+        "let t = match packed { Packed::Cpu { .. } => DType::F32, Packed::Folded { weight } => weight.dtype() };",
+        "match y.to_dtype(x.dtype()) { Ok(y) => y, Err(e) => return Err(e) };",
+        "// x.dtype() == DType::F32",
+    ] {
+        let text = format!("//! x\nfn f() {{\n    {passes}\n}}\n");
+        assert!(say(&[(kernels, &text)]).is_empty(), "{passes}");
+    }
     assert!(say(&[("crates/drgan-kernels/src/dispatch.rs", asks)]).is_empty());
     assert!(say(&[("crates/drgan-kernels/src/ops/tests.rs", asks)]).is_empty());
     assert!(say(&[("crates/drgan-sdm/src/x.rs", asks)]).is_empty());

@@ -68,15 +68,20 @@ impl Optimizer for Adam {
     fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut out = BTreeMap::new();
         for s in &self.slots {
-            out.insert(format!("m.{}", s.name), s.m.as_detached_tensor().to_device(&HOST)?);
-            out.insert(format!("v.{}", s.name), s.v.as_detached_tensor().to_device(&HOST)?);
+            // Copied first: on the host `to_device` would give a view, which the next step changes.
+            out.insert(format!("m.{}", s.name), s.m.as_detached_tensor().copy()?.to_device(&HOST)?);
+            out.insert(format!("v.{}", s.name), s.v.as_detached_tensor().copy()?.to_device(&HOST)?);
         }
         out.insert("step".into(), Tensor::new(self.step as i64, &HOST)?);
         Ok(out)
     }
 
     fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        let want: BTreeMap<_, _> = self.state()?.into_iter().map(|(n, t)| (n, t.shape().clone())).collect();
+        let moments =
+            self.slots.iter().flat_map(|s| [("m", &s.m), ("v", &s.v)].map(|(kind, t)| (kind, &s.name, t)));
+        let mut want: BTreeMap<_, _> =
+            moments.map(|(kind, name, t)| (format!("{kind}.{name}"), t.shape().clone())).collect();
+        want.insert("step".into(), ().into());
         let fits = |n: &String| state.get(n).is_some_and(|t| *t.shape() == want[n]);
         let missing: Vec<_> = want.keys().filter(|n| !fits(n)).cloned().collect();
         let unexpected: Vec<_> = state.keys().filter(|n| !want.contains_key(*n)).cloned().collect();
@@ -182,6 +187,28 @@ mod tests {
     #[test]
     fn stopping_and_resuming_changes_nothing() -> Result<()> {
         Ok(assert_close("weights", &run(Some(3))?, &run(None)?, Tol::EXACT)?)
+    }
+
+    #[test]
+    fn a_state_is_a_snapshot_that_later_steps_leave_alone() -> Result<()> {
+        let (store, lin, x) = net(DType::F32)?;
+        let mut opt = Adam::new(&store, OptimizerConfig::default())?;
+        opt.apply(&grads(&store, &lin, &x)?, 1.)?;
+        let contents = |state: &BTreeMap<String, Tensor>| -> Result<Vec<(String, Vec<f64>)>> {
+            state.iter().map(|(name, t)| Ok((name.clone(), flat(t)?))).collect()
+        };
+        let kept = opt.state()?;
+        let before = contents(&kept)?;
+        // An optimizer takes its own state as it is.
+        opt.restore(&kept)?;
+        assert_eq!(contents(&opt.state()?)?, before);
+        opt.apply(&grads(&store, &lin, &x)?, 1.)?;
+        assert_eq!(contents(&kept)?, before);
+        assert_ne!(contents(&opt.state()?)?, before);
+        opt.restore(&kept)?;
+        assert_eq!(contents(&opt.state()?)?, before);
+        assert_eq!(opt.step, 1);
+        Ok(())
     }
 
     #[test]

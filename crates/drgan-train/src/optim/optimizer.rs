@@ -13,7 +13,7 @@ pub trait Optimizer: std::fmt::Debug + Send + Sync {
     /// Gradients of another network, or whose type is not their parameter's.
     fn apply(&mut self, gradients: &Gradients, lr_scale: f64) -> Result<()>;
 
-    /// All tensors that a resumed run needs, by name, on the host.
+    /// All tensors that a resumed run needs, by name, on the host: a copy, which later updates leave alone.
     ///
     /// # Errors
     /// Whatever the device reports.

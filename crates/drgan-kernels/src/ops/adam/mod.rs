@@ -7,8 +7,8 @@ mod step;
 pub use step::AdamStep;
 
 use crate::cpu::slices::with_values;
-use crate::dispatch::{Backend, backend, fall_back};
-use crate::op::with_values_mut;
+use crate::dispatch::{Backend, backend, fall_back, is_float, same_type};
+use crate::op::{same_storage, with_values_mut};
 use candle_core::{Result, Tensor, Var, bail};
 
 /// One step of Adam (Kingma and Ba, 2015) for one parameter p with gradient g and moments m and v, all changed in place:
@@ -19,7 +19,7 @@ use candle_core::{Result, Tensor, Var, bail};
 /// All tensors have one shape, one type and one device.
 ///
 /// # Errors
-/// Tensors of another shape, type or device; a type that is not a float.
+/// Tensors of another shape, type or device; a type that is not a float; two tensors that share a storage.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor, Var};
@@ -34,7 +34,7 @@ use candle_core::{Result, Tensor, Var, bail};
 /// # Ok::<(), candle_core::Error>(())
 /// ```
 pub fn adam_update(parameter: &Var, gradient: &Tensor, m: &Var, v: &Var, step: AdamStep) -> Result<()> {
-    check("adam_update", parameter, &[("gradient", gradient), ("m", m), ("v", v)])?;
+    check("adam_update", ("parameter", parameter), &[("gradient", gradient), ("m", m), ("v", v)])?;
     let in_place = [parameter, m, v].into_iter().all(|x| x.is_contiguous());
     match backend("adam_update", &[parameter, gradient, m, v])? {
         Backend::Cpu if in_place => {
@@ -60,9 +60,9 @@ pub fn adam_update(parameter: &Var, gradient: &Tensor, m: &Var, v: &Var, step: A
 /// Both tensors have one shape, one type and one device.
 ///
 /// # Errors
-/// Tensors of another shape, type or device; a type that is not a float.
+/// Tensors of another shape, type or device; a type that is not a float; two tensors that share a storage.
 pub fn ema_update(average: &Var, value: &Tensor, decay: f64) -> Result<()> {
-    check("ema_update", average, &[("value", value)])?;
+    check("ema_update", ("average", average), &[("value", value)])?;
     match backend("ema_update", &[average, value])? {
         Backend::Cpu if average.is_contiguous() => {
             let value = value.detach().contiguous()?;
@@ -88,13 +88,15 @@ pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
     }
 }
 
-fn check(operation: &str, like: &Tensor, others: &[(&str, &Tensor)]) -> Result<()> {
+/// That `others` have the shape and type of the `first`, a float type, and each argument a storage of its own.
+fn check(operation: &str, first: (&str, &Tensor), others: &[(&str, &Tensor)]) -> Result<()> {
+    let like = first.1;
     for (i, (name, other)) in others.iter().enumerate() {
-        let before = others[..i].iter().map(|(_, x)| *x).chain([like]);
-        if before.into_iter().any(|x| x.id() == other.id()) {
-            bail!("{operation}: {name}: is another argument too, and all must be apart")
+        let mut before = others[..i].iter().chain([&first]);
+        if let Some((twin, _)) = before.find(|(_, x)| same_storage(x, other)) {
+            bail!("{operation}: {name}: shares its storage with {twin}, and each argument must have its own")
         }
-        if other.shape() != like.shape() || other.dtype() != like.dtype() {
+        if other.shape() != like.shape() || !same_type(other, like) {
             bail!(
                 "{operation}: {name}: expected {:?} in {:?}, got {:?} in {:?}",
                 like.dims(),
@@ -104,7 +106,7 @@ fn check(operation: &str, like: &Tensor, others: &[(&str, &Tensor)]) -> Result<(
             )
         }
     }
-    if !like.dtype().is_float() {
+    if !is_float(like) {
         bail!("{operation}: expected a float type, got {:?}", like.dtype())
     }
     Ok(())

@@ -4,7 +4,7 @@ use super::packed_spec::PackedSpec;
 use super::reference;
 use super::shape::{Conv2dSpec, ConvShape};
 use crate::cpu::slices::with_values;
-use crate::dispatch::{Backend, backend, fall_back};
+use crate::dispatch::{Backend, backend, fall_back, same_type};
 use crate::ops::activation::reference::activate;
 use crate::ops::upsample::reference::upsample_nearest2x;
 use candle_core::{DType, Result, Tensor, bail};
@@ -64,7 +64,7 @@ impl PackedConv {
         let dims @ (o, _, kh, kw) = weight.dims4()?;
         for (name, vector) in [("scale", scale), ("shift", shift)] {
             if let Some(vector) = vector
-                && (vector.elem_count() != o || vector.dtype() != weight.dtype())
+                && (vector.elem_count() != o || !same_type(vector, weight))
             {
                 bail!(
                     "PackedConv: {name}: expected {o} values in {:?} as the weight, got {:?} in {:?}",
@@ -125,6 +125,10 @@ impl PackedConv {
         };
         let inputs: Vec<&Tensor> = [weight, Some(x), residual].into_iter().flatten().collect();
         match (&self.packed, backend("PackedConv", &inputs)?) {
+            (Packed::Cpu { .. }, Backend::Cpu) if b == 0 => Tensor::zeros(out, x.dtype(), x.device()),
+            (Packed::Folded { weight, .. }, _) if b == 0 && same_type(x, weight) => {
+                Tensor::zeros(out, x.dtype(), x.device())
+            }
             (Packed::Cpu { weight, shift }, Backend::Cpu) => {
                 let (x, shift, act) = (x.detach().contiguous()?, shift.as_deref(), self.spec.act);
                 let y = match residual {
@@ -138,7 +142,7 @@ impl PackedConv {
                 };
                 Tensor::from_vec(y, out, x.device())
             }
-            (Packed::Folded { weight, shift }, _) if x.dtype() == weight.dtype() => fall_back(|| {
+            (Packed::Folded { weight, shift }, _) if same_type(x, weight) => fall_back(|| {
                 let x = x.detach();
                 let x = if self.spec.upsample { upsample_nearest2x(&x)? } else { x };
                 let y = reference::conv2d(&x, weight, None, self.spec.conv)?;
