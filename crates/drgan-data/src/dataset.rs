@@ -35,7 +35,7 @@ pub struct Dataset {
     listing: Option<Listing>,
 }
 
-/// Images of [`Dataset::load_all`], those that decode.
+/// Images of [`Dataset::load_part`], those that decode.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// Index of each image's record, ascending in the order asked for.
@@ -202,18 +202,8 @@ impl Dataset {
         image::load(&bytes, side, *bbox).map_err(|source| bad(name, source))
     }
 
-    /// Images of `indices` at `side` without augmentation, decoded in parallel, in the order given. Those that do
-    /// not decode are left out and named.
-    ///
-    /// # Errors
-    /// As [`Dataset::load_image`] but for images that do not decode, unless they are more than 1 % of `indices`.
-    pub fn load_all(&self, indices: &[usize], side: usize) -> Result<Loaded, DataError> {
-        let loaded = self.load_part(indices, side)?;
-        self.tolerate(&loaded.skipped, indices.len())?;
-        Ok(loaded)
-    }
-
-    /// As [`Dataset::load_all`] for a part of a larger whole; what is skipped in all is then for [`Dataset::tolerate`].
+    /// Images of `indices` at `side` without augmentation, decoded in parallel, in the order given. Those that do not decode
+    /// are left out and named; whether they are too many of a whole is for [`Dataset::tolerate`].
     ///
     /// # Errors
     /// As [`Dataset::load_image`] but for images that do not decode.

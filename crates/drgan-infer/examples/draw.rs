@@ -1,6 +1,6 @@
 //! Draws captions with a model file, one caption per row.
 //!
-//! `cargo run --workspace --release --example draw MODEL.safetensors OUT.png CAPTION...`
+//! `cargo run --release --example draw MODEL.safetensors OUT.png CAPTION...`
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
 use drgan_infer::{Device, Model, Precision, Sampler, rgb, sheet};
 use std::path::Path;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 mod captions;
+mod fit;
 mod font;
 pub mod grid;
 mod model;
@@ -17,6 +18,7 @@ pub use candle_core::Device;
 pub use captions::CaptionEncoder;
 pub use drgan_tensor::ops::Precision;
 pub use drgan_tensor::{Error, Result};
+pub use fit::Fit;
 pub use image::RgbImage;
 pub use model::{Model, ModelConfig};
 pub use sampler::{Arithmetic, Sampler};

@@ -2,10 +2,19 @@
 use crate::CaptionEncoder;
 use candle_core::{DType, Device};
 use drgan_sdm::{GeneratorConfig, StageGenerator};
-use drgan_tensor::{FromConfig, ParamStore, Result};
+use drgan_tensor::{Error, FromConfig, ParamStore, Result};
 use drgan_text::TextEncoderConfig;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// The largest embedding, number of channels or length of a noise vector that a model may have.
+const MOST_CHANNELS: usize = 65_536;
+/// The most words of a caption that a model may read.
+const MOST_WORDS: usize = 4_096;
+/// The most residual blocks in a row.
+const MOST_BLOCKS: usize = 256;
+/// The largest side of an image that a model may draw, in pixels.
+const MOST_PIXELS: usize = 8_192;
 
 /// What a trained model is built from, beside its weights and its vocabulary.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,7 +22,7 @@ use std::sync::Arc;
 pub struct ModelConfig {
     /// Where it comes from, e.g. the preset of its run; shown, never read.
     pub name: String,
-    /// Captions are cut to this many known words, at least 1.
+    /// Captions are cut to this many known words, 1 to 4,096.
     pub max_words: usize,
     /// Text encoder; `vocab_size` is the tokenizer's.
     pub text: TextEncoderConfig,
@@ -37,6 +46,36 @@ impl ModelConfig {
     pub fn side(&self) -> usize {
         self.generator.side(self.generator.stages.saturating_sub(1))
     }
+
+    /// Checks that every field is in its range, before memory is spent on what they ask for: embeddings, channels and noise
+    /// vectors up to 65,536, 4,096 words, 256 residual blocks and images of 8,192 pixels a side.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the first field out of range.
+    pub fn validate(&self) -> Result<()> {
+        for (field, size, most) in [
+            ("max_words", self.max_words, MOST_WORDS),
+            ("text.embedding", self.text.embedding, MOST_CHANNELS),
+            ("text.words_dim", self.text.words_dim, MOST_CHANNELS),
+            ("generator.base", self.generator.base, MOST_PIXELS),
+            ("generator.ngf", self.generator.ngf, MOST_CHANNELS),
+            ("generator.text_dim", self.generator.text_dim, MOST_CHANNELS),
+            ("generator.nz", self.generator.nz, MOST_CHANNELS),
+            ("generator.nc", self.generator.nc, MOST_CHANNELS),
+            ("generator.residual_blocks", self.generator.residual_blocks, MOST_BLOCKS),
+        ] {
+            if !(1..=most).contains(&size) {
+                return Err(Error::Config { field, reason: format!("{size}; must be in 1..={most}") });
+            }
+        }
+        self.text.validate()?;
+        self.generator.validate()?;
+        if self.side() > MOST_PIXELS {
+            let reason = format!("images of {} pixels a side; must be {MOST_PIXELS} at most", self.side());
+            return Err(Error::Config { field: "generator.stages", reason });
+        }
+        Ok(())
+    }
 }
 
 /// A text encoder and a generator that were trained together.
@@ -59,13 +98,13 @@ impl Model {
         Self { config: Arc::new(config), captions, generator }
     }
 
-    /// A store with the parameters of a generator, all zero until [`ParamStore::assign`] gives them values.
+    /// A store with the parameters of a generator in the type `dtype`, all zero until [`ParamStore::assign`] gives them values.
     ///
     /// # Errors
     /// A configuration value out of range.
-    pub fn generator_weights(cfg: &GeneratorConfig, device: &Device) -> Result<ParamStore> {
+    pub fn generator_weights(cfg: &GeneratorConfig, dtype: DType, device: &Device) -> Result<ParamStore> {
         let weights = ParamStore::zeroed();
-        StageGenerator::from_config(cfg, weights.builder(DType::F32, device))?;
+        StageGenerator::from_config(cfg, weights.builder(dtype, device))?;
         Ok(weights)
     }
 

@@ -2,10 +2,11 @@
 //!
 //! Tensors are `text.NAME` and `generator.NAME`; the metadata hold [`ModelConfig`] as JSON under `drgan.config` and the
 //! tokenizer (a `tokenizer.json`) under `drgan.tokenizer`.
-use crate::{CaptionEncoder, Model, ModelConfig};
+use crate::{CaptionEncoder, Fit, Model, ModelConfig};
 use candle_core::{DType, Device};
+use drgan_sdm::StageGenerator;
 use drgan_tensor::weights::{self, Metadata, Tensors};
-use drgan_tensor::{Error, ParamStore, Result};
+use drgan_tensor::{Error, FromConfig, ParamStore, Result, Shapes, parameter_shapes};
 use std::path::Path;
 
 const CONFIG: &str = "drgan.config";
@@ -14,10 +15,12 @@ const TEXT: &str = "text";
 const GENERATOR: &str = "generator";
 
 impl Model {
-    /// Reads what [`Model::to_bytes`] made.
+    /// Reads what [`Model::to_bytes`] made; weights that are all in double precision stay so. No more than a multiple of the
+    /// bytes is allocated: what the configuration asks for is compared with the tensors first.
     ///
     /// # Errors
-    /// No safetensors file, one without a model's metadata, tensors missing or of another shape.
+    /// No safetensors file or one that is cut short; no model's metadata, or sizes in them that [`ModelConfig::validate`]
+    /// refuses; tensors that are missing, left over, of another shape or not of a floating-point type.
     pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self> {
         read(bytes, Path::new("model"), device)
     }
@@ -72,7 +75,9 @@ fn read(bytes: &[u8], path: &Path, device: &Device) -> Result<Model> {
         .text
         .tokenizer(entry(TOKENIZER)?.as_bytes())
         .map_err(|e| Error::file_because(path, bad(TOKENIZER), e))?;
+    cfg.text.vocab_size = tokenizer.vocab_size();
     cfg.generator.text_dim = cfg.text.words_dim;
+    cfg.validate().map_err(|e| Error::file_because(path, bad(CONFIG), e))?;
     let part = |part: &str| -> Tensors {
         let named = |(name, t): (&String, &candle_core::Tensor)| {
             let name = name.strip_prefix(part)?.strip_prefix('.')?;
@@ -80,13 +85,32 @@ fn read(bytes: &[u8], path: &Path, device: &Device) -> Result<Model> {
         };
         tensors.iter().filter_map(named).collect()
     };
-    let fits = |part: &str, e: Error| Error::file_because(path, part, e);
+    let (text, generator) = (part(TEXT), part(GENERATOR));
+    let misfit = |part: &str, e: Error| Error::file_because(path, part, e);
+    let fits = |part: &str, tensors: &Tensors, needed: Result<Shapes>| {
+        let found = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect();
+        needed.and_then(|needed| Fit::new(needed, &found).exact()).map_err(|e| misfit(part, e))?;
+        dtype(tensors).map_err(|e| misfit(part, e))
+    };
+    // Before anything of those sizes is allocated.
+    let text_dtype = fits(TEXT, &text, parameter_shapes(|vb| cfg.text.build(vb)))?;
+    let generator_dtype =
+        fits(GENERATOR, &generator, parameter_shapes(|vb| StageGenerator::from_config(&cfg.generator, vb)))?;
     let captions =
-        CaptionEncoder::new(&cfg.text, tokenizer, cfg.max_words, ParamStore::zeroed(), DType::F32, device)?;
-    captions.weights().assign(&part(TEXT)).map_err(|e| fits(TEXT, e))?;
-    let generator = Model::generator_weights(&cfg.generator, device)?;
-    generator.assign(&part(GENERATOR)).map_err(|e| fits(GENERATOR, e))?;
-    Ok(Model::new(cfg, captions, generator))
+        CaptionEncoder::new(&cfg.text, tokenizer, cfg.max_words, ParamStore::zeroed(), text_dtype, device)?;
+    captions.weights().assign(&text).map_err(|e| misfit(TEXT, e))?;
+    let weights = Model::generator_weights(&cfg.generator, generator_dtype, device)?;
+    weights.assign(&generator).map_err(|e| misfit(GENERATOR, e))?;
+    Ok(Model::new(cfg, captions, weights))
+}
+
+/// The type that a part's weights are kept in: double precision if all of them are, else single.
+fn dtype(tensors: &Tensors) -> Result<DType> {
+    if let Some((name, t)) = tensors.iter().find(|(_, t)| !t.dtype().is_float()) {
+        let got = t.dtype().as_str();
+        return Err(Error::input(format!("`{name}` is of type {got}; weights are floating-point numbers")));
+    }
+    Ok(if tensors.values().all(|t| t.dtype() == DType::F64) { DType::F64 } else { DType::F32 })
 }
 
 #[cfg(test)]
@@ -138,6 +162,90 @@ mod tests {
             assert!(said.contains(&format!("{part}: ")) && said.contains(rest), "{said}");
         }
         assert!(Model::from_bytes(b"hello", &Device::Cpu).is_err());
+        Ok(())
+    }
+
+    /// Tensors and metadata of the small model, and what is said of them once they are changed.
+    fn refused(change: impl FnOnce(&mut Tensors, &mut Metadata)) -> Result<String> {
+        let bytes = small_model()?.to_bytes()?;
+        let (mut tensors, mut metadata) =
+            weights::safetensors::from_bytes(&bytes, Path::new("model"), &Device::Cpu)?;
+        change(&mut tensors, &mut metadata);
+        let bytes = weights::safetensors::to_bytes(&tensors, &metadata)?;
+        Ok(Model::from_bytes(&bytes, &Device::Cpu).expect_err("refused").to_string())
+    }
+
+    #[test]
+    fn sizes_that_the_weights_do_not_have_are_refused_before_they_are_allocated() -> Result<()> {
+        let huge = 1_000_000_000_000_usize;
+        for (at, value, said) in [
+            ("/max_words", huge, "max_words"),
+            ("/max_words", 0, "max_words"),
+            ("/text/embedding", huge, "text.embedding"),
+            ("/text/embedding", 65_536, "encoder.weight"),
+            ("/text/words_dim", huge, "text.words_dim"),
+            ("/text/words_dim", 65_536, "rnn.weight_hh_l0"),
+            ("/generator/ngf", huge, "generator.ngf"),
+            ("/generator/ngf", 65_536, "generator: "),
+            ("/generator/nz", huge, "generator.nz"),
+            ("/generator/nz", 65_536, "generator: "),
+            ("/generator/base", huge, "generator.base"),
+            ("/generator/base", 8_192, "generator.stages"),
+            ("/generator/stages", huge, "generator.stages"),
+            ("/generator/residual_blocks", huge, "generator.residual_blocks"),
+            ("/generator/residual_blocks", 256, "generator: "),
+        ] {
+            let message = refused(|_, metadata| {
+                let mut config: serde_json::Value = serde_json::from_str(&metadata[CONFIG]).expect("JSON");
+                *config.pointer_mut(at).expect("a key of the configuration") = value.into();
+                metadata.insert(CONFIG.to_owned(), config.to_string());
+            })?;
+            assert!(message.starts_with("model: ") && message.contains(said), "{at} = {value}: {message}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn tensors_left_over_of_another_shape_or_type_are_named() -> Result<()> {
+        let name = "generator.ca_net.fc.weight";
+        let zeros = |shape: &[usize], dtype| candle_core::Tensor::zeros(shape, dtype, &Device::Cpu);
+        let put = |name: &str, t: candle_core::Tensor| {
+            let name = name.to_owned();
+            refused(|tensors, _| drop(tensors.insert(name, t)))
+        };
+        let said = put("generator.more.weight", zeros(&[2], DType::F32)?)?;
+        assert!(said.contains("unexpected") && said.contains("more.weight"), "{said}");
+        let said = put(name, zeros(&[2, 3], DType::F32)?)?;
+        assert!(said.contains("ca_net.fc.weight") && said.contains("[2, 3]"), "{said}");
+        let model = small_model()?;
+        let shape = model.generator().views()["ca_net.fc.weight"].dims().to_vec();
+        let said = put(name, zeros(&shape, DType::I64)?)?;
+        assert!(said.contains("ca_net.fc.weight") && said.contains("i64"), "{said}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_cut_short_is_said_to_be() -> Result<()> {
+        let bytes = small_model()?.to_bytes()?;
+        for length in [0, 7, 100, bytes.len() / 2, bytes.len() - 1] {
+            let said = Model::from_bytes(&bytes[..length], &Device::Cpu).expect_err("cut short").to_string();
+            assert!(said.contains("not a whole safetensors file"), "{length} bytes: {said}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn double_precision_is_kept() -> Result<()> {
+        let (model, third) = (small_model()?, 1. / 3.);
+        let weights = Model::generator_weights(&model.config().generator, DType::F64, &Device::Cpu)?;
+        for (_, _, var) in weights.all() {
+            var.set(&(var.ones_like()? * third)?)?;
+        }
+        let wide = Model::new(model.config().clone(), model.captions().clone(), weights);
+        let back = Model::from_bytes(&wide.to_bytes()?, &Device::Cpu)?;
+        let bias = back.generator().views()["ca_net.fc.bias"].to_vec1::<f64>()?;
+        assert!(bias.iter().all(|b| *b == third), "{bias:?}");
+        assert_eq!(back.captions().weights().views()["encoder.weight"].dtype(), DType::F32);
         Ok(())
     }
 

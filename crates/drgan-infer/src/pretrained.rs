@@ -1,5 +1,5 @@
 //! Models trained elsewhere: a generator, its text encoder and its vocabulary in files of their own.
-use crate::{CaptionEncoder, Model, ModelConfig};
+use crate::{CaptionEncoder, Fit, Model, ModelConfig};
 use candle_core::{DType, Device};
 use drgan_sdm::{GeneratorConfig, StageGenerator};
 use drgan_tensor::weights::{self, WeightFile};
@@ -21,47 +21,6 @@ pub struct Files<'a> {
     pub vocabulary: &'a Path,
     /// What mask logits are multiplied by; none: [`AUTHORS_SCALE`] in the released form, 1 in the paper's.
     pub mask_logit_scale: Option<f64>,
-}
-
-/// How a file's tensors fit a network.
-#[derive(Clone, Debug, Default)]
-pub struct Fit {
-    /// The tensors that the network takes, with their shapes.
-    pub needed: Shapes,
-    /// Tensors that the network needs and the file lacks, or has in another shape: the name, with what was expected and
-    /// found.
-    pub missing: Vec<String>,
-    /// Tensors of the file that the network does not take.
-    pub left_over: Vec<String>,
-}
-
-impl Fit {
-    /// Compares a file's names and shapes with a network's.
-    pub fn new(needed: Shapes, found: &Shapes) -> Self {
-        let mut missing = Vec::new();
-        for (name, want) in &needed {
-            match found.get(name) {
-                Some(got) if got == want => {}
-                Some(got) => missing.push(format!("{name}: expected {want:?}, the file has {got:?}")),
-                None => missing.push(format!("{name} {want:?}")),
-            }
-        }
-        let left_over = found.keys().filter(|name| !needed.contains_key(*name)).cloned().collect();
-        Self { needed, missing, left_over }
-    }
-
-    /// # Errors
-    /// [`Error::File`] that counts what is missing of `network` and names the first.
-    fn whole(&self, network: &str, path: &Path) -> Result<()> {
-        match self.missing.first() {
-            None => Ok(()),
-            Some(first) => {
-                let n = self.missing.len();
-                let reason = format!("{n} tensors of a {network} are missing, first {first}");
-                Err(Error::file(path, reason))
-            }
-        }
-    }
 }
 
 /// Opens the files; nothing is trained, nothing is written. Captions are cut to 18 words, as AttnGAN cuts those of birds.
@@ -97,7 +56,7 @@ pub fn open(files: &Files<'_>, device: &Device) -> Result<Model> {
     store
         .assign(&store.select(text_weights.tensors))
         .map_err(|e| Error::file_because(files.text_encoder, "not as its own shapes say", e))?;
-    let store = Model::generator_weights(&config.generator, device)?;
+    let store = Model::generator_weights(&config.generator, DType::F32, device)?;
     store
         .assign(&store.select(weights.tensors))
         .map_err(|e| Error::file_because(files.generator, "not as its own shapes say", e))?;

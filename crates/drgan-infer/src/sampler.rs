@@ -3,7 +3,8 @@ use crate::{Model, noise};
 use candle_core::{DType, Tensor};
 use drgan_sdm::{GeneratorNoise, StageGenerator};
 use drgan_tensor::ops::Precision;
-use drgan_tensor::{Ctx, FromConfig, GeneratorOutput, Mode, Result};
+use drgan_tensor::weights::Tensors;
+use drgan_tensor::{Ctx, Error, FromConfig, GeneratorOutput, Mode, Result, builder_over};
 use std::sync::Arc;
 
 /// Captions drawn at once: bounds memory, changes no image.
@@ -31,7 +32,8 @@ impl From<Precision> for Arithmetic {
     }
 }
 
-/// Draws captions, with the model's weights as they were when it was made. Clones share everything.
+/// Draws captions. It copies the generator's weights when it is made: later changes of the model's do not show. The text
+/// encoder is the model's own. Clones share everything.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     model: Model,
@@ -40,14 +42,16 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler of `model`; packs the generator's layers.
+    /// A sampler of `model`; copies the generator's weights and packs its layers.
     ///
     /// # Errors
     /// Weights of other shapes than the configuration's.
     pub fn new(model: &Model, arithmetic: impl Into<Arithmetic>) -> Result<Self> {
         let arithmetic = arithmetic.into();
-        // Built from constants, so that no graph is kept while it draws.
-        let weights = model.generator().frozen(arithmetic.dtype(), model.device());
+        // Copies, as the store's own tensors change with it; constants, so that no graph is kept while it draws.
+        let copy = |(name, t): (String, Tensor)| Ok((name, t.copy()?));
+        let weights = model.generator().views().into_iter().map(copy).collect::<Result<Tensors>>()?;
+        let weights = builder_over(weights, arithmetic.dtype(), model.device());
         let generator = StageGenerator::from_config(&model.config().generator, weights)?;
         let generator = match arithmetic {
             Arithmetic::Packed(precision) => generator.pack(precision)?,
@@ -65,8 +69,9 @@ impl Sampler {
     /// depends on its caption, `seed` and noise number only.
     ///
     /// # Errors
-    /// A caption without a known word; another number of captions than of noise numbers.
+    /// No caption, one without a known word; another number of captions than of noise numbers.
     pub fn draw(&self, captions: &[impl AsRef<str>], noise: &[u64], seed: u64) -> Result<GeneratorOutput> {
+        check_pairs(captions.len(), noise.len())?;
         let (mut text, dtype) = (self.model.captions().embed(captions)?, self.arithmetic.dtype());
         text.words = text.words.to_dtype(dtype)?;
         text.sentence = text.sentence.to_dtype(dtype)?;
@@ -85,6 +90,7 @@ impl Sampler {
     /// # Errors
     /// As [`Sampler::draw`].
     pub fn images(&self, captions: &[impl AsRef<str>], noise: &[u64], seed: u64) -> Result<Tensor> {
+        check_pairs(captions.len(), noise.len())?;
         let mut parts = Vec::new();
         for (captions, noise) in captions.chunks(CHUNK).zip(noise.chunks(CHUNK)) {
             let made = self.draw(captions, noise, seed)?;
@@ -94,6 +100,17 @@ impl Sampler {
         }
         Ok(Tensor::cat(&parts, 0)?)
     }
+}
+
+/// # Errors
+/// Numbers of captions and of noise numbers that are 0 or differ.
+fn check_pairs(captions: usize, noise: usize) -> Result<()> {
+    if captions == 0 || captions != noise {
+        return Err(Error::input(format!(
+            "{captions} captions and {noise} noise numbers; give one noise number for each caption, and one caption or more"
+        )));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -117,6 +134,37 @@ mod tests {
         let other = sampler.images(&["a red heart"], &[1], 5)?.get(0)?;
         let change = (other - all.get(0)?)?.abs()?.max_all()?.to_scalar::<f32>()?;
         assert!(change > 1e-4, "other noise gives another image, changed by {change}");
+        Ok(())
+    }
+
+    #[test]
+    fn captions_and_noise_numbers_come_in_pairs() -> Result<()> {
+        let sampler = Sampler::new(&small_model()?, Precision::F32)?;
+        for (captions, noise) in [(40, 39), (39, 40), (64, 32), (1, 0), (0, 1), (0, 0)] {
+            let (words, numbers) = (vec!["a red heart"; captions], vec![0; noise]);
+            let images = sampler.images(&words, &numbers, 1).expect_err("refused");
+            let drawn = sampler.draw(&words, &numbers, 1).expect_err("refused");
+            for said in [images.to_string(), drawn.to_string()] {
+                assert!(said.contains(&format!("{captions} captions and {noise} noise numbers")), "{said}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn later_changes_of_the_generator_do_not_show() -> Result<()> {
+        for arithmetic in [Arithmetic::Packed(Precision::F32), Arithmetic::Exact] {
+            let model = small_model()?;
+            let sampler = Sampler::new(&model, arithmetic)?;
+            let before = sampler.images(&["a red heart"], &[0], 1)?;
+            for (_, _, var) in model.generator().all() {
+                var.set(&(var.as_tensor() * 2.)?)?;
+            }
+            assert_close("as before", &sampler.images(&["a red heart"], &[0], 1)?, &before, Tol::EXACT)?;
+            let anew = Sampler::new(&model, arithmetic)?.images(&["a red heart"], &[0], 1)?;
+            let change = (anew - before)?.abs()?.max_all()?.to_scalar::<f32>()?;
+            assert!(change > 1e-4, "a new sampler has the new weights, changed by {change}");
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Times steps of the GAN with synthetic images and made-up backbone weights, and says how much memory they take.
 //!
-//! `cargo run --workspace --release --example step [PRESET] [BATCH] [STEPS]`, by default `birds 4 3`.
+//! `cargo run --release --example step [PRESET] [BATCH] [STEPS]`, by default `birds 4 3`.
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
 use candle_core::{DType, Device, Tensor};
 use drgan_tensor::ops::CachingAllocator;

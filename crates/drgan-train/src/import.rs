@@ -1,7 +1,7 @@
 //! Weight files of other programs: which network a file holds, by names and shapes, and the metadata to keep with it.
 use crate::error::TrainError;
 use drgan_dnm::{DiscriminatorConfig, StageDiscriminator};
-use drgan_infer::pretrained::{self, Fit};
+use drgan_infer::{Fit, pretrained};
 use drgan_sdm::RealImagePath;
 use drgan_tensor::weights::{Metadata, Tensors};
 use drgan_tensor::{FromConfig, Shapes, VarBuilder, Variant, parameter_shapes};

@@ -1,6 +1,6 @@
 //! Prints the settings that a command line of `drgan train` stands for.
 //!
-//! `cargo run --workspace --release --example settings -- --preset tiny --set text.words_dim=128`
+//! `cargo run --release --example settings -- --preset tiny --set text.words_dim=128`
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
 use clap::Parser;
 use drgan::cli::{Cli, Command};

@@ -1,7 +1,7 @@
 //! Documents say what the program does: docs/cli.md is made from the command line, and every command that a document
-//! shows is one that the program takes.
+//! shows is one that the program takes; so is every `cargo run` one that cargo takes, of an example that there is.
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{Arg, ArgAction, CommandFactory, Parser};
 use drgan::cli::{Cli, Command};
 use drgan_train::config::{Overrides, RunConfig};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 const REGENERATE: &str = "DRGAN_WRITE_DOCS";
 /// What `cargo xtask` does itself; the rest it hands to `drgan`.
 const XTASK_OWN: [&str; 6] = ["parity", "test", "bench", "compat", "tidy", "ci"];
+/// How an example is run.
+const CARGO_RUN: &str = "cargo run ";
 /// What `cargo xtask data emoji` adds where it is not given.
 const PACKING: [&str; 3] = ["--fluent", "--emojibase", "--out"];
 
@@ -62,13 +64,15 @@ fn docs_describe_the_command_line_as_it_is() {
 #[derive(Debug, PartialEq)]
 struct Shown {
     line: usize,
-    /// What stands behind `cargo xtask` or `drgan`.
+    /// Whether it is a `cargo run`.
+    cargo_run: bool,
+    /// What stands behind `cargo xtask`, `cargo run` or `drgan`.
     words: Vec<String>,
     /// In the middle of a sentence, where `cargo xtask sample` alone is the command's name.
     mentioned: bool,
 }
 
-/// `cargo xtask ...` anywhere, and lines of code blocks that start with `drgan`.
+/// `cargo xtask ...` and `cargo run ...` anywhere, and lines of code blocks that start with `drgan`.
 fn commands(text: &str) -> Vec<Shown> {
     let (mut found, mut fenced) = (Vec::new(), false);
     let lines: Vec<&str> = text.lines().collect();
@@ -89,16 +93,18 @@ fn commands(text: &str) -> Vec<Shown> {
                 break;
             }
         }
-        let mut add = |rest: &str| {
+        let mut add = |rest: &str, cargo_run: bool| {
             let words = words(if code { rest } else { rest.split('`').next().unwrap_or_default() });
-            found.push(Shown { line: i + 1, words, mentioned: !code });
+            found.push(Shown { line: i + 1, cargo_run, words, mentioned: !code });
         };
         let prompt = line.len() - line.trim_start().trim_start_matches("$ ").len();
         if code && let Some(rest) = whole[prompt..].strip_prefix("drgan ") {
-            add(rest);
+            add(rest, false);
         }
-        for (at, name) in line.match_indices("cargo xtask ") {
-            add(&whole[at + name.len()..]);
+        for program in ["cargo xtask ", CARGO_RUN] {
+            for (at, name) in line.match_indices(program) {
+                add(&whole[at + name.len()..], program == CARGO_RUN);
+            }
         }
     }
     found
@@ -135,6 +141,9 @@ fn words(line: &str) -> Vec<String> {
 
 /// Why the program would refuse it, if it would.
 fn complaint(shown: &Shown) -> Option<String> {
+    if shown.cargo_run {
+        return cargo_run_complaint(&shown.words);
+    }
     let elided = shown.words.iter().any(|w| w == "...");
     let mut words: Vec<&str> = shown.words.iter().map(String::as_str).filter(|w| *w != "...").collect();
     match words.first() {
@@ -168,29 +177,60 @@ fn complaint(shown: &Shown) -> Option<String> {
     }
 }
 
-/// The Markdown files of a folder.
-fn pages(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    let paths = entries.flatten().map(|e| e.path());
-    paths.filter(|p| p.extension().is_some_and(|e| e == "md")).collect()
+/// Why cargo would refuse a `cargo run` of these words in the root folder, if it would: an option that it does not take, or
+/// an example that is not in exactly one crate.
+fn cargo_run_complaint(words: &[String]) -> Option<String> {
+    let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
+    let valued = |name: &'static str| Arg::new(name).long(name).action(ArgAction::Append);
+    let parser = clap::Command::new("cargo run")
+        .no_binary_name(true)
+        .args(["release", "quiet", "locked", "offline", "no-default-features"].map(flag))
+        .args(["features", "package", "bin", "target-dir"].map(valued))
+        .arg(Arg::new("example").long("example").required(true))
+        .arg(Arg::new("args").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true));
+    let taken = match parser.try_get_matches_from(words) {
+        Ok(taken) => taken,
+        Err(e) => return Some(e.to_string()),
+    };
+    let example = taken.get_one::<String>("example")?;
+    let file = format!("{example}.rs");
+    let holders = crates().into_iter().filter(|c| c.join("examples").join(&file).is_file()).count();
+    (holders != 1).then(|| format!("the example `{example}` is in {holders} crates"))
+}
+
+/// The folders of the crates.
+fn crates() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join("crates")).expect("the workspace has crates");
+    entries.flatten().map(|e| e.path()).collect()
+}
+
+/// The files of a folder, if it is there, whose names end in `.EXTENSION`.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let paths = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+    paths.filter(|p| p.extension().is_some_and(|e| e == extension)).collect()
 }
 
 #[test]
 fn docs_show_commands_that_work() {
-    let mut found = pages(&root());
-    found.extend(pages(&root().join("docs")));
-    for entry in std::fs::read_dir(root().join("crates")).unwrap().flatten() {
-        found.extend(pages(&entry.path()));
+    let mut found = files(&root(), "md");
+    found.extend(files(&root().join("docs"), "md"));
+    for folder in crates() {
+        found.extend(files(&folder, "md"));
+        found.extend(files(&folder.join("examples"), "rs"));
     }
-    let (mut wrong, mut checked) = (Vec::new(), 0);
+    let (mut wrong, mut checked, mut runs) = (Vec::new(), 0, 0);
     for page in found {
         for shown in commands(&read(&page)) {
             checked += 1;
+            runs += usize::from(shown.cargo_run);
             wrong.extend(complaint(&shown).map(|c| format!("{}:{}: {c}", page.display(), shown.line)));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(checked >= 10, "only {checked} commands found: are the documents still where they were?");
+    let missed = format!(
+        "only {checked} commands found, {runs} of examples: are the documents still where they were?"
+    );
+    assert!(checked >= 20 && runs >= 10, "{missed}");
 }
 
 #[test]
@@ -209,6 +249,9 @@ fn docs_with_a_wrong_command_are_found_out() {
         "Say `cargo xtask train --resume\nruns/x --seed 3` then.",
         "```\ncargo xtask train \\\n  --outt runs/x\n```",
         "```\ncargo xtask evaluate --run a b   # twice\n```",
+        "Say `cargo run --workspace --release --example generate` then.",
+        "Say `cargo run --release --example nowhere` then.",
+        "//! `cargo run --release --exmaple generate`",
     ] {
         assert!(refused(wrong).is_some(), "{wrong}");
     }
@@ -222,6 +265,8 @@ fn docs_with_a_wrong_command_are_found_out() {
         "`cargo xtask data emoji` makes it again.",
         "`cargo xtask bench kernels -- conv2d` runs some.",
         "    cargo xtask train --help",
+        "//! `cargo run --release --example settings -- --preset tiny --set a=1`, say.",
+        "Say `cargo run --release --example\ndraw MODEL.safetensors OUT.png \"a red heart\"` then.",
     ] {
         assert_eq!(refused(right), None, "{right}");
     }

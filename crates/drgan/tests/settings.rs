@@ -48,6 +48,13 @@ fn a_run_in_double_precision_trains_resumes_and_is_measured() {
     assert_eq!(weight.dtype(), candle_core::DType::F64);
     let (table, _) = success(drgan().args(["evaluate", "--run"]).arg(&run));
     assert!(table.contains("KID"), "{table}");
+    let trained = TrainedRun::open(&RunDir::open(&run).unwrap(), &Device::Cpu).unwrap();
+    let model = Model::from_bytes(&trained.model.to_bytes().unwrap(), &Device::Cpu).unwrap();
+    let values = |t: &candle_core::Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let averaged = values(&last.tensors["g_avg.ca_net.fc.weight"]);
+    for weights in [trained.model.generator(), model.generator()] {
+        assert_eq!(values(&weights.views()["ca_net.fc.weight"]), averaged, "no weight is rounded");
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Two checkpoints, tensor by tensor.
+//! Two checkpoints, tensor by tensor, and what is noted beside the tensors.
 use anyhow::{Context, Result};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a comparison found about one network: the tensors whose names begin alike.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,6 +47,32 @@ pub(super) fn compare(old: &[u8], new: &[u8]) -> Result<BTreeMap<String, Network
     Ok(networks)
 }
 
+/// The key that checkpoints keep their notes under, as JSON.
+const NOTES: &str = "drgan";
+
+/// Keys of what the files note beside their tensors (step, phase, positions of the random streams, early measurements) that
+/// one lacks or has with another value. The settings' text, checksums and the format's version may differ.
+///
+/// # Errors
+/// One of the two is no safetensors file, or has no such notes.
+pub(super) fn notes_that_differ(old: &[u8], new: &[u8]) -> Result<Vec<String>> {
+    let old = notes(old).context("the old checkpoint")?;
+    let new = notes(new).context("the new checkpoint")?;
+    let value =
+        |of: &BTreeMap<String, String>, key: &str| of.get(key).cloned().unwrap_or_else(|| "none".to_owned());
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let differ = keys.into_iter().filter(|key| old.get(*key) != new.get(*key));
+    Ok(differ.map(|key| format!("{key} ({}, now {})", value(&old, key), value(&new, key))).collect())
+}
+
+fn notes(file: &[u8]) -> Result<BTreeMap<String, String>> {
+    let (_, header) = SafeTensors::read_metadata(file)?;
+    let json = header.metadata().as_ref().and_then(|m| m.get(NOTES)).context("it notes no step")?;
+    let mut notes: BTreeMap<String, String> = serde_json::from_str(json)?;
+    notes.retain(|key, _| !matches!(key.as_str(), "config" | "format_version") && !key.starts_with("crc32c"));
+    Ok(notes)
+}
+
 fn tensors(file: &[u8]) -> Result<BTreeMap<String, TensorView<'_>>> {
     Ok(SafeTensors::deserialize(file)?.tensors().into_iter().collect())
 }
@@ -71,6 +97,25 @@ mod tests {
         let found = compare(&old, &renamed)?;
         assert_eq!(found["g"], Network { equal: 2, renamed: 1, differ: Vec::new() });
         assert_eq!(found.len(), 2, "{found:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn positions_and_measurements_count_and_settings_do_not() -> Result<()> {
+        let file = |notes: &[(&str, &str)]| {
+            let json = serde_json::to_string(&notes.iter().copied().collect::<BTreeMap<_, _>>());
+            let info = std::collections::HashMap::from([(NOTES.to_owned(), json.expect("strings are JSON"))]);
+            let none: [(&str, TensorView<'_>); 0] = [];
+            safetensors::serialize(none, Some(info)).expect("no tensors are valid")
+        };
+        let old =
+            file(&[("step", "6"), ("random.g", "10"), ("config", "a"), ("crc32c.g", "1"), ("crc32c", "2")]);
+        let same = file(&[("step", "6"), ("random.g", "10"), ("config", "b"), ("format_version", "4")]);
+        assert!(notes_that_differ(&old, &same)?.is_empty());
+        let new = file(&[("step", "6"), ("random.g", "11"), ("early_kid", "0.5")]);
+        assert_eq!(notes_that_differ(&old, &new)?, ["early_kid (none, now 0.5)", "random.g (10, now 11)"]);
+        let bare = safetensors::serialize([] as [(&str, TensorView<'_>); 0], None).expect("valid");
+        assert!(notes_that_differ(&old, &bare).is_err());
         Ok(())
     }
 

@@ -40,7 +40,8 @@ fn undecodable_images_are_skipped_up_to_one_in_a_hundred() {
     all[30].1 = b"no image".to_vec();
     let data = Arc::new(open_tar(&tar_of(&all)).unwrap());
     let everything: Vec<usize> = (0..100).collect();
-    let loaded = data.load_all(&everything, 4).unwrap();
+    let loaded = data.load_part(&everything, 4).unwrap();
+    data.tolerate(&loaded.skipped, everything.len()).unwrap();
     assert_eq!((loaded.images.len(), &loaded.skipped[..]), (99, &["k010.png".to_owned()][..]));
     assert_eq!(loaded.tensor(0..3, &candle_core::Device::Cpu).unwrap().dims(), [3, 3, 4, 4]);
     assert!(loaded.tensor(98..100, &candle_core::Device::Cpu).is_err());
@@ -52,7 +53,8 @@ fn undecodable_images_are_skipped_up_to_one_in_a_hundred() {
 
     all[60].1 = b"no image".to_vec();
     let data = Arc::new(open_tar(&tar_of(&all)).unwrap());
-    let error = data.load_all(&everything, 4).unwrap_err().to_string();
+    let skipped = data.load_part(&everything, 4).unwrap().skipped;
+    let error = data.tolerate(&skipped, everything.len()).unwrap_err().to_string();
     assert!(error.contains("2 of 100") && error.contains("k010.png, k020.png"), "{error}");
     let results: Vec<_> = Loader::new(data, Split::All, spec, 0).unwrap().take(200).collect();
     assert!(results.len() <= 25, "the iterator ends after the error: {}", results.len());

@@ -1,4 +1,4 @@
-//! ParamKind and sizes of a text encoder, with their checks.
+//! Kind and sizes of a text encoder, with their checks.
 use drgan_tensor::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub enum TextEncoderKind {
     BiLstm,
 }
 
-/// ParamKind and sizes of a text encoder; the defaults are those of AttnGAN for birds.
+/// Kind and sizes of a text encoder; the defaults are those of AttnGAN for birds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TextEncoderConfig {

@@ -131,6 +131,7 @@ fn flip(images: &Tensor) -> Result<Tensor, TrainError> {
 /// MiB that all features would take while they are joined, from those of one chunk.
 fn joined_mib(chunk: &BackboneFeatures, records: usize, flip: bool) -> usize {
     let rows = chunk.pooled.dims()[0].max(1);
-    let each = (chunk.map.elem_count() + chunk.pooled.elem_count()) / rows * size_of::<f32>();
+    let bytes = |t: &Tensor| t.elem_count() / rows * t.dtype().size_in_bytes();
+    let each = bytes(&chunk.map) + bytes(&chunk.pooled);
     (each * records * if flip { 2 } else { 1 } * 2) >> 20
 }

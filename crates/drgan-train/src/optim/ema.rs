@@ -37,7 +37,7 @@ impl Ema {
     }
 
     /// The decay after `step` updates: `min(decay, (1 + step) / (10 + step))`, which forgets the start sooner.
-    pub fn decay_at(&self, step: u64) -> f64 {
+    fn decay_at(&self, step: u64) -> f64 {
         self.decay.min((1. + step as f64) / (10. + step as f64))
     }
 

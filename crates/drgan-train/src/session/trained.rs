@@ -40,7 +40,7 @@ impl TrainedRun {
         let (words, dtype) = (cfg.damsm.max_words, cfg.dtype.into());
         let captions = CaptionEncoder::new(&cfg.text, tokenizer, words, ParamStore::zeroed(), dtype, device)?;
         captions.weights().assign(&checkpoint.section(section::TEXT))?;
-        let generator = Model::generator_weights(&cfg.generator, device)?;
+        let generator = Model::generator_weights(&cfg.generator, dtype, device)?;
         generator.assign(&checkpoint.section(section::AVERAGE))?;
         Ok(Self {
             model: Model::new(cfg.model(), captions, generator),
