@@ -7,7 +7,7 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The tag of records whose label names a color, such as `red heart`.
+/// The tag of records whose label names a color, such as `red heart`: `names_colour` of a description sets it, and nothing else.
 pub const COLOR_TAG: &str = "color";
 
 /// The captions of an image and what else is known of it without decoding.
@@ -19,7 +19,8 @@ pub struct Record {
     pub captions: Vec<String>,
     /// The class, where the set has classes.
     pub class_id: Option<u32>,
-    /// Words that records can be chosen by, see [`crate::Repeat`]: the `tags` of a description, and [`COLOR_TAG`].
+    /// Words that records can be chosen by, see [`crate::Repeat`]: the `tags` of a description without
+    /// [`COLOR_TAG`], and that where `names_colour` is true.
     pub tags: Vec<String>,
     /// The label, where a description gives one.
     pub label: Option<String>,

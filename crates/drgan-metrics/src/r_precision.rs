@@ -19,9 +19,13 @@ pub struct RPrecision {
 }
 
 /// Rows scaled to length 1; a zero row stays zero, and so is never above another.
-fn unit_rows(x: &Tensor) -> Result<Vec<Vec<f64>>> {
+fn unit_rows(what: &str, x: &Tensor) -> Result<Vec<Vec<f64>>> {
     let mut rows = x.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-    for row in &mut rows {
+    for (i, row) in rows.iter_mut().enumerate() {
+        if row.iter().any(|v| !v.is_finite()) {
+            let reason = format!("{what}: row {i} has values that are not finite, which cannot be ranked");
+            return Err(Error::input(reason));
+        }
         let norm = row.iter().map(|v| v * v).sum::<f64>().sqrt();
         if norm > 0. {
             row.iter_mut().for_each(|v| *v /= norm);
@@ -46,7 +50,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 /// `images` and `sentences` `(N, D)`, any float type; row `i` of both belongs to record `i`, whose caption is `texts[i]`.
 ///
 /// # Errors
-/// N below 2, N or D not alike, `candidates` below 2, or all texts the same.
+/// N below 2, N or D not alike, `candidates` below 2, all texts the same, or codes that are not finite.
 pub fn r_precision(
     images: &Tensor,
     sentences: &Tensor,
@@ -65,7 +69,8 @@ pub fn r_precision(
         let reason = format!("{candidates} leaves nothing to rank; give at least 2 (the paper has 100)");
         return Err(Error::Config { field: "r_precision: candidates", reason });
     }
-    let (images, sentences) = (unit_rows(images)?, unit_rows(sentences)?);
+    let (images, sentences) =
+        (unit_rows("r_precision: images", images)?, unit_rows("r_precision: sentences", sentences)?);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut i2t, mut t2i, mut queries, mut most) = (0usize, 0usize, 0usize, 0);
     for i in 0..n {

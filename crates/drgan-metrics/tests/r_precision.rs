@@ -38,11 +38,23 @@ fn the_two_directions_differ() {
 }
 
 #[test]
-fn ties_zeros_and_nan_count_against() {
-    for v in [1., 0., f64::NAN] {
+fn ties_and_zeros_count_against() {
+    for v in [1., 0.] {
         let same = rows(&[[v, v], [v, v], [v, v]]);
         let r = r_precision(&same, &same, &texts(3), 3, 0).unwrap();
         assert_eq!((r.image_to_text, r.text_to_image, r.queries), (0., 0., 3));
+    }
+}
+
+#[test]
+fn codes_that_are_not_finite_are_refused() {
+    for v in [f64::NAN, f64::INFINITY] {
+        let bad = rows(&[[1., 0.], [v, 0.], [0., 1.]]);
+        let good = rows(&[[1., 0.], [0.5, 0.5], [0., 1.]]);
+        let e = r_precision(&bad, &good, &texts(3), 3, 0).unwrap_err().to_string();
+        assert!(e.contains("images: row 1") && e.contains("not finite"), "{e}");
+        let e = r_precision(&good, &bad, &texts(3), 3, 0).unwrap_err().to_string();
+        assert!(e.contains("sentences: row 1"), "{e}");
     }
 }
 

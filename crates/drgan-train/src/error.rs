@@ -21,6 +21,12 @@ pub enum TrainError {
     /// A run folder or checkpoint.
     #[error("{0}")]
     Run(String),
+    /// A preset where single settings stand.
+    #[error("{origin}: `preset` is not a setting: a run is started from a preset by its name")]
+    PresetSetting {
+        /// The setting or the file.
+        origin: String,
+    },
     /// A folder for a new run that is in use.
     #[error("{}: the folder is not empty; resume the run in it, or start in another", path.display())]
     RunExists {
@@ -69,6 +75,12 @@ pub enum TrainError {
         loss: String,
         /// NaN or infinity.
         value: f32,
+    },
+    /// Images of a trained network that has no finite output.
+    #[error("{network}: its images have features that are not finite; the run has diverged")]
+    NonFiniteImages {
+        /// Which network drew them.
+        network: &'static str,
     },
     /// A loss stopped being a number.
     #[error("{loss} is {value} at {phase} step {step}; training stopped. {}", way_back(checkpoint.as_deref()))]

@@ -42,6 +42,7 @@ fn for_train_error(error: &TrainError, program: &str) -> Option<String> {
                 "smaller learning rates: --set generator_opt.lr=... --set discriminator_opt.lr=...".to_owned()
             }
         },
+        TrainError::PresetSetting { .. } => "choose the preset with --preset NAME".to_owned(),
         TrainError::Data(e) => return for_data_error(e, program),
         _ => return None,
     })
@@ -71,6 +72,8 @@ mod tests {
         assert!(hint(TrainError::RunExists { path }).unwrap().contains("--out"));
         let few = DataError::TooFew { path: "birds".into(), part: "the set".into(), found: 1 };
         assert!(hint(few.into()).unwrap().starts_with("cargo xtask data verify birds"));
+        let preset = TrainError::PresetSetting { origin: "setting preset=tiny".into() };
+        assert!(hint(preset).unwrap().contains("--preset"));
         assert_eq!(hint(TrainError::Run("no".into())), None);
     }
 }

@@ -57,6 +57,11 @@ fn pretraining_resumes_to_the_bit_and_a_gan_takes_its_encoders() {
     let (done, said) = drgan(&line);
     assert!(done && !said.contains("DAMSM epoch"), "the encoders are trained: {said}");
     assert_eq!(trained, encoders(&gan));
+    let other = drgan(&[&line[..8], &["--dry-run", "--set", "text.words_dim=128"]].concat());
+    assert!(!other.0 && other.1.contains("`text.words_dim` is 256 in the given encoders"), "{}", other.1);
+    assert!(other.1.contains("set to 128"), "{}", other.1);
+    let (done, said) = drgan(&[&line[..8], &["--dry-run", "--set", "text.words_dim=256"]].concat());
+    assert!(done, "what the encoders have may be said: {said}");
     let (done, said) = drgan(&["pretrain", "--resume", text(&gan)]);
     assert!(!done && said.contains("its GAN begun"), "{said}");
     let log = std::fs::read_to_string(whole.join("log.jsonl")).unwrap();

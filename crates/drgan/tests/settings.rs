@@ -58,6 +58,21 @@ fn a_run_in_double_precision_trains_resumes_and_is_measured() {
 }
 
 #[test]
+fn settings_that_could_not_do_anything_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let e = failure(&mut train_tiny(&run, &["--set", "text.words_dim=127"]));
+    assert!(e.contains("text.words_dim") && e.contains("even"), "{e}");
+    let e = failure(&mut train_tiny(&run, &["--set", "preset=tiny"]));
+    assert!(e.contains("not a setting") && e.contains("--preset"), "{e}");
+    assert!(!run.exists(), "a mistake costs no run folder");
+    let dry = |set: &[&str]| success(&mut train_tiny(&run, &[&["--dry-run"], set].concat())).1;
+    let told = dry(&["--set", "loader.repeat.tag=xyz"]);
+    assert_eq!(told.matches("no record has the tag `xyz`").count(), 1, "{told}");
+    assert!(!dry(&[]).contains("no record has the tag"));
+}
+
+#[test]
 fn devices_that_are_not_there_are_refused_before_anything_runs() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");

@@ -45,7 +45,7 @@ pub(super) struct Description {
     label: Option<String>,
     #[serde(default, deserialize_with = "texts")]
     tags: Vec<String>,
-    /// The label names a color: the same as the tag [`COLOR_TAG`].
+    /// The label names a color: the tag [`COLOR_TAG`].
     #[serde(default, rename = "names_colour")]
     names_color: bool,
 }
@@ -70,10 +70,12 @@ impl Description {
         })
     }
 
-    /// The record of a key and its captions.
+    /// The record of a key and its captions. [`COLOR_TAG`] is `names_colour` alone: the word among `tags` does not count.
     pub(super) fn record(self, key: String, captions: Vec<String>) -> Record {
         let Self { class_id, label, mut tags, names_color } = self;
-        if names_color && !tags.iter().any(|tag| tag == COLOR_TAG) {
+        // Descriptions of other programs use the word for something else, and batches must not depend on it.
+        tags.retain(|tag| tag != COLOR_TAG);
+        if names_color {
             tags.push(COLOR_TAG.to_owned());
         }
         Record { key, captions, class_id, tags, label, part: None }

@@ -2,14 +2,24 @@
 use crate::error::TrainError;
 use toml::{Table, Value};
 
-/// Keys that follow from others, and from which. Older versions wrote them; in files they are passed over.
-const DERIVED: [(&str, &str); 6] = [
-    ("text.vocab_size", "the captions decide it"),
-    ("generator.text_dim", "it is text.words_dim"),
-    ("discriminator.text_dim", "it is text.words_dim"),
-    ("discriminator.side", "each stage has its own"),
-    ("discriminator.base", "it is generator.base"),
-    ("preset", "a run is started from a preset by its name"),
+/// A key that older versions wrote, though its value follows from another.
+pub(super) struct Derived {
+    path: &'static str,
+    /// The key that decides it, where one does.
+    source: Option<&'static str>,
+    why: &'static str,
+}
+
+const fn derived(path: &'static str, source: Option<&'static str>, why: &'static str) -> Derived {
+    Derived { path, source, why }
+}
+
+const DERIVED: [Derived; 5] = [
+    derived("text.vocab_size", None, "the captions decide it"),
+    derived("generator.text_dim", Some("text.words_dim"), "it is text.words_dim"),
+    derived("discriminator.text_dim", Some("text.words_dim"), "it is text.words_dim"),
+    derived("discriminator.side", None, "each stage has its own"),
+    derived("discriminator.base", Some("generator.base"), "it is generator.base"),
 ];
 
 /// Keys of older versions: the section, the old key, and that of today, which may lie in a section below.
@@ -40,39 +50,76 @@ pub(super) fn parse_setting(setting: &str) -> Result<Table, TrainError> {
     }
 }
 
-/// Today's keys for those of older versions.
-pub(super) fn rename(table: &mut Table) {
+/// Today's keys for those of older versions; `origin` is the table's name in errors.
+///
+/// # Errors
+/// A value under both its keys.
+pub(super) fn rename(table: &mut Table, origin: &str) -> Result<(), TrainError> {
     for (section, old, new) in RENAMED {
-        if let Some(Value::Table(section)) = table.get_mut(section)
-            && let Some(value) = section.remove(old)
+        let path = format!("{section}.{new}");
+        let twice = lookup(table, &path).is_some();
+        if let Some(Value::Table(keys)) = table.get_mut(section)
+            && let Some(value) = keys.remove(old)
         {
+            if twice {
+                return Err(TrainError::Config(format!(
+                    "{origin}: `{section}.{old}` is the old name of `{path}`, and both are given; keep `{path}`"
+                )));
+            }
             let (below, key) = new.rsplit_once('.').map_or((None, new), |(below, key)| (Some(below), key));
             let place = match below {
-                Some(below) => {
-                    section.entry(below).or_insert_with(|| Value::Table(Table::new())).as_table_mut()
-                }
-                None => Some(section),
+                Some(below) => keys.entry(below).or_insert_with(|| Value::Table(Table::new())).as_table_mut(),
+                None => Some(keys),
             };
             place.map(|place| place.insert(key.to_owned(), value));
         }
     }
+    Ok(())
 }
 
-/// Takes out what follows from other keys.
-pub(super) fn remove_derived(table: &mut Table) {
-    for (path, _) in DERIVED {
-        if let Some((section, key)) = path.split_once('.')
-            && let Some(Value::Table(section)) = table.get_mut(section)
-        {
-            section.remove(key);
-        }
+/// The value of a dotted key.
+fn lookup<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
+    match path.split_once('.') {
+        Some((section, rest)) => lookup(table.get(section)?.as_table()?, rest),
+        None => table.get(path),
     }
+}
+
+/// Takes out what follows from other keys, with the values that were given.
+pub(super) fn take_derived(table: &mut Table) -> Vec<(&'static Derived, Value)> {
+    let take = |derived: &'static Derived| {
+        let (section, key) = derived.path.split_once('.')?;
+        Some((derived, table.get_mut(section)?.as_table_mut()?.remove(key)?))
+    };
+    DERIVED.iter().filter_map(take).collect()
+}
+
+/// Refuses values of [`take_derived`] that are not those which follow from `all`, or, in `written`, what a version that wrote
+/// them wrote for every run.
+///
+/// # Errors
+/// The first such value, with what decides it.
+pub(super) fn check_derived(
+    given: &[(&'static Derived, Value)],
+    all: &Table,
+    written: Option<&Table>,
+    origin: &str,
+) -> Result<(), TrainError> {
+    for (Derived { path, source, why }, value) in given {
+        let follows = source.and_then(|source| lookup(all, source));
+        if follows == Some(value) || written.is_some_and(|written| lookup(written, path) == Some(value)) {
+            continue;
+        }
+        let is = follows.map(|follows| format!(", here {follows}, not {value}")).unwrap_or_default();
+        return Err(TrainError::Config(format!("{origin}: `{path}` is not a setting: {why}{is}")));
+    }
+    Ok(())
 }
 
 /// Lays `over`, which came from `origin`, over `base`, whose keys are all there are.
 ///
 /// # Errors
-/// An unknown key (the nearest is suggested), one that follows from others, a value of another type.
+/// An unknown key (the nearest is suggested), the preset, a value of another type.
 pub(super) fn merge(base: &mut Table, over: Table, origin: &str) -> Result<(), TrainError> {
     merge_section(base, over, "", origin)
 }
@@ -81,14 +128,14 @@ fn merge_section(base: &mut Table, over: Table, prefix: &str, origin: &str) -> R
     for (key, value) in over {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         let refuse = |why: String| Err(TrainError::Config(format!("{origin}: {why}")));
-        if let Some((_, why)) = DERIVED.iter().find(|(name, _)| *name == path) {
-            return refuse(format!("`{path}` is not a setting: {why}"));
+        if path == "preset" {
+            return Err(TrainError::PresetSetting { origin: origin.to_owned() });
         }
         let known: Vec<String> = base.keys().cloned().collect();
         match (base.get_mut(&key), value) {
             (None, _) => {
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                return refuse(format!("unknown key `{path}`{}", suggest(&key, &known)));
+                return refuse(format!("unknown key `{path}`{}", suggest_key(&key, prefix, &known)));
             }
             (Some(Value::Table(inner)), Value::Table(value)) => merge_section(inner, value, &path, origin)?,
             (Some(Value::Table(_)), value) => {
@@ -107,11 +154,27 @@ fn merge_section(base: &mut Table, over: Table, prefix: &str, origin: &str) -> R
     Ok(())
 }
 
-/// ` (did you mean ...?)` or a list of what there is.
-pub(super) fn suggest(word: &str, known: &[&str]) -> String {
-    let best = known.iter().map(|k| (strsim::damerau_levenshtein(word, k), k)).min();
-    match best {
-        Some((distance, name)) if distance <= 1 + word.len() / 3 => format!("; did you mean `{name}`?"),
-        _ => format!("; there are: {}", known.join(", ")),
+/// As [`suggest`], for a key of `section`; old keys are known too, and answered with those of today.
+fn suggest_key(key: &str, section: &str, known: &[&str]) -> String {
+    let old: Vec<_> = RENAMED.iter().filter(|(of, ..)| *of == section).collect();
+    let all: Vec<&str> = known.iter().copied().chain(old.iter().map(|(_, old, _)| *old)).collect();
+    let renamed = nearest(key, &all).and_then(|name| old.iter().find(|(_, old, _)| *old == name));
+    match renamed {
+        Some((.., new)) => format!("; did you mean `{new}`?"),
+        None => suggest(key, known),
     }
+}
+
+/// `; did you mean ...?` or a list of what there is.
+pub(super) fn suggest(word: &str, known: &[&str]) -> String {
+    match nearest(word, known) {
+        Some(name) => format!("; did you mean `{name}`?"),
+        None => format!("; there are: {}", known.join(", ")),
+    }
+}
+
+/// The one of `known` that was probably meant.
+fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let (distance, name) = known.iter().map(|k| (strsim::damerau_levenshtein(word, k), *k)).min()?;
+    (distance <= 1 + word.len() / 3).then_some(name)
 }

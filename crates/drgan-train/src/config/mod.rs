@@ -27,7 +27,8 @@ impl RunConfig {
     /// A preset, then a file, then single settings.
     ///
     /// # Errors
-    /// An unknown preset or key (the nearest name is suggested), a value of another type, a value out of range.
+    /// An unknown preset or key (the nearest name is suggested), a value of another type, a value out of range, a size that
+    /// contradicts the setting it follows from.
     pub fn resolve(preset: &str, over: &Overrides<'_>) -> Result<Self, TrainError> {
         let (settings, origin) = presets::preset(preset)?;
         let mut all = Self::default().to_table()?;
@@ -36,9 +37,16 @@ impl RunConfig {
             let text = std::fs::read_to_string(path).map_err(|e| TrainError::io(path, e))?;
             let origin = path.display().to_string();
             let mut table = merge::parse(&text, &origin)?;
-            merge::rename(&mut table);
-            merge::remove_derived(&mut table);
+            // The `config.toml` of a run of this preset serves as a file too.
+            if table.get("preset").is_some_and(|named| named.as_str() == Some(preset)) {
+                table.remove("preset");
+            }
+            merge::rename(&mut table, &origin)?;
+            let given = merge::take_derived(&mut table);
             merge::merge(&mut all, table, &origin)?;
+            let plain = Self::from_table(all.clone())?;
+            let written = Table::try_from(plain).map_err(|e| TrainError::Config(e.to_string()))?;
+            merge::check_derived(&given, &all, Some(&written), &origin)?;
         }
         all.insert("preset".into(), Value::String(preset.to_owned()));
         Self::from_table(all)?.with(over.set)
@@ -49,11 +57,16 @@ impl RunConfig {
     /// # Errors
     /// As [`RunConfig::resolve`].
     pub fn with(&self, settings: &[String]) -> Result<Self, TrainError> {
-        let mut all = self.to_table()?;
+        let (mut all, mut derived) = (self.to_table()?, Vec::new());
         for setting in settings {
+            let origin = format!("setting {setting}");
             let mut table = merge::parse_setting(setting)?;
-            merge::rename(&mut table);
-            merge::merge(&mut all, table, &format!("setting {setting}"))?;
+            merge::rename(&mut table, &origin)?;
+            derived.push((merge::take_derived(&mut table), origin.clone()));
+            merge::merge(&mut all, table, &origin)?;
+        }
+        for (given, origin) in &derived {
+            merge::check_derived(given, &all, None, origin)?;
         }
         let cfg = Self::from_table(all)?;
         validate::validate(&cfg)?;
@@ -63,7 +76,7 @@ impl RunConfig {
     /// The settings as a table, without keys that follow from others.
     fn to_table(&self) -> Result<Table, TrainError> {
         let mut table = Table::try_from(self).map_err(|e| TrainError::Config(e.to_string()))?;
-        merge::remove_derived(&mut table);
+        merge::take_derived(&mut table);
         Ok(table)
     }
 
@@ -81,8 +94,8 @@ impl RunConfig {
     /// Not a configuration of this or an older version.
     pub fn from_toml(text: &str) -> Result<Self, TrainError> {
         let mut table = merge::parse(text, "configuration")?;
-        merge::rename(&mut table);
-        merge::remove_derived(&mut table);
+        merge::rename(&mut table, "configuration")?;
+        merge::take_derived(&mut table);
         Self::from_table(table)
     }
 
@@ -130,6 +143,8 @@ mod tests {
         );
         let e = resolve("tiny", &["loss.lamda=2"]).unwrap_err();
         assert_eq!(e, "setting loss.lamda=2: unknown key `loss.lamda`; did you mean `lambda`?");
+        let e = resolve("tiny", &["loader.color_repeat=2"]).unwrap_err();
+        assert!(e.ends_with("unknown key `loader.color_repeat`; did you mean `repeat.times`?"), "{e}");
         let e = resolve("tiny", &["loss.lambda=much"]).unwrap_err();
         assert_eq!(e, "setting loss.lambda=much: `loss.lambda` takes a float, got the string \"much\"");
         assert!(resolve("tiny", &["loss.lambda"]).unwrap_err().contains("KEY=VALUE"));
@@ -148,15 +163,53 @@ mod tests {
             assert!(!written.contains(key), "{key} in\n{written}");
         }
         for (key, why) in [
-            ("generator.text_dim=128", "it is text.words_dim"),
+            ("generator.text_dim=128", "it is text.words_dim, here 256, not 128"),
             ("discriminator.text_dim=128", "it is text.words_dim"),
             ("discriminator.side=64", "each stage"),
-            ("discriminator.base=16", "generator.base"),
+            ("discriminator.base=32", "it is generator.base, here 16, not 32"),
             ("text.vocab_size=7", "captions"),
             ("preset=\"tiny\"", "by its name"),
         ] {
             let e = resolve("tiny", &[key]).unwrap_err();
             assert!(e.contains("is not a setting") && e.contains(why), "{key}: {e}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_agree_with_what_they_follow_from_are_passed_over() {
+        assert_eq!(resolve("tiny", &["generator.text_dim=256"]).unwrap(), resolve("tiny", &[]).unwrap());
+        let wide = ["generator.text_dim=128", "discriminator.text_dim=128", "text.words_dim=128"];
+        assert_eq!(resolve("tiny", &wide).unwrap(), resolve("tiny", &wide[2..]).unwrap());
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f.toml");
+        let with_file = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            RunConfig::resolve("tiny", &Overrides { file: Some(&path), set: &[] }).map_err(|e| e.to_string())
+        };
+        assert_eq!(with_file("[generator]\ntext_dim = 256").unwrap(), resolve("tiny", &[]).unwrap());
+        for (text, key) in [
+            ("[generator]\ntext_dim = 128", "generator.text_dim"),
+            ("[generator]\ntext_dim = 256\n[text]\nwords_dim = 128", "generator.text_dim"),
+            ("[text]\nvocab_size = 128", "text.vocab_size"),
+            ("[discriminator]\nside = 32", "discriminator.side"),
+        ] {
+            let e = with_file(text).unwrap_err();
+            assert!(e.contains("f.toml") && e.contains(&format!("`{key}` is not a setting")), "{e}");
+        }
+        assert!(with_file("preset = \"birds\"").unwrap_err().contains("by its name"));
+        let e = with_file("[train]\naverage = 0.5\nema = 0.6").unwrap_err();
+        assert!(e.contains("`train.average`") && e.contains("keep `train.ema`"), "{e}");
+        let e = with_file("[loader]\ncolour_repeat = 2\nrepeat = { times = 3 }").unwrap_err();
+        assert!(e.contains("`loader.colour_repeat`") && e.contains("keep `loader.repeat.times`"), "{e}");
+    }
+
+    #[test]
+    fn sizes_that_the_networks_refuse_are_refused() {
+        for set in ["text.words_dim=127", "generator.ngf=7", "generator.stages=100", "discriminator.latent=0"]
+        {
+            let e = resolve("tiny", &[set]).unwrap_err();
+            assert!(set.starts_with(e.split('`').nth(1).unwrap()), "{set}: {e}");
         }
     }
 
@@ -170,7 +223,7 @@ mod tests {
         assert_eq!(old, new);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("old.toml");
-        std::fs::write(&path, OLD.replace("preset = \"tiny\"\n", "")).unwrap();
+        std::fs::write(&path, OLD).unwrap();
         let read = RunConfig::resolve("tiny", &Overrides { file: Some(&path), set: &[] }).unwrap();
         assert_eq!(read, new);
         let e = resolve("tiny", &["train.average=0.5"]).unwrap();

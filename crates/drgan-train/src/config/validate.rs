@@ -3,11 +3,16 @@ use super::sections::RunConfig;
 use crate::error::TrainError;
 use toml::Table;
 
-/// Checks the settings that no network or loader checks.
+/// Checks the networks' settings, and those that no network or loader checks.
 ///
 /// # Errors
 /// The first setting out of range, by its key.
 pub(super) fn validate(cfg: &RunConfig) -> Result<(), TrainError> {
+    cfg.text.validate()?;
+    cfg.generator.validate()?;
+    for side in cfg.sides() {
+        cfg.discriminator_at(side).validate()?;
+    }
     let refuse = |field: &str, why: &str| Err(TrainError::Config(format!("`{field}`: {why}")));
     let t = &cfg.train;
     if t.steps == 0 || t.checkpoint_every == 0 || t.sample_every == 0 || t.log_every == 0 || t.keep == 0 {

@@ -4,6 +4,7 @@ use super::encoders::Encoders;
 use super::images::{CHUNK, load_images};
 use crate::config::RunConfig;
 use crate::error::TrainError;
+use crate::gan::non_finite;
 use candle_core::Tensor;
 use drgan_data::{Dataset, Split};
 use drgan_metrics::RPrecision;
@@ -44,7 +45,7 @@ impl HeldOut {
     /// R-precision over `candidates` captions, in both directions.
     ///
     /// # Errors
-    /// All descriptions are the same.
+    /// All descriptions are the same; [`TrainError::NonFinite`] from encoders that have diverged.
     pub(crate) fn r_precision(
         &self,
         cfg: &RunConfig,
@@ -53,6 +54,12 @@ impl HeldOut {
     ) -> Result<RPrecision, TrainError> {
         let codes = encoders.image.code(&self.pooled)?.detach();
         let sentences = encoders.captions.embed(&self.texts)?.sentence;
+        for (name, codes) in [("codes of the held-out images", &codes), ("their captions' codes", &sentences)]
+        {
+            if let Some(value) = non_finite(codes)? {
+                return Err(TrainError::NonFinite { loss: name.to_owned(), value });
+            }
+        }
         Ok(drgan_metrics::r_precision(&codes, &sentences, &self.texts, candidates, cfg.seed)?)
     }
 }

@@ -7,12 +7,13 @@ pub use suite::{Better, METRICS, Metric, Scores};
 use crate::config::RunConfig;
 use crate::damsm::Encoders;
 use crate::error::TrainError;
-use crate::gan::initial_generator;
+use crate::gan::{initial_generator, non_finite};
 use crate::run::History;
+use candle_core::Tensor;
 use drgan_data::Dataset;
 use drgan_infer::{Model, Precision, Sampler};
 use drgan_metrics::kid;
-use extract::Reality;
+use extract::{Extracted, Reality};
 use serde::{Deserialize, Serialize};
 
 /// A whole evaluation: what evaluation.json holds.
@@ -65,34 +66,51 @@ impl<'a> Evaluator<'a> {
     pub fn kid(&self, model: &Model) -> Result<f64, TrainError> {
         let sampler = Sampler::new(model, Precision::F32)?;
         let images = self.reality.samples(&sampler, self.cfg.seed)?;
-        Ok(kid(&extract::pooled(self.encoders, &images)?, &self.reality.features)?)
+        let features = extract::pooled(self.encoders, &images)?;
+        verify_finite(&[&features])?;
+        Ok(kid(&features, &self.reality.features)?)
     }
 
     /// Every metric, of a trained model and of its untrained self.
     ///
     /// # Errors
-    /// A caption without a known word; values that are not finite, from a network that has diverged.
+    /// A caption without a known word; [`TrainError::NonFiniteImages`], from a network that has diverged.
     pub fn evaluate(&self, trained: &Model, step: u64, history: &History) -> Result<Evaluation, TrainError> {
         let (_, start) = initial_generator(self.cfg, trained.device())?;
         let untrained = Model::new(self.cfg.model(), self.encoders.captions.clone(), start);
+        let images = self.extract(trained)?;
+        verify_finite(&[&images.features, &images.codes])?;
         Ok(Evaluation {
             preset: self.cfg.preset.clone(),
             seed: self.cfg.seed,
             step,
             samples: self.reality.captions.len(),
             noise_seeds: self.cfg.evaluate.seeds,
-            trained: self.measure(trained)?,
-            untrained: self.measure(&untrained)?,
+            trained: self.measure(&images)?,
+            untrained: self.measure(&self.extract(&untrained)?)?,
             real: self.real.clone(),
             early_kid: history.get(History::EARLY_KID),
         })
     }
 
-    fn measure(&self, model: &Model) -> Result<Scores, TrainError> {
+    fn extract(&self, model: &Model) -> Result<Extracted, TrainError> {
         let sampler = Sampler::new(model, Precision::F32)?;
-        let images = self.reality.extract(self.encoders, &sampler, &self.cfg.evaluate, self.cfg.seed)?;
-        Scores::measure(self.cfg, &images, &self.reality)
+        self.reality.extract(self.encoders, &sampler, &self.cfg.evaluate, self.cfg.seed)
     }
+
+    fn measure(&self, images: &Extracted) -> Result<Scores, TrainError> {
+        Scores::measure(self.cfg, images, &self.reality)
+    }
+}
+
+/// Refuses what the averaged generator's images became if a value is not finite: figures of it would mean nothing.
+fn verify_finite(values: &[&Tensor]) -> Result<(), TrainError> {
+    for t in values {
+        if non_finite(t)?.is_some() {
+            return Err(TrainError::NonFiniteImages { network: "the trained generator (g_avg)" });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -152,6 +170,7 @@ mod tests {
         assert!(first.trained.get("pair_distance") > Some(0.), "{:?}", first.trained);
         assert_ne!(first.trained, first.untrained);
         let written = serde_json::to_string(&first).expect("JSON");
+        assert!(written.contains(r#""candidates":12,"#), "{written}");
         let read: Evaluation = serde_json::from_str(&written).expect("JSON");
         for Metric { name, .. } in METRICS {
             let (wrote, read) = (first.trained.get(name), read.trained.get(name));
@@ -161,6 +180,13 @@ mod tests {
         }
         assert_eq!((read.step, read.early_kid), (7, Some(2.5)));
         assert_eq!(measure()?, first, "the second evaluation gave other scores");
+
+        let broken = model.generator().views().into_iter().map(|(name, t)| Ok((name, (t * f64::NAN)?)));
+        model.generator().assign(&broken.collect::<Result<_, TrainError>>()?)?;
+        let e = measure().expect_err("a diverged network has no scores").to_string();
+        assert!(e.contains("trained generator") && e.contains("the run has diverged"), "{e}");
+        let e = Evaluator::new(&cfg, &encoders, &data)?.kid(&model).expect_err("nor a KID").to_string();
+        assert!(e.contains("not finite"), "{e}");
         Ok(())
     }
 

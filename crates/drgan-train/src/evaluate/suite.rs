@@ -3,7 +3,7 @@ use super::extract::{Extracted, Reality, distinct};
 use crate::config::RunConfig;
 use crate::error::TrainError;
 use drgan_metrics::{RPrecision, diversity, kid, r_precision};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// Which values of a metric are better.
@@ -35,6 +35,8 @@ pub struct Metric {
     pub label: &'static str,
     /// Which values are better.
     pub better: Better,
+    /// A number of things, which evaluation.json holds as an integer.
+    count: bool,
     measure: fn(Source<'_>) -> Result<Option<f64>, TrainError>,
 }
 
@@ -44,24 +46,28 @@ pub const METRICS: [Metric; 8] = [
         name: "hue",
         label: "hue within 30 degrees",
         better: Better::Higher,
+        count: false,
         measure: |s| Ok(s.images.attributes.as_ref().map(|a| a.hue)),
     },
     Metric {
         name: "lab",
         label: "nearest of nine colours (Lab)",
         better: Better::Higher,
+        count: false,
         measure: |s| Ok(s.images.attributes.as_ref().map(|a| a.lab)),
     },
     Metric {
         name: "shape",
         label: "nearest of three shapes",
         better: Better::Higher,
+        count: false,
         measure: |s| Ok(s.images.attributes.as_ref().map(|a| a.shape)),
     },
     Metric {
         name: "pair_distance",
         label: "pair distance / real",
         better: Better::Neither,
+        count: false,
         measure: |s| {
             let distance = diversity(&s.images.features, &distinct(s.images.texts.len()))?;
             Ok(Some(distance / s.reality.pair_distance))
@@ -71,32 +77,56 @@ pub const METRICS: [Metric; 8] = [
         name: "noise_diversity",
         label: "noise diversity",
         better: Better::Higher,
+        count: false,
         measure: noise_diversity,
     },
     Metric {
         name: "kid",
         label: "KID (backbone features)",
         better: Better::Lower,
+        count: false,
         measure: |s| Ok(Some(kid(&s.images.features, &s.reality.features)?)),
     },
     Metric {
         name: "r_precision",
         label: "R-precision",
         better: Better::Higher,
+        count: false,
         measure: |s| Ok(Some(retrieval(s)?.image_to_text)),
     },
     Metric {
         name: "candidates",
         label: "  of this many candidates",
         better: Better::Neither,
+        count: true,
         measure: |s| Ok(Some(retrieval(s)?.candidates as f64)),
     },
 ];
 
 /// The numbers of one source of images, by [`Metric::name`]; none where the source or the data set cannot give one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub struct Scores(BTreeMap<String, Option<f64>>);
+
+impl Serialize for Scores {
+    /// A map of names to numbers, in which counts are integers.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Number {
+            Integer(u64),
+            Float(Option<f64>),
+        }
+        let number = |(name, value): (&String, &Option<f64>)| {
+            let count = METRICS.iter().any(|m| m.count && m.name == name);
+            match *value {
+                Some(value) if count => (name.clone(), Number::Integer(value as u64)),
+                value => (name.clone(), Number::Float(value)),
+            }
+        };
+        to.collect_map(self.0.iter().map(number))
+    }
+}
 
 impl Scores {
     /// Every metric of `images`.

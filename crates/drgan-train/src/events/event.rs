@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// A phase (`"train"`, `"pretrain"`, ...) of `total` steps begins.
+    /// A phase (`"backbone features"`, `"damsm"`, `"gan"`) of `total` steps begins.
     PhaseStarted {
         /// The phase's name.
         name: String,

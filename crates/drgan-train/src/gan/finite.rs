@@ -10,6 +10,13 @@ pub(crate) fn scalar(t: &Tensor) -> Result<f32, TrainError> {
     Ok(t.to_dtype(DType::F32)?.to_scalar::<f32>()?)
 }
 
+/// NaN or infinity if `t` holds one.
+pub(crate) fn non_finite(t: &Tensor) -> Result<Option<f32>, TrainError> {
+    // A sum of finite numbers of this type is finite, and any other stays.
+    let sum = t.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
+    Ok((!sum.is_finite()).then_some(sum as f32))
+}
+
 /// The first number that is NaN or infinite becomes an error.
 pub(crate) fn refuse_non_finite(scalars: &[Scalar]) -> Result<(), TrainError> {
     match scalars.iter().find(|(_, value)| !value.is_finite()) {

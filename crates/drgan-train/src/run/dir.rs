@@ -24,7 +24,8 @@ impl RunDir {
         }
         for sub in ["checkpoints", "samples"] {
             let p = dir.join(sub);
-            std::fs::create_dir_all(&p).map_err(|e| TrainError::io(&p, e))?;
+            std::fs::create_dir_all(&p)
+                .map_err(|e| drgan_tensor::Error::file_because(&p, "cannot be created", e))?;
         }
         Ok(Self(dir))
     }
@@ -109,6 +110,10 @@ mod tests {
         let e = RunDir::create(Some(a.path()), "p", 1).unwrap_err().to_string();
         assert!(e.contains("not empty") && e.contains("resume"), "{e}");
         assert!(RunDir::open(a.path()).unwrap_err().to_string().contains("config.toml"));
+        let file = root.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let e = RunDir::create(Some(&file.join("run")), "p", 1).unwrap_err().to_string();
+        assert!(e.contains("file/run/checkpoints: cannot be created: "), "{e}");
         std::fs::write(a.config(), "").unwrap();
         assert_eq!(RunDir::open(a.path()).unwrap(), a);
         assert_eq!(RunDir::latest(root.path()).unwrap(), a);

@@ -45,13 +45,13 @@ impl Session<'_> {
         let ended = meter.ended();
         let grids = SampleGrids { cfg, run, encoders, data };
 
-        // In this order: a checkpoint holds what was measured before it.
-        let mut hooks: Vec<Box<dyn Hook + '_>> = vec![Box::new(Log { every: cfg.train.log_every, meter })];
+        // A checkpoint holds what was measured before it, and a request to stop during a long measure ends at this step.
+        let mut measures: Vec<Box<dyn Hook + '_>> = vec![Box::new(Log { every: cfg.train.log_every, meter })];
         if let Some(evaluator) = &evaluator {
-            hooks.push(Box::new(EarlyEvaluation { cfg, encoders, at: (total / EARLY).max(1), evaluator }));
+            measures.push(Box::new(EarlyEvaluation { cfg, encoders, at: (total / EARLY).max(1), evaluator }));
         }
-        hooks.push(Box::new(Checkpoints { cfg, run, encoders }));
-        hooks.push(Box::new(SampleGrids { ..grids }));
+        let mut keepers: Vec<Box<dyn Hook + '_>> =
+            vec![Box::new(Checkpoints { cfg, run, encoders }), Box::new(SampleGrids { ..grids })];
 
         let mut told = 0;
         while step < total {
@@ -65,25 +65,27 @@ impl Session<'_> {
                 told = loader.skipped().len();
                 self.warn_of_skipped(&loader.skipped());
             }
-            let stopping = self.interrupt.requested();
-            for hook in &mut hooks {
-                let done = hook.after_step(&mut AfterStep {
-                    step,
-                    last: step == total,
-                    stopping,
-                    scalars: &scalars,
-                    batch: &batch,
-                    networks: &networks,
-                    history: &mut history,
-                    sinks: self.sinks,
-                });
-                done.map_err(|e| self.locate(e, Phase::Gan, step))?;
-            }
+            let mut now = AfterStep {
+                step,
+                last: step == total,
+                stopping: false,
+                scalars: &scalars,
+                batch: &batch,
+                networks: &networks,
+                history: &mut history,
+                sinks: self.sinks,
+            };
+            let measured = measures.iter_mut().try_for_each(|hook| hook.after_step(&mut now));
+            now.stopping = self.interrupt.requested();
+            let stopping = now.stopping;
+            let done =
+                measured.and_then(|()| keepers.iter_mut().try_for_each(|hook| hook.after_step(&mut now)));
+            done.map_err(|e| self.locate(e, Phase::Gan, step))?;
             if stopping && step < total {
                 return Ok(Outcome::Interrupted { step, checkpoint: self.latest_checkpoint() });
             }
         }
-        drop(hooks);
+        drop((measures, keepers));
         self.sinks.emit(&ended);
         drop(loader);
         let evaluation = match &evaluator {

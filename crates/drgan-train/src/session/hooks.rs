@@ -21,7 +21,7 @@ pub(super) struct AfterStep<'a> {
     pub(super) step: u64,
     /// Whether this was the run's last step.
     pub(super) last: bool,
-    /// Whether the run stops here because it was asked to.
+    /// Whether the run stops here because it was asked to: known once everything is measured.
     pub(super) stopping: bool,
     /// The step's losses.
     pub(super) scalars: &'a [Scalar],

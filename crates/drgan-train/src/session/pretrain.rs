@@ -66,7 +66,8 @@ impl Session<'_> {
             }
             meter.skip_pause();
             if let Some(held_out) = &held_out {
-                let r = held_out.r_precision(cfg, encoders, cfg.evaluate.candidates)?;
+                let r = held_out.r_precision(cfg, encoders, cfg.evaluate.candidates);
+                let r = r.map_err(|e| self.locate(e, Phase::Damsm, batches))?;
                 let shares = [("r_image_to_text", r.image_to_text), ("r_text_to_image", r.text_to_image)];
                 let shares = shares.map(|(name, share)| (name.to_owned(), share as f32));
                 self.sinks.emit(&meter.at(pairs_before(trainer.epoch), &shares));

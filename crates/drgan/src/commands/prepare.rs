@@ -3,7 +3,7 @@ use super::common::{open_data, path_setting, use_threads, write};
 use crate::cli::RunArgs;
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
-use drgan_data::{Dataset, Loader, Split};
+use drgan_data::{COLOR_TAG, Dataset, Loader, Split};
 use drgan_infer::pretrained;
 use drgan_tensor::device::HOST;
 use drgan_tensor::weights;
@@ -29,14 +29,15 @@ pub(super) fn prepare(args: &RunArgs, settings: &[String]) -> Result<Option<Prep
     let cfg = match &args.resume {
         Some(run) => resumed_config(&settings, run)?,
         // Preset, file, `--set`, then the flags that have their own names. A resumed run has its encoders' settings already.
-        None => with_encoder_settings(RunConfig::resolve(
-            &args.preset,
-            &Overrides { file: args.config.as_deref(), set: &settings },
-        )?)?,
+        None => with_encoder_settings(
+            RunConfig::resolve(&args.preset, &Overrides { file: args.config.as_deref(), set: &settings })?,
+            &settings,
+        )?,
     };
     let device = cfg.open_device()?;
     let data = open_data(&cfg)?;
     Loader::check(&data, Split::Train, &cfg.loader())?;
+    note_unknown_tag(&cfg, &data);
     if args.dry_run {
         println!("{}", cfg.to_toml()?);
         println!("{}", describe(&cfg, &data, args.resume.as_deref(), &device)?);
@@ -51,8 +52,8 @@ pub(super) fn prepare(args: &RunArgs, settings: &[String]) -> Result<Option<Prep
     Ok(Some(Prepared { cfg, data, run }))
 }
 
-/// Encoders of another run, or of files, bring the settings they were trained with.
-fn with_encoder_settings(cfg: RunConfig) -> Result<RunConfig> {
+/// Encoders of another run, or of files, bring the settings they were trained with; `settings` must not contradict them.
+fn with_encoder_settings(cfg: RunConfig, settings: &[String]) -> Result<RunConfig> {
     let mut cfg = cfg;
     if !cfg.encoders.run.is_empty() {
         let run = RunDir::open(Path::new(&cfg.encoders.run))?;
@@ -67,7 +68,34 @@ fn with_encoder_settings(cfg: RunConfig) -> Result<RunConfig> {
         let sizes = [("embedding", found.embedding), ("words_dim", found.words_dim)];
         cfg = cfg.with(&sizes.map(|(key, size)| format!("text.{key}={size}")))?;
     }
+    // How encoders were trained is their run's; what they are decides whether the GAN fits.
+    let named =
+        |set: &&String| ["text.", "image_encoder."].iter().any(|part| set.trim_start().starts_with(part));
+    let asked = cfg.with(&settings.iter().filter(named).cloned().collect::<Vec<_>>())?;
+    let (theirs, asked) = (cfg.to_toml()?, asked.to_toml()?);
+    if let Some(key) = run::diff_config(&theirs, &asked)?.first() {
+        bail!(
+            "`{key}` is {} in the given encoders, and was set to {}: leave this setting out, or train encoders with it",
+            value_at(&theirs, key)?,
+            value_at(&asked, key)?
+        );
+    }
     Ok(cfg)
+}
+
+/// The value of a dotted key in a configuration.
+fn value_at(config: &str, key: &str) -> Result<String> {
+    let config: toml::Value = toml::Value::Table(config.parse()?);
+    let value = key.split('.').try_fold(&config, |table, part| table.get(part));
+    Ok(value.map_or_else(|| "not given".to_owned(), ToString::to_string))
+}
+
+/// Tells of a tag to repeat that no record has; the tag of the default settings need not be there.
+fn note_unknown_tag(cfg: &RunConfig, data: &Dataset) {
+    let repeat = &cfg.loader.repeat;
+    if repeat.times > 1 && repeat.tag != COLOR_TAG && !data.records().iter().any(|r| r.has_tag(&repeat.tag)) {
+        eprintln!("data: no record has the tag `{}` of loader.repeat.tag: none is repeated", repeat.tag);
+    }
 }
 
 /// The flags that are settings under another name, over the given settings.
