@@ -187,7 +187,7 @@ fn cargo_run_complaint(words: &[String]) -> Option<String> {
         .args(["release", "quiet", "locked", "offline", "no-default-features"].map(flag))
         .args(["features", "package", "bin", "target-dir"].map(valued))
         .arg(Arg::new("example").long("example").required(true))
-        .arg(Arg::new("args").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true));
+        .arg(Arg::new("args").num_args(0..)); // behind `--`, whatever they are
     let taken = match parser.try_get_matches_from(words) {
         Ok(taken) => taken,
         Err(e) => return Some(e.to_string()),
@@ -251,6 +251,7 @@ fn docs_with_a_wrong_command_are_found_out() {
         "```\ncargo xtask evaluate --run a b   # twice\n```",
         "Say `cargo run --workspace --release --example generate` then.",
         "Say `cargo run --release --example nowhere` then.",
+        "Say `cargo run --release --example generate --workspace` then.",
         "//! `cargo run --release --exmaple generate`",
     ] {
         assert!(refused(wrong).is_some(), "{wrong}");
