@@ -1,6 +1,6 @@
 //! Optimizers: what changes a network's parameters by their gradients, and the average that follows them.
 //!
-//! A new one is a file here that implements [`Optimizer`], a kind in [`OptimizerKind`], and its line in [`optimizer()`].
+//! A new one is a file here that implements [`Optimizer`], a kind in [`OptimizerKind`], and its line in `optimizer`.
 mod adam;
 mod ema;
 mod gradients;

@@ -3,7 +3,9 @@ use super::epilogue::Epilogue;
 use super::{select, winograd};
 use crate::cpu::simd::Isa;
 use crate::ops::activation::kind::Activation;
-use crate::ops::conv2d::packed_spec::{PackedSpec, Precision};
+use crate::ops::conv2d::packed_spec::PackedSpec;
+#[cfg(target_arch = "x86_64")]
+use crate::ops::conv2d::packed_spec::Precision;
 use crate::ops::conv2d::shape::ConvShape;
 use candle_core::Result;
 
