@@ -4,7 +4,7 @@ use candle_core::{DType, Device};
 use drgan_sdm::{GeneratorConfig, StageGenerator};
 use drgan_tensor::weights::{self, WeightFile};
 use drgan_tensor::{Error, FromConfig, ParamStore, Result, Shapes, Variant, parameter_shapes};
-use drgan_text::{TextEncoderConfig, Tokenize, Tokenizer, Vocabulary};
+use drgan_text::{TextEncoderConfig, Tokenize, Vocabulary};
 use std::path::Path;
 
 /// The authors divide mask logits by the batch: 4 where they evaluate birds (10 for COCO).
@@ -79,7 +79,7 @@ pub fn tokenizer_of(
                 .map_err(|e| Error::file_because(vocabulary, "cannot be read", e))?;
             cfg.tokenizer(&json).map_err(|e| Error::file_because(vocabulary, "not a vocabulary", e))?
         }
-        _ => Box::new(Tokenizer::new(&Vocabulary::from_captions_pickle(vocabulary)?)?),
+        _ => cfg.new_tokenizer(&Vocabulary::from_captions_pickle(vocabulary)?)?,
     };
     let rows = text.tensors.get("encoder.weight").map_or(0, |t| t.dims()[0]);
     if rows != tokenizer.vocab_size() {

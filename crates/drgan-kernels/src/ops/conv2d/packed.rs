@@ -88,7 +88,7 @@ impl PackedConv {
                 let weight = PackedWeight::new(values(weight)?, scale.as_deref(), dims, &spec)?;
                 Packed::Cpu { weight, shift }
             }
-            Backend::Reference => {
+            _ => {
                 let weight = match scale {
                     Some(scale) => weight.detach().broadcast_mul(&scale.detach().reshape((o, 1, 1, 1))?)?,
                     None => weight.detach().copy()?,
