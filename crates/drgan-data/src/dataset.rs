@@ -1,6 +1,6 @@
 //! A data set, whatever its format: an index of records, and their images when asked for.
 use crate::error::DataError;
-use crate::formats::{self, Entry, Format, Index, Listing, WebDataset, Words};
+use crate::formats::{self, Entry, Format, Index, Listing, PassedOver, WebDataset, Words};
 use crate::image::{self, Image};
 use crate::record::{BoundingBox, Location, Record, Split};
 use candle_core::{Device, Tensor};
@@ -33,6 +33,7 @@ pub struct Dataset {
     origins: Vec<Origin>,
     words: Words,
     listing: Option<Listing>,
+    passed: PassedOver,
 }
 
 /// Images of [`Dataset::load_part`], those that decode.
@@ -96,13 +97,13 @@ impl Dataset {
         format: &'static dyn Format,
         index: Index,
     ) -> Result<Self, DataError> {
-        let Index { entries, words, listing } = index;
+        let Index { entries, words, listing, passed } = index;
         if entries.len() < 2 {
             let part = match &listing {
                 Some(list) => {
                     format!("what is there of {}; {}", list.layout, list.notes()[1..].join("; "))
                 }
-                None => Split::All.name().to_owned(),
+                None => [vec![Split::All.name().to_owned()], passed.notes()].concat().join("; "),
             };
             return Err(DataError::TooFew { path, part, found: entries.len() });
         }
@@ -110,7 +111,7 @@ impl Dataset {
             .into_iter()
             .map(|Entry { record, name, location, bbox }| (record, Origin { name, location, bbox }))
             .unzip();
-        Ok(Self { path, format, records, origins, words, listing })
+        Ok(Self { path, format, records, origins, words, listing, passed })
     }
 
     /// The file that lists the words of the set's vocabulary, in the order of the encoders that were trained with it:
@@ -128,7 +129,9 @@ impl Dataset {
 
     /// What a user should know of the set before training on it.
     pub fn notes(&self) -> Vec<String> {
-        self.listing.as_ref().map(Listing::notes).unwrap_or_default()
+        let mut notes = self.listing.as_ref().map(Listing::notes).unwrap_or_default();
+        notes.extend(self.passed.notes());
+        notes
     }
 
     /// The path as opened, for messages.
@@ -178,6 +181,11 @@ impl Dataset {
     /// The name of a record's image, for messages.
     pub(crate) fn name(&self, index: usize) -> &str {
         &self.origins[index].name
+    }
+
+    /// Where a record's image is.
+    pub(crate) fn location(&self, index: usize) -> &Location {
+        &self.origins[index].location
     }
 
     /// One image, without augmentation: on white, what is around its bounding box if it has one, the central square of

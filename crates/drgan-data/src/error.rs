@@ -1,4 +1,5 @@
 //! What can go wrong between a file of images and a batch.
+use crate::compression::Compression;
 use std::path::{Path, PathBuf};
 
 /// The error that another library reports.
@@ -26,6 +27,20 @@ pub enum DataError {
         path: PathBuf,
         /// What the system reports.
         source: std::io::Error,
+    },
+    /// An archive of a kind that is not read.
+    #[error("{}: compressed by {compression}; unpack it and give the folder, or give a tar, plain or by gzip", path.display())]
+    Compressed {
+        /// The archive.
+        path: PathBuf,
+        /// How it is compressed, by its first bytes.
+        compression: Compression,
+    },
+    /// One picture in place of a data set.
+    #[error("{}: a picture, not a data set; give the folder that it is in, with a .txt of captions beside each picture", path.display())]
+    Picture {
+        /// The picture.
+        path: PathBuf,
     },
     /// The archive ends before its end marker.
     #[error("{path}: truncated after entry `{entry}`; copy or make the tar again")]

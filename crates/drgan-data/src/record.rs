@@ -1,11 +1,12 @@
 //! What a data set is an index of: records, the part of the set they belong to, and where their images are.
 use crate::error::DataError;
+use crate::formats::files::{self, PICTURE_BYTES};
 use drgan_tensor::internal::fnv1a;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The tag of records whose label names a color, such as `red heart`: `names_colour` of a description sets it, and nothing else.
 pub const COLOR_TAG: &str = "color";
@@ -95,12 +96,15 @@ pub(crate) enum Location {
 pub(crate) enum Archive {
     File(Arc<Path>),
     Memory(Arc<Cow<'static, [u8]>>),
+    /// A temporary file that holds what was compressed.
+    Unpacked(Arc<Mutex<std::fs::File>>),
 }
 
 impl std::fmt::Debug for Archive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => write!(f, "File({})", path.display()),
+            Self::Unpacked(_) => write!(f, "Unpacked"),
             Self::Memory(bytes) => write!(f, "Memory({} bytes)", bytes.len()),
         }
     }
@@ -110,25 +114,62 @@ impl Location {
     /// The bytes, as they are stored.
     ///
     /// # Errors
-    /// [`DataError::Io`], by the file's name.
+    /// [`DataError::Io`], by the file's name: no regular file, one that is too large, or what the system reports.
     pub(crate) fn read(&self) -> Result<Vec<u8>, DataError> {
+        self.tail(u64::MAX)
+    }
+
+    /// How many bytes there are.
+    ///
+    /// # Errors
+    /// [`DataError::Io`], by the file's name.
+    pub(crate) fn size(&self) -> Result<u64, DataError> {
         match self {
-            Self::File(path) => std::fs::read(path).map_err(DataError::io(path)),
-            Self::Range { archive: Archive::File(path), offset, size } => std::fs::File::open(path)
-                .and_then(|file| range(file, *offset, *size))
-                .map_err(DataError::io(path)),
-            Self::Range { archive: Archive::Memory(bytes), offset, size } => {
-                range(Cursor::new(&***bytes), *offset, *size).map_err(DataError::io(Path::new("memory")))
+            Self::File(path) => Ok(std::fs::metadata(path).map_err(DataError::io(path))?.len()),
+            Self::Range { size, .. } => Ok(*size),
+        }
+    }
+
+    /// The last `n` bytes, or all.
+    ///
+    /// # Errors
+    /// As [`Location::read`].
+    pub(crate) fn tail(&self, n: u64) -> Result<Vec<u8>, DataError> {
+        let (offset, size) = match self {
+            Self::File(_) => (0, self.size()?),
+            Self::Range { offset, size, .. } => (*offset, *size),
+        };
+        let range = (offset + size.saturating_sub(n), size.min(n));
+        match self {
+            Self::File(path) => of_file(path, range),
+            Self::Range { archive: Archive::File(path), .. } => of_file(path, range),
+            Self::Range { archive: Archive::Unpacked(file), .. } => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                part(&mut *file, range).map_err(DataError::io(&std::env::temp_dir()))
+            }
+            Self::Range { archive: Archive::Memory(bytes), .. } => {
+                part(Cursor::new(&***bytes), range).map_err(DataError::io(Path::new("memory")))
             }
         }
     }
 }
 
-fn range<R: Read + Seek>(mut reader: R, offset: u64, size: u64) -> std::io::Result<Vec<u8>> {
+fn of_file(path: &Path, range: (u64, u64)) -> Result<Vec<u8>, DataError> {
+    files::open(path).and_then(|file| part(file, range)).map_err(DataError::io(path))
+}
+
+/// `size` bytes from `offset`.
+fn part<R: Read + Seek>(mut reader: R, (offset, size): (u64, u64)) -> std::io::Result<Vec<u8>> {
+    if size > PICTURE_BYTES {
+        return Err(files::too_large(PICTURE_BYTES));
+    }
     reader.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::new();
     reader.take(size).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    match bytes.len() as u64 == size {
+        true => Ok(bytes),
+        false => Err(std::io::ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 #[cfg(test)]

@@ -29,37 +29,12 @@ pub struct Verification {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The archive is compressed and has to be unpacked first.
-    #[error("a compressed archive")]
-    Compressed(Compression),
     /// The data set cannot be read as one.
     #[error(transparent)]
     Data(DataError),
     /// Found by the caller of [`verify`], e.g. that no vocabulary can be made of the captions.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// How an archive is compressed, by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Compression {
-    /// A tar under gzip: `.tgz` or `.tar.gz`.
-    TarGz,
-    /// A tar under xz: `.tar.xz`.
-    TarXz,
-    /// A zip archive: `.zip`.
-    Zip,
-}
-
-impl Compression {
-    /// What the file at `path` is compressed with; none if it is no file or has another name.
-    fn of(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?;
-        let endings =
-            [(".tgz", Self::TarGz), (".tar.gz", Self::TarGz), (".tar.xz", Self::TarXz), (".zip", Self::Zip)];
-        endings.into_iter().find(|(ending, _)| path.is_file() && name.ends_with(ending)).map(|(_, c)| c)
-    }
 }
 
 impl fmt::Display for Verification {
@@ -96,10 +71,7 @@ impl Verification {
 /// faults are in the result.
 pub fn verify(path: &Path, progress: impl Fn(usize, usize) + Sync) -> Verification {
     let mut found = Verification::default();
-    match Compression::of(path) {
-        Some(compression) => found.refusal = Some(Refusal::Compressed(compression)),
-        None => found.refusal = read(path, progress, &mut found).err().map(Refusal::Data),
-    }
+    found.refusal = read(path, progress, &mut found).err().map(Refusal::Data);
     found
 }
 
@@ -125,7 +97,9 @@ fn read(
             found.fact("captions", index.entries.iter().map(|e| e.record.captions.len()).sum::<usize>());
         }
     }
+    found.faults.extend(index.passed.notes());
     let data = Dataset::from_index(path.display().to_string(), format, index)?;
+    found.faults.extend(data.duplicates());
     let (train, held_out) = (data.split(Split::Train).len(), data.split(Split::HeldOut).len());
     let records = data.records().len();
     found.fact("usable", format!("{records} images: {train} to train on, {held_out} held out"));

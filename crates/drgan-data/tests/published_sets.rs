@@ -1,6 +1,6 @@
 //! CUB and COCO in their layouts: small trees made here, and the real captions where they are.
 #![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
-use drgan_data::{Compression, Dataset, PublishedSet, Refusal, Split, verify};
+use drgan_data::{Compression, DataError, Dataset, PublishedSet, Refusal, Split, verify};
 use std::path::Path;
 use std::process::Command;
 
@@ -124,7 +124,7 @@ fn odd_lists_are_told_and_classes_are_the_lists_own() {
     let notes = Dataset::open(dir.path()).unwrap().notes().join("\n");
     let said = verify(dir.path(), |_, _| {}).to_string();
     for part in [
-        "1 names are listed twice (the last counts), first 002.B/b_2",
+        "1 names are in the lists of both parts, first 002.B/b_2: held out",
         "2 images of images.txt are in no part: left out, first 001.A/a_2",
         "1 listed names are not in images.txt: left out, first 009.Z/z_9",
         "1 images have no line in bounding_boxes.txt: taken whole, first 001.A/a_1",
@@ -237,16 +237,20 @@ fn verification_says_what_it_is_and_what_is_wrong() {
     for (said, parts) in said {
         assert!(parts.iter().all(|part| said.contains(part)), "{parts:?}\n{said}");
     }
-    for (name, compression) in [
-        ("CUB_200_2011.tgz", Compression::TarGz),
-        ("set.tar.gz", Compression::TarGz),
-        ("set.tar.xz", Compression::TarXz),
-        ("text.zip", Compression::Zip),
+    for (bytes, compression) in [
+        (&b"\xfd7zXZ\0..."[..], Compression::Xz),
+        (b"PK\x03\x04...", Compression::Zip),
+        (b"BZh91AY", Compression::Bzip2),
+        (b"\x28\xb5\x2f\xfd...", Compression::Zstd),
     ] {
-        let packed = dir.path().join(name);
-        put(&packed, "");
-        let refusal = verify(&packed, |_, _| {}).refusal;
-        assert!(matches!(refusal, Some(Refusal::Compressed(c)) if c == compression), "{name}: {refusal:?}");
+        let packed = dir.path().join("a.tar");
+        put(&packed, bytes);
+        match verify(&packed, |_, _| {}).refusal {
+            Some(Refusal::Data(DataError::Compressed { compression: said, .. })) => {
+                assert_eq!(said, compression)
+            }
+            other => panic!("{compression}: {other:?}"),
+        }
     }
 }
 

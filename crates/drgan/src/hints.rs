@@ -1,7 +1,8 @@
 //! The next command: what to type after an error, or after a command that has done its work.
 use anyhow::Error;
-use drgan_data::DataError;
+use drgan_data::{Compression, DataError};
 use drgan_train::TrainError;
+use std::path::Path;
 
 /// Names the program in the commands that it shows, where it was started through another one.
 const INVOKED_AS: &str = "DRGAN_INVOKED_AS";
@@ -48,14 +49,29 @@ fn for_train_error(error: &TrainError, program: &str) -> Option<String> {
     })
 }
 
-fn for_data_error(error: &DataError, program: &str) -> Option<String> {
+pub(crate) fn for_data_error(error: &DataError, program: &str) -> Option<String> {
     match error {
         DataError::TooFew { path, .. } => Some(format!(
             "{program} data verify {path} says what is there; --set data.split=by-key divides a set by key"
         )),
+        DataError::Compressed { path, compression } => Some(unpack(*compression, path)),
         DataError::NotEmbedded => Some("give a data set with --data DIR_OR_TAR".to_owned()),
         _ => None,
     }
+}
+
+/// What to do with a compressed archive.
+fn unpack(compression: Compression, path: &Path) -> String {
+    let with = match compression {
+        Compression::Xz => "tar xJf",
+        Compression::Bzip2 => "tar xjf",
+        Compression::Zstd => "tar --zstd -xf",
+        Compression::Zip => "unzip",
+        Compression::SevenZip => "7z x",
+        Compression::Rar => "unrar x",
+        _ => return "unpack it, then give the folder".to_owned(),
+    };
+    format!("unpack it with `{with} {}`, then give the folder", path.display())
 }
 
 #[cfg(test)]

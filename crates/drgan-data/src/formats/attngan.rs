@@ -1,11 +1,14 @@
 //! AttnGAN's lists of names and classes, as pickles, and COCO in its layout.
 use super::coco;
+use super::files;
 use super::format::{Format, Index};
 use super::listing::PublishedSet;
-use super::published::{self, Listed, Lists};
+use super::passed_over::{PassedOver, Reason};
+use super::published::{self, Listed, Lists, Remark};
 use crate::error::DataError;
 use crate::record::{Record, Split};
 use drgan_tensor::internal::Plain;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// The list of names that every folder in AttnGAN's layout has.
@@ -23,12 +26,12 @@ impl Format for AttnGanCoco {
     /// Where COCO's own lists are too, AttnGAN's are taken only if their captions are there.
     fn detect(&self, path: &Path) -> Result<bool, DataError> {
         let Some(root) = root(path) else { return Ok(false) };
-        Ok(coco::caption_lists(&root)?.is_empty() || has_captions(&root, &names(&root)?))
+        Ok(coco::caption_lists(&root)?.is_empty() || has_captions(&root, &names(&root)?.all))
     }
 
     fn index(&self, path: &Path) -> Result<Index, DataError> {
         let root = root(path).unwrap_or_else(|| path.to_owned());
-        let names = names(&root)?;
+        let Names { all: names, remarks } = names(&root)?;
         if !has_captions(&root, &names) {
             return Err(no_captions(&root, &names));
         }
@@ -50,7 +53,7 @@ impl Format for AttnGanCoco {
             });
         }
         let pickle = root.join("captions.pickle");
-        let lists = Lists { set: PublishedSet::Coco, layout: self.name(), pickle, remarks: vec![] };
+        let lists = Lists { set: PublishedSet::Coco, layout: self.name(), pickle, remarks };
         Ok(published::gather(&root, lists, listed))
     }
 }
@@ -70,7 +73,8 @@ fn there(root: &Path, folders: &[&str]) -> Vec<PathBuf> {
 }
 
 fn find(folders: &[PathBuf], name: &str) -> Option<PathBuf> {
-    folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file())
+    let mut paths = folders.iter().map(|folder| folder.join(name));
+    if files::leads_out(name) { None } else { paths.find(|path| path.is_file()) }
 }
 
 fn has_captions(root: &Path, names: &[Name]) -> bool {
@@ -99,24 +103,51 @@ pub(super) struct Name {
     pub(super) class_id: Option<u32>,
 }
 
-/// `train/` and `test/filenames.pickle`, with the classes of `class_info.pickle` beside them, where there is one.
+/// What AttnGAN's lists name, each name once.
+#[derive(Debug)]
+pub(super) struct Names {
+    pub(super) all: Vec<Name>,
+    /// What is odd about the lists.
+    pub(super) remarks: Vec<String>,
+}
+
+/// `train/` and `test/filenames.pickle`, with the classes of `class_info.pickle` beside them, where there is one. A name in
+/// both lists is held out: nothing that is measured on is trained on.
 ///
 /// # Errors
 /// A list that cannot be read, or that has another length than its classes.
-pub(super) fn names(lists: &Path) -> Result<Vec<Name>, DataError> {
-    let mut all = Vec::new();
+pub(super) fn names(lists: &Path) -> Result<Names, DataError> {
+    let (mut all, mut at): (Vec<Name>, HashMap<String, usize>) = Default::default();
+    let (mut both, mut twice) = (PassedOver::default(), Remark::default());
     for (folder, part) in [("train", Split::Train), ("test", Split::HeldOut)] {
         let keys = filenames(&lists.join(folder).join("filenames.pickle"))?;
         let info = lists.join(folder).join("class_info.pickle");
         let classes = if info.is_file() { classes(&info, keys.len())? } else { vec![None; keys.len()] };
-        all.extend(keys.into_iter().zip(classes).map(|(key, class_id)| Name { key, part, class_id }));
+        for (key, class_id) in keys.into_iter().zip(classes) {
+            let name = Name { key, part, class_id };
+            match at.get(&name.key) {
+                None => {
+                    at.insert(name.key.clone(), all.len());
+                    all.push(name);
+                }
+                Some(at) => {
+                    match all[*at].part == part {
+                        true => twice.add(&name.key),
+                        false => both.add(Reason::BothParts, name.key.as_str()),
+                    }
+                    all[*at] = name;
+                }
+            }
+        }
     }
-    Ok(all)
+    let twice = twice.shown("names are listed twice (the last counts)");
+    Ok(Names { all, remarks: both.notes().into_iter().chain(twice).collect() })
 }
 
 /// Names in AttnGAN's `filenames.pickle`.
 fn filenames(path: &Path) -> Result<Vec<String>, DataError> {
     let bad = |reason: String| DataError::metadata(path.display(), "filenames.pickle", reason);
+    files::open(path).map_err(DataError::io(path))?;
     let plain = Plain::load(path).map_err(|e| bad(without(path, &e.to_string())).because(e))?;
     let names =
         plain.list().and_then(|l| l.iter().map(|n| n.text().map(str::to_owned)).collect::<Option<Vec<_>>>());

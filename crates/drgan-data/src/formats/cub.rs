@@ -1,5 +1,6 @@
 //! CUB-200-2011 as it is published, and in AttnGAN's layout.
 use super::attngan::{self, Name};
+use super::files::{self, LIST_BYTES};
 use super::format::{Format, Index};
 use super::listing::PublishedSet;
 use super::published::{self, Listed, Lists, Remark};
@@ -36,7 +37,7 @@ fn published(root: &Path) -> Option<PathBuf> {
         root.join("birds/CUB_200_2011"),
         above.join("CUB_200_2011"),
     ];
-    places.into_iter().find(|place| place.join("images.txt").exists())
+    places.into_iter().find(|place| place.join("images.txt").is_file())
 }
 
 /// Where the parts of CUB are.
@@ -71,15 +72,19 @@ impl Places {
             };
             DataError::metadata(root.display(), cub.join("images.txt").display(), reason)
         })?;
-        let lists = near.into_iter().find(|place| place.join(attngan::NAMES).exists());
+        let lists = near.into_iter().find(|place| place.join(attngan::NAMES).is_file());
         Ok(Self { cub, texts, lists })
     }
 
     fn index(&self, root: &Path) -> Result<Index, DataError> {
         let names = numbered(&self.cub.join("images.txt"))?;
         let boxes = numbered(&self.cub.join("bounding_boxes.txt"))?;
-        let mut twice = Remark::default();
-        let (layout, mut parts) = self.parts(&names, &mut twice)?;
+        if let Some((id, name)) = names.iter().find(|(_, name)| files::leads_out(name)) {
+            let reason = format!("`{name}` leads out of the set");
+            return Err(DataError::metadata(self.cub.join("images.txt").display(), id, reason));
+        }
+        let mut remarks = Vec::new();
+        let (layout, mut parts) = self.parts(&names, &mut remarks)?;
         let mut listed = Vec::new();
         let (mut unlisted, mut unboxed) = (Remark::default(), Remark::default());
         for (id, name) in &names {
@@ -107,20 +112,20 @@ impl Places {
         let halved = self.lists.is_none() && self.texts.with_file_name("test/filenames.pickle").is_file();
         let mut unknown = Remark::default();
         parts.keys().for_each(|key| unknown.add(key));
-        let remarks = [
+        let odd = [
             halved.then(|| {
                 "test/filenames.pickle is there, train/filenames.pickle is not: neither is used".to_owned()
             }),
-            twice.shown("names are listed twice (the last counts)"),
             unlisted.shown("images of images.txt are in no part: left out"),
             unknown.shown("listed names are not in images.txt: left out"),
             unboxed.shown("images have no line in bounding_boxes.txt: taken whole"),
         ];
+        remarks.extend(odd.into_iter().flatten());
         let lists = Lists {
             set: PublishedSet::Cub,
             layout,
             pickle: self.lists.as_ref().unwrap_or(&self.cub).join("captions.pickle"),
-            remarks: remarks.into_iter().flatten().collect(),
+            remarks,
         };
         Ok(published::gather(root, lists, listed))
     }
@@ -130,14 +135,14 @@ impl Places {
     fn parts(
         &self,
         names: &HashMap<String, String>,
-        twice: &mut Remark,
+        remarks: &mut Vec<String>,
     ) -> Result<(&'static str, HashMap<String, (Split, Option<u32>)>), DataError> {
         let mut parts = HashMap::new();
         if let Some(lists) = &self.lists {
-            for Name { key, part, class_id } in attngan::names(lists)? {
-                if parts.insert(key.clone(), (part, class_id)).is_some() {
-                    twice.add(&key);
-                }
+            let names = attngan::names(lists)?;
+            remarks.extend(names.remarks);
+            for Name { key, part, class_id } in names.all {
+                parts.insert(key, (part, class_id));
             }
             return Ok((
                 "CUB-200-2011 in AttnGAN's layout, split of train/ and test/filenames.pickle",
@@ -154,7 +159,9 @@ impl Places {
 
 /// Lines of `ID VALUE`, by ID; blank lines do not count.
 fn numbered(path: &Path) -> Result<HashMap<String, String>, DataError> {
-    let text = std::fs::read_to_string(path).map_err(DataError::io(path))?;
+    let bytes = files::read(path, LIST_BYTES).map_err(DataError::io(path))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|e| DataError::metadata(path.display(), "the list", "not UTF-8").because(e))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let pair = |(i, line): (usize, &str)| match line.trim().split_once(' ') {
         Some((id, value)) => Ok((id.to_owned(), value.trim().to_owned())),

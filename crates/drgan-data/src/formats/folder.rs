@@ -1,9 +1,13 @@
 //! A folder of images, sub-folders too, with a `.txt` of captions beside each.
+use super::files::{self, TEXT_BYTES, Tree};
 use super::format::{Entry, Format, Index};
+use super::names::{self, Kind};
+use super::passed_over::{PassedOver, Reason};
 use super::text;
 use crate::error::DataError;
 use crate::record::{Location, Record};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// A folder with `a.txt` beside `a.png`; the key is the path without extension.
 #[derive(Debug)]
@@ -19,45 +23,70 @@ impl Format for TextFolder {
     }
 
     fn index(&self, root: &Path) -> Result<Index, DataError> {
-        let mut images = Vec::new();
-        walk(root, &mut images)?;
-        images.sort();
+        let Tree { files, mut passed } = files::tree(root)?;
+        let (mut images, mut texts) = (Vec::new(), BTreeMap::new());
+        for file in files {
+            let name = files::relative_bytes(root, &file);
+            let (stem, extension) = names::stem(&name);
+            match Kind::of(extension) {
+                Kind::Picture => images.push(file),
+                Kind::Text => drop(texts.insert(stem.to_vec(), file)),
+                Kind::OtherPicture => passed.add(Reason::PictureType, names::shown(&name)),
+                Kind::Json | Kind::Other => passed.add(Reason::Other, names::shown(&name)),
+            }
+        }
         let shown = root.display().to_string();
         let mut found: Vec<Entry> = Vec::new();
-        let mut bare = None;
+        let (mut bare, mut taken) = (None, BTreeSet::new());
         for image in images {
-            let name = text::relative(root, &image);
-            let beside = image.with_extension("txt");
-            if !beside.is_file() {
+            let raw = files::relative_bytes(root, &image);
+            let (stem, name) = (names::stem(&raw).0.to_vec(), names::shown(&raw));
+            let Some(beside) = texts.get(&stem) else {
                 bare = bare.or(Some(name));
                 continue;
+            };
+            let key = names::shown(&stem);
+            if !taken.insert(stem) {
+                passed.add(Reason::SecondPicture, name);
+                continue;
             }
-            let bytes = std::fs::read(&beside).map_err(DataError::io(&beside))?;
-            let captions = text::captions(&shown, &text::relative(root, &beside), bytes)?;
-            let key = text::relative(root, &image.with_extension(""));
-            if found.last().is_some_and(|f| f.record.key == key) {
-                let reason = format!("two images share `{key}.txt`; rename one");
-                return Err(DataError::metadata(shown, name, reason));
-            }
+            let entry = files::relative(root, beside);
+            let bytes = files::read(beside, TEXT_BYTES).map_err(DataError::io(beside))?;
+            let captions = text::captions(&shown, &entry, bytes)?;
             let record = Record { key, captions, ..Record::default() };
             found.push(Entry::new(record, name, Location::File(image)));
         }
         match bare {
-            _ if found.is_empty() => Err(DataError::NoCaptions { path: root.to_owned() }),
+            bare if found.is_empty() && (bare.is_some() || passed.is_empty()) => {
+                Err(DataError::NoCaptions { path: root.to_owned() })
+            }
             Some(name) => Err(DataError::caption(shown, name, "no .txt beside it")),
-            None => Ok(found.into()),
+            None => {
+                for (_, text) in texts.iter().filter(|(stem, _)| !taken.contains(*stem)) {
+                    passed.add(Reason::NoPicture, files::relative(root, text));
+                }
+                Ok(Index { entries: found, passed, ..Index::default() })
+            }
         }
     }
 }
 
-fn walk(folder: &Path, images: &mut Vec<PathBuf>) -> Result<(), DataError> {
-    for entry in std::fs::read_dir(folder).map_err(DataError::io(folder))? {
-        let path = entry.map_err(DataError::io(folder))?.path();
-        if path.is_dir() {
-            walk(&path, images)?;
-        } else if path.extension().is_some_and(|e| text::is_image(&e.to_string_lossy())) {
-            images.push(path);
+/// Counts what is in the folder `root` of a set that names its pictures in a list: pictures but those `listed` (by [`names::normal`]), and what no
+/// reader of folders reads.
+///
+/// # Errors
+/// The folder cannot be read.
+pub(super) fn unlisted(root: &Path, listed: &BTreeSet<Vec<u8>>) -> Result<PassedOver, DataError> {
+    let Tree { files, mut passed } = files::tree(root)?;
+    for name in files.iter().map(|file| files::relative_bytes(root, file)) {
+        if listed.contains(&name) {
+            continue;
+        }
+        match Kind::of(names::stem(&name).1) {
+            Kind::Picture => passed.add(Reason::Unlisted, names::shown(&name)),
+            Kind::OtherPicture => passed.add(Reason::PictureType, names::shown(&name)),
+            Kind::Text | Kind::Json | Kind::Other => {}
         }
     }
-    Ok(())
+    Ok(passed)
 }

@@ -1,5 +1,6 @@
 //! What a data set's format is to the rest of the crate: how it is told from others, and what it finds.
 use super::listing::Listing;
+use super::passed_over::PassedOver;
 use crate::error::DataError;
 use crate::record::{BoundingBox, Location, Record};
 use std::path::{Path, PathBuf};
@@ -38,6 +39,8 @@ pub(crate) struct Index {
     pub(crate) words: Words,
     /// What a published set's lists name, whether the files are there or not.
     pub(crate) listing: Option<Listing>,
+    /// What the reader left out.
+    pub(crate) passed: PassedOver,
 }
 
 impl From<Vec<Entry>> for Index {

@@ -1,9 +1,14 @@
 //! Hugging Face's imagefolder layout: `metadata.jsonl` beside the images.
+use super::files::{self, LIST_BYTES};
+use super::folder;
 use super::format::{Entry, Format, Index};
+use super::names;
+use super::passed_over::Reason;
 use super::text::{self, Description};
 use crate::error::DataError;
 use crate::record::Location;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const METADATA: &str = "metadata.jsonl";
@@ -40,20 +45,25 @@ impl Format for ImageFolder {
     fn index(&self, root: &Path) -> Result<Index, DataError> {
         let metadata = root.join(METADATA);
         let path = metadata.display().to_string();
-        let bytes = std::fs::read(&metadata).map_err(DataError::io(&metadata))?;
+        let bytes = files::read(&metadata, LIST_BYTES).map_err(DataError::io(&metadata))?;
         let text = String::from_utf8(bytes).map_err(|_| DataError::caption(&path, METADATA, "not UTF-8"))?;
-        let mut found = Vec::new();
+        let (mut found, mut listed) = (Vec::new(), BTreeSet::new());
         for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
             let number = format!("line {}", i + 1);
             let line: Line = serde_json::from_str(line).map_err(|e| {
                 let expected = "{\"file_name\": \"a.png\", \"text\": \"a caption\" or [\"several\"]}";
                 DataError::metadata(&path, &number, format!("{e}; expected {expected}")).because(e)
             })?;
-            let file = root.join(&line.file_name);
-            if !file.is_file() {
-                let reason = format!("no file {}; correct file_name", file.display());
-                return Err(DataError::metadata(&path, number, reason));
-            }
+            let file = files::inside(root, &line.file_name).map_err(|reason| {
+                let reason = match reason {
+                    Reason::Outside => {
+                        format!("file_name {} leads out of the set; name a file in it", line.file_name)
+                    }
+                    _ => format!("no file {}; correct file_name", root.join(&line.file_name).display()),
+                };
+                DataError::metadata(&path, &number, reason)
+            })?;
+            listed.extend(names::normal(line.file_name.as_bytes()));
             let texts = match line.text {
                 Text::One(text) => vec![text],
                 Text::Many(texts) => texts,
@@ -69,6 +79,7 @@ impl Format for ImageFolder {
             let reason = "a second line of the same key; give all its texts in one list";
             return Err(DataError::metadata(path, &pair[1].name, reason));
         }
-        Ok(found.into())
+        let passed = folder::unlisted(root, &listed)?;
+        Ok(Index { entries: found, passed, ..Index::default() })
     }
 }

@@ -1,11 +1,17 @@
 //! The formats of data sets, a file each, and which of them reads a path.
+mod archive;
 mod attngan;
 mod coco;
 mod cub;
+mod entries;
+pub(crate) mod files;
 mod folder;
 mod format;
 mod imagefolder;
+mod links;
 mod listing;
+mod names;
+mod passed_over;
 mod published;
 mod text;
 mod webdataset;
@@ -14,6 +20,7 @@ use crate::error::DataError;
 pub(crate) use format::{Entry, Format, Index, Words};
 pub(crate) use listing::Listing;
 pub use listing::PublishedSet;
+pub(crate) use passed_over::{PassedOver, Reason};
 use std::path::Path;
 pub(crate) use webdataset::WebDataset;
 
@@ -30,12 +37,15 @@ const FORMATS: [&dyn Format; 6] = [
 /// The format of what is at `path`.
 ///
 /// # Errors
-/// Nothing there, a pipe or device, a file or folder that cannot be read.
+/// Nothing there, a pipe or device, a picture, an archive of another kind, a file or folder that cannot be read.
 pub(crate) fn detect(path: &Path) -> Result<&'static dyn Format, DataError> {
     let meta = std::fs::metadata(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => DataError::Missing { path: path.to_owned() },
         _ => DataError::io(path)(e),
     })?;
+    if meta.is_file() {
+        archive::check(path)?;
+    }
     if meta.is_file() || meta.is_dir() {
         for format in FORMATS {
             if format.detect(path)? {
@@ -47,5 +57,9 @@ pub(crate) fn detect(path: &Path) -> Result<&'static dyn Format, DataError> {
     Err(DataError::NotATar { path: path.display().to_string(), source })
 }
 
+#[cfg(test)]
+mod folder_tests;
+#[cfg(test)]
+mod tar_tests;
 #[cfg(test)]
 mod tests;

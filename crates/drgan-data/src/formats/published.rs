@@ -1,4 +1,5 @@
 //! What the readers of published sets share: from listed records to entries, and what to remark about the lists.
+use super::files::{self, TEXT_BYTES};
 use super::format::{Entry, Index, Words};
 use super::listing::{Listing, PublishedSet};
 use crate::error::DataError;
@@ -58,7 +59,7 @@ pub(super) fn gather(root: &Path, lists: Lists, mut listed: Vec<Listed>) -> Inde
         }
     }
     let words = if pickle.is_file() { Words::File(pickle) } else { Words::AndOf(of_others) };
-    Index { entries, words, listing: Some(listing) }
+    Index { entries, words, listing: Some(listing), ..Index::default() }
 }
 
 /// How many names something is said of, and the first in alphabetical order.
@@ -88,7 +89,7 @@ impl Remark {
 /// # Errors
 /// A file that cannot be read.
 pub(super) fn captions(path: &Path) -> Result<Vec<String>, DataError> {
-    match std::fs::read(path) {
+    match files::read(path, TEXT_BYTES) {
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes).replace("\u{fffd}\u{fffd}", " ");
             Ok(super::text::clean(text.lines()).unwrap_or_default())

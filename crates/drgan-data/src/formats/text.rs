@@ -2,25 +2,10 @@
 use crate::error::DataError;
 use crate::record::{COLOR_TAG, Record};
 use serde::{Deserialize, Deserializer};
-use std::path::Path;
-
-/// Extensions of images, in lower case.
-const IMAGES: [&str; 4] = ["webp", "png", "jpg", "jpeg"];
-
-/// Whether `extension`, in any case, is an image's.
-pub(super) fn is_image(extension: &str) -> bool {
-    IMAGES.iter().any(|image| image.eq_ignore_ascii_case(extension))
-}
 
 /// `FOLDER/NAME.jpg` without its extension.
 pub(super) fn key_of(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(key, _)| key)
-}
-
-/// The path of `file` below `root`, with `/` between its parts on every system.
-pub(super) fn relative(root: &Path, file: &Path) -> String {
-    let parts = file.strip_prefix(root).unwrap_or(file).components();
-    parts.map(|c| c.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
 /// One caption per line; blank lines do not count.

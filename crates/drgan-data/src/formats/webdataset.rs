@@ -1,15 +1,21 @@
 //! WebDataset tars: the index of entries, captions read, images left where they are.
+use super::archive;
+use super::entries::{Content, Entries, Held, Names, TarEntry};
+use super::files::{self, TEXT_BYTES};
 use super::format::{Entry, Format, Index};
+use super::links;
+use super::names::{self, Kind};
+use super::passed_over::{PassedOver, Reason};
 use super::text::{self, Description};
 use crate::error::DataError;
 use crate::record::{Archive, Location};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::io::{BufReader, Cursor, Read, Seek};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Cursor, Read, Seek};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// A tar of `KEY.png`, `KEY.txt` and optionally `KEY.json`, not compressed.
+/// A tar of `KEY.png`, `KEY.txt` and optionally `KEY.json`, plain or compressed by gzip.
 #[derive(Debug)]
 pub(crate) struct WebDataset;
 
@@ -23,10 +29,16 @@ impl Format for WebDataset {
     }
 
     fn index(&self, path: &Path) -> Result<Index, DataError> {
-        let file = std::fs::File::open(path).map_err(DataError::io(path))?;
+        let shown = path.display().to_string();
+        if archive::is_gzip(path)? {
+            let file = Arc::new(Mutex::new(archive::unpack(path)?));
+            let mut reader = file.lock().unwrap_or_else(PoisonError::into_inner);
+            let length = reader.metadata().map_err(DataError::io(path))?.len();
+            return index(&mut *reader, length, &shown, &Archive::Unpacked(Arc::clone(&file)));
+        }
+        let file = files::open(path).map_err(DataError::io(path))?;
         let length = file.metadata().map_err(DataError::io(path))?.len();
-        let archive = Archive::File(path.into());
-        index(BufReader::new(file), length, &path.display().to_string(), &archive)
+        index(file, length, &shown, &Archive::File(path.into()))
     }
 }
 
@@ -42,80 +54,138 @@ impl WebDataset {
     }
 }
 
-/// What WebDataset keeps under one key.
+/// What is found under the same path without extension.
 #[derive(Default)]
 struct Sample {
-    image: Option<(String, Location)>,
-    captions: Option<(String, Vec<u8>)>,
-    json: Option<(String, Vec<u8>)>,
+    /// Names as the tar has them, with where their bytes are.
+    pictures: Vec<(Vec<u8>, u64, u64)>,
+    captions: Option<Held>,
+    json: Option<Held>,
 }
 
 /// Reads the index of a tar of `length` bytes, which images are later read from in `archive`; `path` is for messages.
 fn index<R: Read + Seek>(reader: R, length: u64, path: &str, archive: &Archive) -> Result<Index, DataError> {
-    let mut found = Vec::new();
-    for (key, sample) in samples(reader, length, path, archive)? {
-        let Some((name, location)) = sample.image else { continue };
-        let Some((entry, bytes)) = sample.captions else {
-            return Err(DataError::caption(path, name, format!("no {key}.txt")));
-        };
-        let captions = text::captions(path, &entry, bytes)?;
-        let description = match sample.json {
-            Some((entry, bytes)) => Description::read(path, &entry, &bytes)?,
-            None => Description::default(),
-        };
-        found.push(Entry::new(description.record(key, captions), name, location));
+    let mut passed = PassedOver::default();
+    let mut tar = Entries::new(reader, length, path);
+    let mut held = read_names(&mut tar, path, &mut passed)?;
+    links::resolve(&mut held, &mut passed);
+    let samples = samples(&mut tar, path, held, &mut passed)?;
+    if let Some(at) = tar.rubbish {
+        passed.add(Reason::Rubbish, format!("at byte {at}"));
     }
-    Ok(found.into())
-}
-
-/// The entries of a tar by key.
-fn samples<R: Read + Seek>(
-    reader: R,
-    length: u64,
-    path: &str,
-    archive: &Archive,
-) -> Result<BTreeMap<String, Sample>, DataError> {
-    let not_a_tar = |source: std::io::Error| DataError::NotATar { path: path.to_owned(), source };
-    let mut tar = tar::Archive::new(reader);
-    let mut samples: BTreeMap<String, Sample> = BTreeMap::new();
-    let (mut last, mut end) = (String::from("(none)"), 0);
-    let truncated = |entry: &str| DataError::Truncated { path: path.to_owned(), entry: entry.to_owned() };
-    for entry in tar.entries_with_seek().map_err(not_a_tar)? {
-        let mut entry = match entry {
-            Ok(entry) => entry,
-            Err(_) if end > 0 => return Err(truncated(&last)),
-            Err(e) => return Err(not_a_tar(e)),
+    let with_pictures: BTreeSet<Vec<u8>> = samples
+        .iter()
+        .filter(|(_, sample)| !sample.pictures.is_empty())
+        .map(|(stem, _)| stem.clone())
+        .collect();
+    let (mut found, mut keys) = (Vec::new(), BTreeSet::new());
+    for (stem, Sample { pictures, captions, json }) in samples {
+        let mut pictures = pictures.into_iter();
+        let Some((raw, offset, size)) = pictures.next() else {
+            for alone in captions.into_iter().chain(json) {
+                passed.add(Reason::NoPicture, names::shown(&alone.raw));
+            }
+            continue;
         };
-        let name = entry.path().map_err(not_a_tar)?.to_string_lossy().into_owned();
-        let (offset, size) = (entry.raw_file_position(), entry.size());
-        end = offset + size.next_multiple_of(512);
-        last.clone_from(&name);
-        if end > length {
-            return Err(truncated(&name));
-        }
-        let file = name.rsplit('/').next().unwrap_or(&name);
-        if !entry.header().entry_type().is_file() || file.starts_with('.') {
+        let (key, name) = (names::shown(names::stem(&raw).0), names::shown(&raw));
+        let first = names::first_stem(&stem);
+        let Some(captions) = captions else {
+            if first == stem {
+                return Err(DataError::caption(path, name, format!("no {key}.txt")));
+            }
+            // WebDataset's `000.seg.png` is a part `seg.png` of the sample `000`, whose picture is `000.png`.
+            let reason =
+                if with_pictures.contains(first) { Reason::SecondPicture } else { Reason::LongExtension };
+            passed.add(reason, name);
+            pictures.for_each(|(raw, ..)| passed.add(reason, names::shown(&raw)));
+            continue;
+        };
+        pictures.for_each(|(raw, ..)| passed.add(Reason::SecondPicture, names::shown(&raw)));
+        if !keys.insert(key.clone()) {
+            passed.add(Reason::SameKey, name);
             continue;
         }
-        // WebDataset: the key ends at the first dot of the file name, folders included.
-        let Some((stem, extension)) = file.split_once('.') else { continue };
-        let key = format!("{}{stem}", &name[..name.len() - file.len()]);
-        let extension = extension.to_ascii_lowercase();
-        let sample = samples.entry(key).or_default();
-        if text::is_image(&extension) {
-            sample.image = Some((name, Location::Range { archive: archive.clone(), offset, size }));
-        } else if extension == "txt" || extension == "json" {
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).map_err(|_| truncated(&name))?;
-            *(if extension == "txt" { &mut sample.captions } else { &mut sample.json }) = Some((name, bytes));
+        let texts = text::captions(path, &names::shown(&captions.raw), captions.bytes.unwrap_or_default())?;
+        let description = match json {
+            Some(json) => Description::read(path, &names::shown(&json.raw), &json.bytes.unwrap_or_default())?,
+            None => Description::default(),
+        };
+        let location = Location::Range { archive: archive.clone(), offset, size };
+        found.push(Entry::new(description.record(key, texts), name, location));
+    }
+    found.sort_by(|a, b| a.record.key.cmp(&b.record.key));
+    Ok(Index { entries: found, passed, ..Index::default() })
+}
+
+/// Everything that the tar holds under a name; of two entries of one name the later counts, as when it is unpacked.
+fn read_names<R: Read + Seek>(
+    tar: &mut Entries<'_, R>,
+    path: &str,
+    passed: &mut PassedOver,
+) -> Result<Names, DataError> {
+    let mut held = Names::new();
+    while let Some(TarEntry { name: raw, content }) = tar.next()? {
+        let normal = names::normal(&raw).unwrap_or_else(|| raw.clone());
+        let kind = Kind::of(names::stem(&normal).1);
+        match (&content, kind) {
+            (Content::Nothing, _) => continue,
+            _ if names::is_hidden(&normal) => passed.add(Reason::Hidden, names::shown(&raw)),
+            (_, Kind::Other) => passed.add(Reason::Other, names::shown(&raw)),
+            (_, Kind::OtherPicture) => passed.add(Reason::PictureType, names::shown(&raw)),
+            (Content::NotAFile, _) => passed.add(Reason::NotAFile, names::shown(&raw)),
+            (Content::Sparse, _) => passed.add(Reason::Sparse, names::shown(&raw)),
+            _ => {}
+        }
+        let text = matches!(kind, Kind::Text | Kind::Json) && !names::is_hidden(&normal);
+        let bytes = match content {
+            Content::Bytes { offset, size } if text => Some(bytes(tar, path, &raw, (offset, size))?),
+            _ => None,
+        };
+        if let Some(earlier) = held.insert(normal, Held { raw, content, bytes }) {
+            passed.add(Reason::SameName, names::shown(&earlier.raw));
         }
     }
-    // The format ends with two blocks of zeros; without any, the rest was cut off.
-    if length < end + 512 {
-        return Err(match end {
-            0 => not_a_tar(std::io::Error::other("no entries and no end marker")),
-            _ => truncated(&last),
-        });
+    Ok(held)
+}
+
+/// The bytes of a text; `raw` is its name, `place` where they are: offset and size.
+fn bytes<R: Read + Seek>(
+    tar: &mut Entries<'_, R>,
+    path: &str,
+    raw: &[u8],
+    place: (u64, u64),
+) -> Result<Vec<u8>, DataError> {
+    tar.bytes(place.0, place.1, TEXT_BYTES).map_err(|e| DataError::caption(path, names::shown(raw), e))
+}
+
+/// Pictures and texts by their path without extension.
+fn samples<R: Read + Seek>(
+    tar: &mut Entries<'_, R>,
+    path: &str,
+    held: Names,
+    passed: &mut PassedOver,
+) -> Result<BTreeMap<Vec<u8>, Sample>, DataError> {
+    let mut samples: BTreeMap<Vec<u8>, Sample> = BTreeMap::new();
+    for (normal, mut held) in held {
+        let Content::Bytes { offset, size } = held.content else { continue };
+        let (stem, extension) = names::stem(&normal);
+        let kind = Kind::of(extension);
+        if names::is_hidden(&normal) || matches!(kind, Kind::Other | Kind::OtherPicture) {
+            continue;
+        }
+        let sample = samples.entry(stem.to_vec()).or_default();
+        if kind == Kind::Picture {
+            sample.pictures.push((held.raw, offset, size));
+            continue;
+        }
+        // What a link leads to need not be named like a text.
+        if held.bytes.is_none() {
+            held.bytes = Some(bytes(tar, path, &held.raw, (offset, size))?);
+        }
+        let place = if kind == Kind::Text { &mut sample.captions } else { &mut sample.json };
+        if let Some(earlier) = place.replace(held) {
+            passed.add(Reason::SameKey, names::shown(&earlier.raw));
+        }
     }
     Ok(samples)
 }

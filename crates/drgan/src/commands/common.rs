@@ -39,6 +39,9 @@ pub(super) fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
     if cfg.data.limit > 0 {
         data.truncate(cfg.data.limit);
     }
+    for note in data.duplicates() {
+        eprintln!("data: {note}");
+    }
     Ok(Arc::new(data))
 }
 

@@ -1,5 +1,6 @@
 //! The findings on a data set for people: with the size of its vocabulary, and the next command.
-use drgan_data::{Compression, PublishedSet, Refusal, Split, Verification};
+use crate::hints;
+use drgan_data::{DataError, PublishedSet, Refusal, Split, Verification};
 use drgan_train::damsm::Encoders;
 use std::path::Path;
 
@@ -11,7 +12,9 @@ const LARGEST_BATCH: usize = 22;
 pub(crate) fn report(mut found: Verification, path: &Path, program: &str) -> (String, bool) {
     add_vocabulary(&mut found);
     let next = match &found.refusal {
-        Some(Refusal::Compressed(compression)) => unpack(*compression, path),
+        Some(Refusal::Data(error @ DataError::Compressed { .. })) => {
+            hints::for_data_error(error, program).unwrap_or_default()
+        }
         Some(_) => "fix that and verify again; docs/data.md says what belongs where".to_owned(),
         None => train(&found, path, program),
     };
@@ -34,16 +37,6 @@ fn add_vocabulary(found: &mut Verification) {
             found.facts.insert(at.unwrap_or(found.facts.len()), fact);
         }
     }
-}
-
-/// What to do with a compressed archive.
-fn unpack(compression: Compression, path: &Path) -> String {
-    let with = match compression {
-        Compression::TarXz => "tar xJf",
-        Compression::Zip => "unzip",
-        _ => "tar xzf",
-    };
-    format!("unpack it with `{with} {}`, then verify the folder", path.display())
 }
 
 /// The command that trains on the set: its encoders first, where they are large.
@@ -134,9 +127,11 @@ mod tests {
         let (text, usable) = said(folder.path());
         assert!(usable && text.contains("cargo xtask train --preset emoji-64 --data"), "{text}");
         assert!(!text.contains("loader.batch"), "{text}");
-        for (name, command) in [("a.tgz", "tar xzf"), ("a.tar.xz", "tar xJf"), ("a.zip", "unzip")] {
-            let packed = folder.path().join(name);
-            std::fs::write(&packed, "").unwrap();
+        for (bytes, command) in
+            [(&b"\xfd7zXZ\0..."[..], "tar xJf"), (b"PK\x03\x04...", "unzip"), (b"BZh9", "tar xjf")]
+        {
+            let packed = folder.path().join("a.tar");
+            std::fs::write(&packed, bytes).unwrap();
             let (text, usable) = said(&packed);
             assert!(!usable && text.contains(&format!("unpack it with `{command}")), "{text}");
         }

@@ -1,0 +1,167 @@
+//! What a reader leaves out, counted by reason: nothing of a data set is passed over without a word.
+use super::names;
+use std::collections::BTreeMap;
+
+/// Characters of a name that are shown at most.
+const SHOWN: usize = 200;
+
+/// The system's number of "too many levels of symbolic links".
+const ELOOP: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 40 } else { 62 };
+
+/// Why something of a data set is left out, or read otherwise than one might think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub(crate) enum Reason {
+    /// A picture that the set's list does not name.
+    Unlisted,
+    /// Captions without a picture.
+    NoPicture,
+    /// A second picture under one key.
+    SecondPicture,
+    /// A picture with more than one extension, and without captions of that name: WebDataset's `000.seg.png`.
+    LongExtension,
+    /// An earlier entry under a name that a later one has too.
+    SameName,
+    /// A picture of a type that is not read.
+    PictureType,
+    /// A file that is neither a picture nor a text.
+    Other,
+    /// A name that begins with a dot, or `__MACOSX`.
+    Hidden,
+    /// A pipe, socket or device.
+    NotAFile,
+    /// A link that leads nowhere.
+    DanglingLink,
+    /// A link or a path that leads out of the set.
+    Outside,
+    /// A folder that was read already, by another path.
+    FolderAgain,
+    /// A file or folder that the system does not let this user read.
+    Unreadable,
+    /// A tar entry whose contents are not stored in one piece.
+    Sparse,
+    /// Bytes behind the end of an archive.
+    Rubbish,
+    /// A name in the lists of both parts.
+    BothParts,
+    /// A key that another record has too.
+    SameKey,
+    /// A picture with the same bytes as another one.
+    SameContents,
+    /// A picture of the training part with the same bytes as one that is held out.
+    SameContentsBothParts,
+}
+
+impl Reason {
+    /// Why a file cannot be read that the system reports `error` of.
+    pub(crate) fn of(error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::DanglingLink,
+            // Not yet stable in std: FilesystemLoop. Links in a circle lead nowhere.
+            _ if error.raw_os_error() == Some(ELOOP) => Self::DanglingLink,
+            _ => Self::Unreadable,
+        }
+    }
+
+    /// What is said of the things counted, and what became of them.
+    fn words(self) -> (&'static str, &'static str) {
+        const LEFT_OUT: &str = "left out";
+        match self {
+            Self::Unlisted => ("pictures are not in the list", LEFT_OUT),
+            Self::NoPicture => ("captions or descriptions have no picture", LEFT_OUT),
+            Self::SecondPicture => ("pictures are the second of their key", LEFT_OUT),
+            Self::LongExtension => {
+                ("pictures have a longer extension and no captions of that name", LEFT_OUT)
+            }
+            Self::SameName => ("names occur again", "the last counts"),
+            Self::PictureType => ("pictures are of a type that is not read", LEFT_OUT),
+            Self::Other => ("files are neither pictures nor captions", LEFT_OUT),
+            Self::Hidden => ("files or folders are hidden", LEFT_OUT),
+            Self::NotAFile => ("names are pipes, sockets or devices", LEFT_OUT),
+            Self::DanglingLink => ("links lead nowhere", LEFT_OUT),
+            Self::Outside => ("links or paths lead out of the set", LEFT_OUT),
+            Self::FolderAgain => ("folders were read by another path already", LEFT_OUT),
+            Self::Unreadable => {
+                ("files or folders cannot be read (no permission, or too long a path)", LEFT_OUT)
+            }
+            Self::Sparse => ("entries are stored with gaps", LEFT_OUT),
+            Self::Rubbish => ("stretches of bytes behind the end are no archive", LEFT_OUT),
+            Self::BothParts => ("names are in the lists of both parts", "held out"),
+            Self::SameKey => ("keys occur again", LEFT_OUT),
+            Self::SameContents => ("pictures have the bytes of another one", "kept"),
+            Self::SameContentsBothParts => {
+                ("pictures to train on have the bytes of one that is held out", "kept")
+            }
+        }
+    }
+}
+
+/// How much a reader passed over, by reason, with the first name of each in alphabetical order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PassedOver {
+    counts: BTreeMap<Reason, (usize, String)>,
+}
+
+impl PassedOver {
+    /// Counts `name`, which is passed over for `reason`.
+    pub(crate) fn add(&mut self, reason: Reason, name: impl AsRef<str> + Into<String>) {
+        match self.counts.get_mut(&reason) {
+            Some((count, first)) => {
+                *count += 1;
+                if name.as_ref() < first.as_str() {
+                    *first = name.into();
+                }
+            }
+            None => {
+                self.counts.insert(reason, (1, name.into()));
+            }
+        }
+    }
+
+    /// Whether nothing was passed over.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// A line per reason: `3 pictures are not in the list, first a.png: left out`.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let note = |(reason, (count, first)): (&Reason, &(usize, String))| {
+            let (what, then) = reason.words();
+            format!("{count} {what}, first {}: {then}", start(first))
+        };
+        self.counts.iter().map(note).collect()
+    }
+}
+
+/// The start of a name, as it is shown: names come from archives of others, and may be long.
+fn start(name: &str) -> String {
+    let shown = names::shown(name.as_bytes());
+    match shown.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &shown[..end]),
+        None => shown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_by_reason_with_the_first_name() {
+        let mut passed = PassedOver::default();
+        for name in ["c.png", "a.png", "b.png"] {
+            passed.add(Reason::Unlisted, name);
+        }
+        passed.add(Reason::Hidden, "._a\u{1b}[2J.png");
+        passed.add(Reason::Unlisted, "Z.png");
+        let notes = passed.notes();
+        assert_eq!(
+            notes,
+            [
+                "4 pictures are not in the list, first Z.png: left out",
+                "1 files or folders are hidden, first ._a\\u{1b}[2J.png: left out"
+            ]
+        );
+        assert!(start(&"x".repeat(1000)).len() < 210);
+    }
+}
