@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 /// Bytes of a file of captions or of a description, at most: larger ones are none.
 pub(crate) const TEXT_BYTES: u64 = 1 << 20;
 /// Bytes of a list of a whole set, at most.
-pub(crate) const LIST_BYTES: u64 = 1 << 30;
+pub(crate) const LIST_BYTES: u64 = 512 << 20;
 /// Bytes of one picture's file, at most.
 pub(crate) const PICTURE_BYTES: u64 = 256 << 20;
 
@@ -19,8 +19,15 @@ pub(crate) const PICTURE_BYTES: u64 = 256 << 20;
 /// # Errors
 /// A pipe, socket, device or folder; more than `limit` bytes; what the system reports.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
+    // A large file is refused before it is read; one that grows meanwhile, after.
+    let length = file.metadata()?.len();
+    if length > limit {
+        return Err(too_large(limit));
+    }
     let mut bytes = Vec::new();
-    open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    bytes.try_reserve_exact(usize::try_from(length).unwrap_or(usize::MAX))?;
+    file.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(too_large(limit));
     }
@@ -116,17 +123,18 @@ pub(crate) fn tree(root: &Path) -> Result<Tree, DataError> {
         tree: Tree::default(),
     };
     walk.enter(root).map_err(DataError::io(root))?;
-    loop {
-        // Real folders before links to folders, so that a link never takes the place of what it leads to.
-        let folder = match walk.folders.pop() {
-            Some(folder) => folder,
-            None => match walk.links.pop() {
-                Some(link) => link,
-                None => break,
-            },
-        };
-        if let Err(e) = walk.enter(&folder) {
-            walk.pass(Reason::of(&e), &folder);
+    // Real folders before links to folders, so that a link never takes the place of what it leads to.
+    while let Some((folder, link)) =
+        walk.folders.pop().map(|folder| (folder, false)).or_else(|| walk.links.pop().map(|link| (link, true)))
+    {
+        let inside = !link || folder.canonicalize().is_ok_and(|real| real.starts_with(&walk.real_root));
+        match inside {
+            false => walk.pass(Reason::Outside, &folder),
+            true => {
+                if let Err(e) = walk.enter(&folder) {
+                    walk.pass(Reason::of(&e), &folder);
+                }
+            }
         }
     }
     let mut tree = walk.tree;
@@ -134,11 +142,29 @@ pub(crate) fn tree(root: &Path) -> Result<Tree, DataError> {
     Ok(tree)
 }
 
+/// What tells a real folder from all others: its device and number.
+#[cfg(unix)]
+type Identity = (u64, u64);
+/// What tells a real folder from all others: its path.
+#[cfg(not(unix))]
+type Identity = PathBuf;
+
+#[cfg(unix)]
+fn identity(folder: &Path) -> io::Result<Identity> {
+    let meta = std::fs::metadata(folder)?;
+    Ok((std::os::unix::fs::MetadataExt::dev(&meta), std::os::unix::fs::MetadataExt::ino(&meta)))
+}
+
+#[cfg(not(unix))]
+fn identity(folder: &Path) -> io::Result<Identity> {
+    folder.canonicalize()
+}
+
 struct Walk<'a> {
     root: &'a Path,
     real_root: PathBuf,
-    /// Real paths of the folders read so far.
-    seen: HashSet<PathBuf>,
+    /// The folders read so far.
+    seen: HashSet<Identity>,
     folders: Vec<PathBuf>,
     links: Vec<PathBuf>,
     tree: Tree,
@@ -150,12 +176,7 @@ impl Walk<'_> {
     }
 
     fn enter(&mut self, folder: &Path) -> io::Result<()> {
-        let real = folder.canonicalize()?;
-        if !real.starts_with(&self.real_root) {
-            self.pass(Reason::Outside, folder);
-            return Ok(());
-        }
-        if !self.seen.insert(real) {
+        if !self.seen.insert(identity(folder)?) {
             self.pass(Reason::FolderAgain, folder);
             return Ok(());
         }

@@ -156,3 +156,13 @@ fn deep_folders_are_walked() {
     put(dir.path(), &["a", &format!("{deep}b")]);
     assert_eq!(Dataset::open(dir.path()).unwrap().records().len(), 2);
 }
+
+#[test]
+fn a_list_of_more_than_the_limit_is_refused_unread() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), &["a", "b"]);
+    // A file with a gap takes no room.
+    std::fs::File::create(dir.path().join("metadata.jsonl")).unwrap().set_len(1 << 40).unwrap();
+    let error = Dataset::open(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("metadata.jsonl") && error.contains("larger than 512 MiB"), "{error}");
+}
