@@ -168,6 +168,13 @@ fn coco_in_its_own_layout_and_in_attngans() {
     let data = Dataset::open(&own).unwrap();
     assert_eq!((data.split(Split::Train).len(), data.split(Split::HeldOut).len()), (1, 3));
 
+    for out in ["../4.jpg", "/4.jpg", "a/../../4.jpg"] {
+        let text = list(&[4]).replace("000000000004.jpg", out);
+        put(&own.join("annotations/captions_train2017.json"), text);
+        let e = Dataset::open(&own).unwrap_err().to_string();
+        assert!(e.contains("leads out of the set") && e.contains("captions_train2017.json"), "{e}");
+    }
+
     let attngan = dir.path().join("coco");
     let keys = ["COCO_train2014_000000000009", "COCO_val2014_000000000042"];
     for key in keys {
@@ -178,6 +185,13 @@ fn coco_in_its_own_layout_and_in_attngans() {
     put(&attngan.join("test/filenames.pickle"), names(&keys[1..]));
     let data = Dataset::open(&attngan).unwrap();
     assert_eq!((data.split(Split::Train), data.split(Split::HeldOut)), (vec![0], vec![1]));
+    // A name in both lists is held out.
+    put(&attngan.join("train/filenames.pickle"), names(&keys));
+    let data = Dataset::open(&attngan).unwrap();
+    assert_eq!((data.split(Split::Train).len(), data.split(Split::HeldOut)), (1, vec![1]));
+    let note = format!("1 names are in the lists of both parts, first {}: held out", keys[1]);
+    assert!(data.notes().contains(&note), "{:?}", data.notes());
+    put(&attngan.join("train/filenames.pickle"), names(&keys[..1]));
     // The archives as they unpack: text and images in train2014/ and val2014/.
     for (key, part) in keys.iter().zip(["train2014", "val2014"]) {
         for (from, ending) in [("text", "txt"), ("images", "jpg")] {

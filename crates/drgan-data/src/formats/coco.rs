@@ -1,4 +1,5 @@
 //! MS COCO in its own layout: `annotations/captions_NAME.json` and folders of images.
+use super::files::{self, LIST_BYTES};
 use super::format::{Format, Index};
 use super::listing::PublishedSet;
 use super::published::{self, Listed, Lists};
@@ -85,7 +86,7 @@ fn read(
     part: Option<Split>,
     listed: &mut Vec<Listed>,
 ) -> Result<(), DataError> {
-    let bytes = std::fs::read(path).map_err(DataError::io(path))?;
+    let bytes = files::read(path, LIST_BYTES).map_err(DataError::io(path))?;
     let list: CaptionList = serde_json::from_slice(&bytes).map_err(|e| {
         let reason = format!("not COCO's caption annotations: {e}");
         DataError::metadata(path.display(), name, reason).because(e)
@@ -97,6 +98,10 @@ fn read(
     let images = [root.join(name), root.join("images").join(name), root.join("images")];
     let images = images.into_iter().find(|p| p.is_dir()).unwrap_or_else(|| root.join(name));
     for CocoImage { id, file_name } in list.images {
+        if files::leads_out(&file_name) {
+            let reason = format!("`file_name` of image {id}: `{file_name}` leads out of the set");
+            return Err(DataError::metadata(path.display(), name, reason));
+        }
         listed.push(Listed {
             image: images.join(&file_name),
             record: Record {
