@@ -31,20 +31,28 @@ pub(super) struct Shift(pub(super) [f32; SIDE]);
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn activated(sums: [&SumTile; 2], shift: [&Shift; 2], act: Activation) -> [__m512i; SIDE] {
+    let shifted = |half: usize, pixel: usize| {
+        // SAFETY (both): 16 values each.
+        let sum = unsafe { _mm512_loadu_ps(sums[half][pixel].as_ptr()) };
+        _mm512_add_ps(sum, unsafe { _mm512_load_ps(shift[half].0.as_ptr()) })
+    };
     let mut rows = [_mm512_setzero_si512(); SIDE];
-    for (pixel, row) in rows.iter_mut().enumerate() {
-        let shifted =
-            |half: usize| -> [f32; SIDE] { std::array::from_fn(|o| sums[half][pixel][o] + shift[half].0[o]) };
-        let mut y = [0f32; SIDE];
-        // SAFETY (all): arrays of 16 values.
-        *row = _mm512_castps_si512(if act == Activation::Glu {
-            let (value, gate) = (shifted(0), shifted(1));
-            let gate = sigmoid(unsafe { _mm512_loadu_ps(gate.as_ptr()) });
-            _mm512_mul_ps(unsafe { _mm512_loadu_ps(value.as_ptr()) }, gate)
-        } else {
-            scalar::activate(act, shifted(0).into_iter(), &mut y);
-            unsafe { _mm512_loadu_ps(y.as_ptr()) }
-        });
+    if act == Activation::Glu {
+        for (pixel, row) in rows.iter_mut().enumerate() {
+            *row = _mm512_castps_si512(_mm512_mul_ps(shifted(0, pixel), sigmoid(shifted(1, pixel))));
+        }
+    } else {
+        let (mut z, mut y) = ([[0f32; SIDE]; SIDE], [[0f32; SIDE]; SIDE]);
+        for (pixel, z) in z.iter_mut().enumerate() {
+            // SAFETY: 16 values.
+            unsafe { _mm512_storeu_ps(z.as_mut_ptr(), shifted(0, pixel)) };
+        }
+        // The whole tile at once: row by row, the choice of the activation would stand inside the loop, and no vector come of it.
+        scalar::activate(act, z.as_flattened().iter().copied(), y.as_flattened_mut());
+        for (row, y) in rows.iter_mut().zip(&y) {
+            // SAFETY: 16 values.
+            *row = _mm512_castps_si512(unsafe { _mm512_loadu_ps(y.as_ptr()) });
+        }
     }
     transpose(rows)
 }
