@@ -4,6 +4,7 @@ pub(crate) mod reference;
 
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::op::apply;
+use crate::ops::conv2d::shape::expect_values;
 use candle_core::{Result, Tensor, bail};
 use cpu::{Read, Score, Sizes};
 use reference::EXCLUDED;
@@ -19,7 +20,7 @@ use reference::EXCLUDED;
 /// Shapes that do not fit, or are empty.
 pub fn word_attention(h: &Tensor, words: &Tensor, mask: &Tensor) -> Result<(Tensor, Tensor)> {
     let ((b, c, height, width), (_, _, t)) = (h.dims4()?, words.dims3()?);
-    if words.dims() != [b, c, t] || mask.dims() != [b, t] || b * c * t * height * width == 0 {
+    if words.dims() != [b, c, t] || mask.dims() != [b, t] || [b, c, t, height, width].contains(&0) {
         bail!(
             "word_attention: expected h (B, C, H, W), words (B, C, T), mask (B, T), none empty, got {:?}, {:?}, {:?}",
             h.dims(),
@@ -27,6 +28,7 @@ pub fn word_attention(h: &Tensor, words: &Tensor, mask: &Tensor) -> Result<(Tens
             mask.dims()
         )
     }
+    expect_values("word_attention: theta", &[b, t, height, width])?;
     match backend("word_attention", &[h, words])? {
         Backend::Cpu => {
             let padding = mask.to_dtype(words.dtype())?; // (B, T)

@@ -1,5 +1,5 @@
 //! Convolution in candle's own operations: any float type, any device, right gradients.
-use super::shape::Conv2dSpec;
+use super::shape::{Conv2dSpec, ConvShape, expect_values};
 use crate::ops::activation::kind::Activation;
 use crate::ops::activation::reference::activate;
 use candle_core::{Result, Tensor, bail};
@@ -17,7 +17,8 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, spec: Conv2dSp
             weight.dims()
         )
     }
-    let (oh, ow) = spec.output_size((h, w), (kh, kw))?;
+    let ConvShape { oh, ow, .. } = ConvShape::of_sides((b, h, w), (o, c, kh, kw), spec, false)?;
+    expect_values("conv2d: patches", &[b, c, kh, kw, oh, ow])?;
     let cols = patches(x, (kh, kw), spec, (oh, ow))?; // (B, C, kh kw, oh ow)
     let cols = cols.reshape((b, c * kh * kw, oh * ow))?;
     let flat = weight.reshape((1, o, c * kh * kw))?.broadcast_as((b, o, c * kh * kw))?.contiguous()?;

@@ -2,6 +2,24 @@
 //! output is divided into tasks ([`Panel`]).
 use candle_core::{Result, Shape, bail};
 
+/// The largest stride, and the largest padding of a side, in pixels: sums of a few of them stay far below `usize::MAX`.
+const MAX_STEP: usize = 1 << 24;
+
+/// The largest number of values in a map that is made or read: 64 GiB in f32.
+#[cfg(target_pointer_width = "64")]
+const MAX_VALUES: usize = 1 << 34;
+#[cfg(not(target_pointer_width = "64"))]
+const MAX_VALUES: usize = 1 << 28;
+
+/// Refuses sizes whose product is more than a map may have, so that no product of them overflows. Empty axes count as one.
+pub(crate) fn expect_values(what: &str, sizes: &[usize]) -> Result<()> {
+    let values = sizes.iter().try_fold(1usize, |values, size| values.checked_mul((*size).max(1)));
+    match values {
+        Some(values) if values <= MAX_VALUES => Ok(()),
+        _ => bail!("{what}: a map of {sizes:?} is too large; at most {MAX_VALUES} values are computed"),
+    }
+}
+
 /// Zeros added around a map, in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Padding {
@@ -23,7 +41,11 @@ impl Padding {
 
     /// TensorFlow's `SAME`: the output has `ceil(size / stride)` pixels; an odd remainder goes below and right.
     pub fn tf_same(h: usize, w: usize, kernel: usize, stride: usize) -> Self {
-        let total = |size: usize| ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size);
+        // A stride of 0 and sizes beyond any map give a padding that `Conv2dSpec::output_size` refuses or that is 0.
+        let total = |size: usize| {
+            let last = size.div_ceil(stride.max(1)).saturating_sub(1).saturating_mul(stride);
+            last.saturating_add(kernel).saturating_sub(size)
+        };
         let (v, u) = (total(h), total(w));
         Self { top: v / 2, bottom: v - v / 2, left: u / 2, right: u - u / 2 }
     }
@@ -75,10 +97,16 @@ impl Conv2dSpec {
     /// Output side lengths for an input `(h, w)` and a kernel `(kh, kw)`.
     ///
     /// # Errors
-    /// The kernel does not fit into the padded input, or the stride is 0.
+    /// The kernel does not fit into the padded input; a stride of 0; a stride or padding above 2^24.
     pub fn output_size(&self, (h, w): (usize, usize), (kh, kw): (usize, usize)) -> Result<(usize, usize)> {
         let p = self.padding;
-        let (ph, pw) = (h + p.top + p.bottom, w + p.left + p.right);
+        if self.stride > MAX_STEP || p.widest() > MAX_STEP {
+            bail!("conv2d: stride {} and padding {p:?}: expected at most {MAX_STEP} each", self.stride)
+        }
+        let padded = |side: usize, zeros: usize| side.checked_add(zeros);
+        let (Some(ph), Some(pw)) = (padded(h, p.top + p.bottom), padded(w, p.left + p.right)) else {
+            bail!("conv2d: a map of {h}x{w} with padding {p:?} is too large")
+        };
         if self.stride == 0 || kh == 0 || kw == 0 || ph < kh || pw < kw {
             bail!(
                 "conv2d: kernel {kh}x{kw} with stride {} does not fit a padded map of {ph}x{pw}",
@@ -132,9 +160,14 @@ impl ConvShape {
         spec: Conv2dSpec,
         upsample: bool,
     ) -> Result<Self> {
-        let (h, w) = if upsample { (2 * h, 2 * w) } else { (h, w) };
+        let (h, w) = if upsample { (h.saturating_mul(2), w.saturating_mul(2)) } else { (h, w) };
         let (oh, ow) = spec.output_size((h, w), (kh, kw))?;
-        let Conv2dSpec { stride, padding } = spec;
+        let padding = spec.padding;
+        // A stride beyond the map makes one pixel, whatever it is; kernels make room for as many phases as it has.
+        let (ph, pw) = (h + padding.top + padding.bottom, w + padding.left + padding.right);
+        let stride = spec.stride.min(ph.max(pw));
+        expect_values("conv2d: output", &[b, o, oh, ow])?;
+        expect_values("conv2d: padded input", &[b, c, ph, pw])?;
         Ok(Self { b, c, h, w, o, kh, kw, stride, padding, oh, ow, upsample })
     }
 

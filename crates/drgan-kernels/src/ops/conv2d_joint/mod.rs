@@ -28,7 +28,7 @@ pub fn joint_conv2d(
     spec: Conv2dSpec,
 ) -> Result<Tensor> {
     let ((b, c, h, w), (rows, d), (o, joined, kh, kw)) = (x.dims4()?, vector.dims2()?, weight.dims4()?);
-    if rows != b || joined != c + d || bias.dims() != [o] {
+    if rows != b || Some(joined) != c.checked_add(d) || bias.dims() != [o] {
         bail!(
             "joint_conv2d: expected a vector ({b}, D), a weight (O, {c} + D, kh, kw) and a bias (O,), got {:?}, {:?}, {:?}",
             vector.dims(),
@@ -37,7 +37,7 @@ pub fn joint_conv2d(
         )
     }
     let shape = ConvShape::of_sides((b, h, w), (o, c, kh, kw), spec, false)?;
-    let takes = !vector.track_op() && b * c * d > 0 && act.gradient_from_output();
+    let takes = !vector.track_op() && [b, c, d].iter().all(|n| *n > 0) && act.gradient_from_output();
     match backend("joint_conv2d", &[x, vector, weight, bias])? {
         Backend::Cpu if takes => {
             let vectors = vector.flatten_all()?.to_vec1()?;

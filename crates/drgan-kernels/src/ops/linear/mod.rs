@@ -4,6 +4,7 @@ pub(crate) mod reference;
 
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::op::apply;
+use crate::ops::conv2d::shape::expect_values;
 use candle_core::{Result, Tensor, bail};
 
 /// The linear map `x W^T`, without a bias.
@@ -18,8 +19,9 @@ pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     if inp != columns {
         bail!("linear: weight: expected (out, {inp}), got {:?}", weight.dims())
     }
+    expect_values("linear: result", &[b, out])?;
     match backend("linear", &[x, weight])? {
-        Backend::Cpu if x.elem_count() * weight.elem_count() > 0 => {
+        Backend::Cpu if x.elem_count() > 0 && weight.elem_count() > 0 => {
             apply(cpu::Linear((b, inp, out)), [x, weight])
         }
         _ => fall_back(|| reference::linear(x, weight)),

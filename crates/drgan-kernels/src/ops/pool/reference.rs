@@ -1,6 +1,7 @@
 //! Pooling in candle's own operations.
+use super::window::Window;
 use crate::ops::conv2d::reference::{every_nth, patches};
-use crate::ops::conv2d::shape::Conv2dSpec;
+use crate::ops::conv2d::shape::{Conv2dSpec, expect_values};
 use candle_core::{Result, Tensor, bail};
 
 /// Reference implementation of [`max_pool2d`](crate::max_pool2d).
@@ -8,8 +9,7 @@ use candle_core::{Result, Tensor, bail};
 /// # Errors
 /// Those of [`max_pool2d`](crate::max_pool2d).
 pub fn max_pool2d(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
-    let (_, _, h, w) = x.dims4()?;
-    let (oh, ow) = Conv2dSpec::new(stride, 0).output_size((h, w), (kernel, kernel))?;
+    let (oh, ow) = Window::new(x, kernel, stride, 0)?.out;
     let mut best: Option<Tensor> = None;
     for (i, j) in (0..kernel).flat_map(|i| (0..kernel).map(move |j| (i, j))) {
         let shifted = every_nth(&every_nth(x, 2, i, stride, oh)?, 3, j, stride, ow)?;
@@ -30,8 +30,8 @@ pub fn max_pool2d(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
 /// # Errors
 /// Those of [`avg_pool2d`](crate::avg_pool2d).
 pub fn avg_pool2d(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<Tensor> {
-    let (b, c, h, w) = x.dims4()?;
+    let Window { maps: (b, c), out: (oh, ow), .. } = Window::new(x, kernel, stride, padding)?;
+    expect_values("avg_pool2d: patches", &[b, c, kernel, kernel, oh, ow])?;
     let spec = Conv2dSpec::new(stride, padding);
-    let (oh, ow) = spec.output_size((h, w), (kernel, kernel))?;
     patches(x, (kernel, kernel), spec, (oh, ow))?.mean(2)?.reshape((b, c, oh, ow))
 }

@@ -1,5 +1,5 @@
 //! The sizes of a pooling.
-use crate::ops::conv2d::shape::Conv2dSpec;
+use crate::ops::conv2d::shape::{Conv2dSpec, ConvShape};
 use candle_core::{Result, Shape, Tensor};
 
 /// All sizes of a pooling by square windows.
@@ -19,7 +19,9 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn new(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<Self> {
         let (b, c, h, w) = x.dims4()?;
-        let out = Conv2dSpec::new(stride, padding).output_size((h, w), (kernel, kernel))?;
+        let spec = Conv2dSpec::new(stride, padding);
+        let ConvShape { oh, ow, .. } = ConvShape::of_sides((b, h, w), (c, c, kernel, kernel), spec, false)?;
+        let out = (oh, ow);
         Ok(Self { maps: (b, c), side: (h, w), out, kernel, stride, padding })
     }
 

@@ -1,5 +1,28 @@
 //! Where the pixels of a resized row lie in the row it is made of.
 
+use crate::ops::conv2d::shape::expect_values;
+use candle_core::{Result, Tensor, bail};
+
+/// Refuses sides of 0, and results or matrices of weights that are too large.
+pub(super) fn check_sides(x: &Tensor, h: usize, w: usize) -> Result<()> {
+    let (b, c, hi, wi) = x.dims4()?;
+    if [h, w, hi, wi].contains(&0) {
+        bail!("resize_bilinear: cannot resize {hi}x{wi} to {h}x{w}")
+    }
+    expect_values("resize_bilinear: result", &[b, c, h.max(hi), w.max(wi)])?;
+    expect_values("resize_bilinear: rows", &[h, hi])?;
+    expect_values("resize_bilinear: columns", &[w, wi])
+}
+
+/// Refuses sides that are no whole multiple of the sides to make.
+pub(super) fn check_multiple(x: &Tensor, h: usize, w: usize) -> Result<()> {
+    let (_, _, hi, wi) = x.dims4()?;
+    if h == 0 || w == 0 || hi == 0 || wi == 0 || hi % h != 0 || wi % w != 0 {
+        bail!("resize_area: {hi}x{wi} is not a whole multiple of {h}x{w}")
+    }
+    Ok(())
+}
+
 /// Where an output pixel lies between two input pixels, and their weights.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Between {

@@ -6,8 +6,8 @@ pub(crate) mod reference;
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::op::apply;
 use crate::ops::pool::avg_pool2d;
-use between::between;
-use candle_core::{Result, Tensor, bail};
+use between::{between, check_multiple, check_sides};
+use candle_core::{Result, Tensor};
 
 /// Bilinear resize without antialiasing, as PyTorch's `interpolate`.
 ///
@@ -15,12 +15,10 @@ use candle_core::{Result, Tensor, bail};
 /// `x`: `(B, C, H, W)`; result: `(B, C, h, w)`.
 ///
 /// # Errors
-/// A side of 0.
+/// A side of 0, or a result too large to compute.
 pub fn resize_bilinear(x: &Tensor, h: usize, w: usize, align_corners: bool) -> Result<Tensor> {
     let dims @ (_, _, hi, wi) = x.dims4()?;
-    if h * w * hi * wi == 0 {
-        bail!("resize_bilinear: cannot resize {hi}x{wi} to {h}x{w}")
-    }
+    check_sides(x, h, w)?;
     match backend("resize_bilinear", &[x])? {
         Backend::Cpu => {
             let (rows, cols) = (between(hi, h, align_corners), between(wi, w, align_corners));
@@ -39,9 +37,7 @@ pub fn resize_bilinear(x: &Tensor, h: usize, w: usize, align_corners: bool) -> R
 /// Sides that do not divide.
 pub fn resize_area(x: &Tensor, h: usize, w: usize) -> Result<Tensor> {
     let (_, _, hi, wi) = x.dims4()?;
-    if h == 0 || w == 0 || hi % h != 0 || wi % w != 0 {
-        bail!("resize_area: {hi}x{wi} is not a whole multiple of {h}x{w}")
-    }
+    check_multiple(x, h, w)?;
     if (hi, wi) == (h, w) {
         return Ok(x.clone());
     }

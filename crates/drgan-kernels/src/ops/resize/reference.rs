@@ -1,5 +1,5 @@
 //! Resizing in candle's own operations.
-use super::between::between;
+use super::between::{between, check_multiple, check_sides};
 use candle_core::{Result, Tensor};
 
 /// Reference implementation of [`resize_bilinear`](crate::resize_bilinear): two matrix products.
@@ -7,6 +7,7 @@ use candle_core::{Result, Tensor};
 /// # Errors
 /// Those of [`resize_bilinear`](crate::resize_bilinear).
 pub fn resize_bilinear(x: &Tensor, h: usize, w: usize, align_corners: bool) -> Result<Tensor> {
+    check_sides(x, h, w)?;
     let (b, c, hi, wi) = x.dims4()?;
     let along = |t: &Tensor, inp, out| -> Result<Tensor> {
         let mut matrix = vec![0f64; out * inp];
@@ -28,6 +29,7 @@ pub fn resize_bilinear(x: &Tensor, h: usize, w: usize, align_corners: bool) -> R
 /// # Errors
 /// Those of [`resize_area`](crate::resize_area).
 pub fn resize_area(x: &Tensor, h: usize, w: usize) -> Result<Tensor> {
+    check_multiple(x, h, w)?;
     let (b, c, hi, wi) = x.dims4()?;
     x.contiguous()?.reshape((b, c, h, hi / h, w, wi / w))?.mean((3, 5))
 }
