@@ -101,7 +101,8 @@ mod tests {
         assert_eq!((p.cfg.sides(), p.cfg.damsm.max_words), (vec![32, 64, 128], 40));
         let message = |settings: &[&str]| point(settings).expect_err("refused").to_string();
         assert!(message(&["batch"]).contains("KEY=VALUE") && message(&["batch=x"]).contains("not a number"));
-        assert!(message(&["depth=3"]).contains("depth") && message(&["side=48"]).contains("power of two"));
+        assert!(message(&["depth=3"]).contains("depth") && message(&["side=96"]).contains("power of two"));
+        assert!(message(&["side=48"]).contains("generator.base"));
         Ok(())
     }
 

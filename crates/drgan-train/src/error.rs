@@ -96,6 +96,18 @@ pub enum TrainError {
         /// Where to resume from.
         checkpoint: Option<PathBuf>,
     },
+    /// A run that needs more memory than there is.
+    #[error(
+        "memory: about {} are needed, {} are there; lower {lower}", gib(*needed), gib(*available as f64)
+    )]
+    Memory {
+        /// Bytes needed at the worst moment, an estimate.
+        needed: f64,
+        /// Bytes that the process may still take.
+        available: u64,
+        /// The setting to lower, and by how much.
+        lower: String,
+    },
     /// An error of the data set.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -116,6 +128,11 @@ fn way_back(checkpoint: Option<&Path>) -> String {
         ),
         None => "There is no checkpoint yet: start again with a smaller learning rate".to_owned(),
     }
+}
+
+/// Bytes in GiB.
+fn gib(bytes: f64) -> String {
+    format!("{:.1} GiB", bytes / (1u64 << 30) as f64)
 }
 
 fn list(paths: &[PathBuf]) -> String {

@@ -81,9 +81,12 @@ pub struct RunArgs {
     /// Run folder [default: runs/PRESET-sSEED-NNN].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Print the resolved settings, the parameters per network and the estimated time, and stop.
+    /// Print the resolved settings, the parameters per network, the estimated time and memory, and stop.
     #[arg(long)]
     pub dry_run: bool,
+    /// Start even where less memory is there than the run is estimated to need.
+    #[arg(long)]
+    pub force: bool,
     /// What computes.
     #[command(flatten)]
     pub compute: Compute,
@@ -133,7 +136,7 @@ pub struct Compute {
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<DeviceRequest>,
     /// Threads that compute [default: one per physical core].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
 }
 

@@ -43,6 +43,7 @@ fn for_train_error(error: &TrainError, program: &str) -> Option<String> {
                 "smaller learning rates: --set generator_opt.lr=... --set discriminator_opt.lr=...".to_owned()
             }
         },
+        TrainError::Memory { .. } => "lower it with --set KEY=VALUE; --force starts all the same".to_owned(),
         TrainError::PresetSetting { .. } => "choose the preset with --preset NAME".to_owned(),
         TrainError::Data(e) => return for_data_error(e, program),
         _ => return None,

@@ -3,7 +3,7 @@
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, CommandFactory, Parser};
 use drgan::cli::{Cli, Command};
-use drgan_train::config::{Overrides, RunConfig};
+use drgan_train::config::{Overrides, RANGES, RunConfig};
 use std::path::{Path, PathBuf};
 
 /// Set, docs/cli.md is written instead of compared.
@@ -58,6 +58,33 @@ fn docs_describe_the_command_line_as_it_is() {
         assert_eq!(got, want, "docs/cli.md:{}: run `{REGENERATE}=1 cargo xtask test docs_`", i + 1);
     }
     assert!(got == want, "docs/cli.md is cut short: run `{REGENERATE}=1 cargo xtask test docs_`");
+}
+
+/// docs/settings.md as it should be.
+fn settings_page() -> String {
+    let mut text = format!(
+        "# Settings\n\nMade from the program's own table: `{REGENERATE}=1 cargo xtask test docs_` writes this page anew. What is out \
+         of its range is\nrefused before anything runs. Defaults are those under every preset; `train --dry-run` prints a run's own.\n\n\
+         | setting | default | takes |\n| --- | --- | --- |\n"
+    );
+    let all: toml::Value =
+        toml::Value::Table(RunConfig::default().to_toml().expect("TOML").parse().expect("TOML"));
+    for (key, range) in RANGES {
+        let value = key.split('.').try_fold(&all, |table, part| table.get(part)).expect(key);
+        text += &format!("| `{key}` | `{value}` | {range} |\n");
+    }
+    text
+}
+
+#[test]
+fn docs_list_every_setting_with_its_range() {
+    let path = root().join("docs/settings.md");
+    let want = settings_page();
+    if std::env::var_os(REGENERATE).is_some() {
+        std::fs::write(&path, &want).unwrap();
+    }
+    let got = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(got == want, "docs/settings.md is behind: run `{REGENERATE}=1 cargo xtask test docs_`");
 }
 
 /// A command that a document shows.

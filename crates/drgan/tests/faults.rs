@@ -29,6 +29,11 @@ fn missing_data_and_too_large_a_batch_are_named() {
 fn values_out_of_range_are_refused_before_anything_runs() {
     for (set, said) in [
         ("loss.lambda=nan", "loss.lambda"),
+        ("damsm.opt.lr=1e30", "damsm.opt.lr"),
+        ("damsm.opt.betas=[nan, 2]", "damsm.opt.betas"),
+        ("loader.load_side=100000", "loader.load_side"),
+        ("evaluate.samples=9223372036854775807", "evaluate.samples"),
+        ("generator.ngf=1000000000", "generator.ngf"),
         ("loss.dal=-3", "loss.dal"),
         ("loader.shift=500", "loader.shift"),
         ("damsm.decay=-1", "damsm.decay"),
@@ -60,7 +65,7 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint() {
     let run = dir.path().join("run");
     let e = failure(&mut train_tiny(
         &run,
-        &["--set", "generator_opt.lr=1e30", "--set", "train.checkpoint_every=1"],
+        &["--set", "generator_opt.lr=10", "--set", "train.checkpoint_every=1"],
     ));
     assert!(e.contains("at gan step") && e.contains("step-000000.safetensors"), "{e}");
     let kept = std::fs::read_dir(run.join("checkpoints")).unwrap().flatten();
@@ -78,11 +83,16 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint() {
 }
 
 #[test]
-fn a_divergence_of_the_encoders_says_where_and_what_to_change() {
+fn a_run_that_does_not_fit_into_memory_names_the_setting_to_lower() {
     let dir = tempfile::tempdir().unwrap();
-    let more = ["--set", "damsm.opt.lr=1e30", "--set", "damsm.epochs=3"];
-    let e = failure(&mut train_tiny(&dir.path().join("run"), &more));
-    assert!(e.contains("at damsm step") && !e.contains("step 0;") && e.contains("damsm.opt.lr"), "{e}");
+    let run = dir.path().join("run");
+    let large = ["--set", "generator.ngf=4096", "--set", "loader.batch=16"];
+    let e = failure(&mut train_tiny(&run, &large));
+    assert!(e.contains("GiB are needed") && e.contains("lower `generator.ngf` from 4096 to "), "{e}");
+    assert!(e.contains("--force"), "{e}");
+    assert!(!run.exists(), "a refusal leaves no run folder");
+    let (shown, _) = success(&mut train_tiny(&run, &["--dry-run"]));
+    assert!(shown.contains("memory: about 0.2 GiB"), "{shown}");
 }
 
 /// A run that goes on for long, once its first GAN checkpoint is written.

@@ -1,10 +1,12 @@
 //! Everything that decides a run, as plain data: default <- preset <- file <- single settings.
 mod merge;
 mod presets;
+mod ranges;
 mod sections;
 mod validate;
 
 pub use presets::PRESETS;
+pub use ranges::{RANGES, Range};
 pub use sections::{
     DamsmConfig, DataConfig, EvaluateConfig, GivenEncoders, ImageEncoderSettings, LossConfig, RunConfig,
     SplitRule, TrainConfig,
@@ -44,6 +46,7 @@ impl RunConfig {
             merge::rename(&mut table, &origin)?;
             let given = merge::take_derived(&mut table);
             merge::merge(&mut all, table, &origin)?;
+            ranges::check(&all)?;
             let plain = Self::from_table(all.clone())?;
             let written = Table::try_from(plain).map_err(|e| TrainError::Config(e.to_string()))?;
             merge::check_derived(&given, &all, Some(&written), &origin)?;
@@ -68,13 +71,14 @@ impl RunConfig {
         for (given, origin) in &derived {
             merge::check_derived(given, &all, None, origin)?;
         }
+        ranges::check(&all)?;
         let cfg = Self::from_table(all)?;
         validate::validate(&cfg)?;
         Ok(cfg)
     }
 
     /// The settings as a table, without keys that follow from others.
-    fn to_table(&self) -> Result<Table, TrainError> {
+    pub(crate) fn to_table(&self) -> Result<Table, TrainError> {
         let mut table = Table::try_from(self).map_err(|e| TrainError::Config(e.to_string()))?;
         merge::take_derived(&mut table);
         Ok(table)

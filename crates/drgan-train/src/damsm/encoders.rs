@@ -1,6 +1,7 @@
 //! The DAMSM's two encoders as one unit: what turns captions and images into features everywhere else.
 use crate::config::RunConfig;
 use crate::error::TrainError;
+use crate::gan::refuse_non_finite_tensors;
 use crate::run::{Checkpoint, Checkpointed, RunDir, section};
 use candle_core::{DType, Device, Tensor};
 use drgan_data::Dataset;
@@ -115,10 +116,11 @@ impl Encoders {
     /// [`GivenEncoders::image`](crate::config::GivenEncoders::image).
     ///
     /// # Errors
-    /// A file cannot be read or written.
+    /// A weight is NaN or infinite; a file cannot be read or written.
     pub fn export(&self, run: &RunDir) -> Result<(), TrainError> {
         let mut tensors = self.captions.weights().views();
         tensors.extend(self.image_store.views());
+        refuse_non_finite_tensors(&tensors)?;
         if run.backbone().is_file() {
             tensors.extend(weights::open(&run.backbone(), &HOST)?.tensors);
         }
@@ -129,6 +131,9 @@ impl Encoders {
         let run = RunDir::open(run)?;
         let (checkpoint, _) = Checkpoint::load_latest_part(&run.checkpoints(), &section::SAMPLED)?;
         let mut encoders = Self::kept(cfg, &run, device)?;
+        for part in [section::TEXT, section::IMAGE] {
+            refuse_broken(&checkpoint.section(part), "run", &run.path().display().to_string())?;
+        }
         encoders.restore(&checkpoint).map_err(|e| {
             TrainError::Config(format!(
                 "encoders.run: {}: its encoders do not fit this run's settings (text, image_encoder): {e}",
@@ -226,8 +231,18 @@ impl Checkpointed for Encoders {
 
 /// Gives `store` its tensors from a file that may hold more.
 fn assign(store: &ParamStore, tensors: Tensors, key: &str, file: &str) -> Result<(), TrainError> {
-    let fitted = store.assign(&store.select(tensors));
+    let tensors = store.select(tensors);
+    refuse_broken(&tensors, key, file)?;
+    let fitted = store.assign(&tensors);
     fitted.map_err(|e| TrainError::Config(format!("encoders.{key}: {file}: {e}")))
+}
+
+/// Refuses weights of a file that was given under `encoders.KEY` where one is NaN or infinite.
+fn refuse_broken(tensors: &Tensors, key: &str, file: &str) -> Result<(), TrainError> {
+    let found = refuse_non_finite_tensors(tensors);
+    found.map_err(|e| {
+        TrainError::Config(format!("encoders.{key}: {file}: {e}: the encoders diverged; give others"))
+    })
 }
 
 /// Where the backbone's weights come from; empty for the embedded ones.

@@ -4,6 +4,7 @@ use super::encoders::Encoders;
 use super::images::{CHUNK, load_images};
 use crate::config::RunConfig;
 use crate::error::TrainError;
+use crate::gan::non_finite;
 use candle_core::Tensor;
 use drgan_data::{BatchSpec, Crop, Dataset};
 use drgan_text::BackboneFeatures;
@@ -46,13 +47,13 @@ impl FeatureCache {
             let Some(images) = load_images(data, chunk, &loader, &mut decoded, &mut skipped)? else {
                 continue;
             };
-            plain.push(encoders.backbone_features(&images)?);
+            plain.push(finite(encoders.backbone_features(&images)?)?);
             fits = joined_mib(&plain[0], records.len(), cfg.loader.flip) <= cfg.damsm.cache_mib;
             if !fits {
                 break;
             }
             if cfg.loader.flip {
-                flipped.push(encoders.backbone_features(&flip(&images)?)?);
+                flipped.push(finite(encoders.backbone_features(&flip(&images)?)?)?);
             }
             let done = plain.iter().chain(&flipped).map(|f| f.pooled.dims()[0]).sum();
             if !progress(done) {
@@ -120,6 +121,17 @@ impl FeatureCache {
         }
         Ok(Some((encoders.backbone_features(&Tensor::stack(&images, 0)?)?, there)))
     }
+}
+
+/// Features as they are, unless one is NaN or infinite: the backbone's weights are broken then.
+fn finite(features: BackboneFeatures) -> Result<BackboneFeatures, TrainError> {
+    for part in [&features.map, &features.pooled] {
+        if let Some(value) = non_finite(part)? {
+            let loss = "a feature of the image encoder's backbone (image_encoder.weights)".to_owned();
+            return Err(TrainError::NonFinite { loss, value });
+        }
+    }
+    Ok(features)
 }
 
 /// Images `(B, 3, H, W)` from right to left.

@@ -7,10 +7,12 @@ use crate::error::TrainError;
 use crate::gan::{refuse_non_finite, scalar};
 use crate::optim::{Gradients, Optimizer, optimizer};
 use crate::run::{Checkpoint, Checkpointed, section};
+use candle_core::Tensor;
 use drgan_data::Dataset;
 use drgan_losses::damsm;
 use drgan_tensor::internal::fnv1a;
-use drgan_tensor::{Ctx, Mode};
+use drgan_tensor::{Ctx, Mode, TokenBatch};
+use drgan_text::BackboneFeatures;
 use rand::seq::SliceRandom;
 
 /// The learning rate falls to this fraction of its start, as AttnGAN's.
@@ -25,6 +27,24 @@ pub(crate) struct DamsmTrainer {
     image: Box<dyn Optimizer>,
     /// Number of epochs done.
     pub(crate) epoch: usize,
+    /// The newest batch, for [`DamsmTrainer::verify_finite`].
+    last: Option<Pairs>,
+}
+
+/// A batch as the encoders read it.
+struct Pairs {
+    features: BackboneFeatures,
+    tokens: TokenBatch,
+    groups: Vec<i64>,
+}
+
+impl Pairs {
+    /// The objective of the batch.
+    fn loss(&self, cfg: &RunConfig, encoders: &Encoders, ctx: &mut Ctx) -> Result<Tensor, TrainError> {
+        let text = encoders.captions.encoder().encode_text(&self.tokens, ctx)?;
+        let image = encoders.image.project(&self.features)?;
+        Ok(damsm(&image, &text, Some(&self.groups), cfg.damsm.gammas)?)
+    }
 }
 
 impl DamsmTrainer {
@@ -44,7 +64,7 @@ impl DamsmTrainer {
         };
         let text = optimizer(encoders.captions.weights(), cfg.damsm.opt)?;
         let image = optimizer(&encoders.image_store, cfg.damsm.opt)?;
-        Ok(Some(Self { features, text, image, epoch: 0 }))
+        Ok(Some(Self { features, text, image, epoch: 0, last: None }))
     }
 
     /// Images that do not decode, by name.
@@ -88,17 +108,18 @@ impl DamsmTrainer {
             let words: Vec<&str> = texts.iter().map(String::as_str).collect();
             let device = features.map.device();
             let (tokens, _) = encoders.captions.tokenizer().batch(&words, d.max_words, device)?;
-            let text = encoders.captions.encoder().encode_text(&tokens, &mut ctx)?;
-            let image = encoders.image.project(&features)?;
-            let loss = damsm(&image, &text, Some(&groups), d.gammas)?;
+            let pairs = self.last.insert(Pairs { features, tokens, groups });
+            let loss = pairs.loss(cfg, encoders, &mut ctx)?;
             let value = scalar(&loss)?;
             refuse_non_finite(&[("damsm".into(), value)])?;
             let stores = [encoders.captions.weights(), &encoders.image_store];
             let [mut of_text, mut of_image] = Gradients::of_each(Some(loss), stores)?;
             // The gradients are complete and not yet applied.
-            of_text.clip(d.clip)?;
+            refuse_non_finite(&[
+                ("gradient of the text encoder".into(), of_text.clip(d.clip)? as f32),
+                ("gradient of the image projection".into(), of_image.clip(d.clip)? as f32),
+            ])?;
             self.text.apply(&of_text, lr)?;
-            of_image.clip(d.clip)?;
             self.image.apply(&of_image, lr)?;
             sum += value;
             batches += 1;
@@ -108,6 +129,24 @@ impl DamsmTrainer {
         }
         self.epoch += 1;
         Ok(Some(sum / batches.max(1) as f32))
+    }
+
+    /// Whether the encoders still give numbers, and gradients: what they have to pass before they become the last good
+    /// checkpoint. The newest batch passes them without dropout; nothing changes, not even a random stream.
+    ///
+    /// # Errors
+    /// [`TrainError::NonFinite`] where the loss or a gradient is not finite.
+    pub(crate) fn verify_finite(&self, cfg: &RunConfig, encoders: &Encoders) -> Result<(), TrainError> {
+        let Some(pairs) = &self.last else { return Ok(()) };
+        let loss = pairs.loss(cfg, encoders, &mut Ctx::new(Mode::Eval, cfg.seed))?;
+        let value = scalar(&loss)?;
+        let stores = [encoders.captions.weights(), &encoders.image_store];
+        let [of_text, of_image] = Gradients::of_each(Some(loss), stores)?;
+        refuse_non_finite(&[
+            ("damsm after the epoch".into(), value),
+            ("gradient of the text encoder after the epoch".into(), of_text.norm()? as f32),
+            ("gradient of the image projection after the epoch".into(), of_image.norm()? as f32),
+        ])
     }
 }
 
@@ -135,6 +174,25 @@ mod tests {
     use crate::config::Overrides;
     use candle_core::Device;
     use drgan_data::Split;
+
+    #[test]
+    fn encoders_that_give_no_numbers_are_told_before_they_are_kept() -> Result<(), TrainError> {
+        let mut cfg = RunConfig::resolve("tiny", &Overrides::default())?;
+        // One batch per epoch: its loss and gradients are numbers, and the weights after it are not.
+        (cfg.damsm.opt.lr, cfg.damsm.batch) = (1e30, 64);
+        let mut data = Dataset::embedded()?;
+        data.truncate(40);
+        let records = data.split(Split::Train);
+        let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&cfg, &data)?, &Device::Cpu)?;
+        let trainer = DamsmTrainer::new(&cfg, &encoders, &data, &records, |_| true)?;
+        let mut trainer = trainer.expect("not interrupted");
+        trainer.verify_finite(&cfg, &encoders)?;
+        let mean = trainer.run_epoch(&cfg, &encoders, &data, |_, _| true)?;
+        assert!(mean.is_some_and(f32::is_finite), "the epoch itself shows nothing: {mean:?}");
+        let e = trainer.verify_finite(&cfg, &encoders).expect_err("the weights are of 1e30").to_string();
+        assert!(e.contains("after the epoch is"), "{e}");
+        Ok(())
+    }
 
     #[test]
     fn two_epochs_are_one_a_checkpoint_and_another() -> Result<(), TrainError> {

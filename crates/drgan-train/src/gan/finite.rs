@@ -24,3 +24,15 @@ pub(crate) fn refuse_non_finite(scalars: &[Scalar]) -> Result<(), TrainError> {
         None => Ok(()),
     }
 }
+
+/// The first tensor that holds NaN or infinity becomes an error with its name.
+pub(crate) fn refuse_non_finite_tensors<'a>(
+    tensors: impl IntoIterator<Item = (&'a String, &'a Tensor)>,
+) -> Result<(), TrainError> {
+    for (name, tensor) in tensors {
+        if let Some(value) = non_finite(tensor)? {
+            return Err(TrainError::NonFinite { loss: format!("`{name}`"), value });
+        }
+    }
+    Ok(())
+}

@@ -12,7 +12,7 @@ mod tests;
 pub use batch::StepBatch;
 pub use discriminator::DiscriminatorTrainer;
 pub use finite::Scalar;
-pub(crate) use finite::{non_finite, refuse_non_finite, scalar};
+pub(crate) use finite::{non_finite, refuse_non_finite, refuse_non_finite_tensors, scalar};
 pub use generator::{GeneratorTrainer, RealImageTrainer};
 pub use networks::Networks;
 pub(crate) use networks::initial_generator;

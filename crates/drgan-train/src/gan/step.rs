@@ -15,7 +15,7 @@ use super::objective::{Objective, Terms};
 use crate::error::TrainError;
 use crate::optim::Gradients;
 use candle_core::{Tensor, Var};
-use drgan_losses::damsm;
+use drgan_losses::{damsm, kl};
 use drgan_tensor::{GeneratorOutput, Mode};
 use rayon::prelude::*;
 
@@ -133,7 +133,9 @@ pub(crate) fn verify_finite(
     let sentence = &batch.text.sentence;
     let z = ctx.randn((sentence.dim(0)?, generator.nz), sentence.dtype(), sentence.device())?;
     let made = generator.network.generate(&z, &batch.text, &mut ctx)?;
-    let (mut sums, mut total) = (Vec::new(), None);
+    let divergence = kl(&made.condition)?;
+    let mut sums = vec![("kl after the step".to_owned(), scalar(&divergence)?)];
+    let mut total = Terms::one("kl", 1., divergence).add_to(None)?;
     for (stage, discriminator) in made.stages.iter().zip(discriminators) {
         let said = discriminator.frozen.discriminate(&stage.image, sentence, &mut ctx)?;
         let side = discriminator.network.side();

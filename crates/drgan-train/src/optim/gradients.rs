@@ -75,13 +75,13 @@ impl Gradients {
         Ok(sum.sqrt())
     }
 
-    /// Scales all gradients by `min(1, max_norm / norm)`.
+    /// Scales all gradients by `min(1, max_norm / norm)`, and says what the norm was.
     ///
     /// # Errors
     /// As [`Gradients::norm`].
-    pub fn clip(&mut self, max_norm: f64) -> Result<()> {
+    pub fn clip(&mut self, max_norm: f64) -> Result<f64> {
         let norm = self.norm()?;
         self.scale = if norm > max_norm { max_norm / norm } else { 1. };
-        Ok(())
+        Ok(norm)
     }
 }

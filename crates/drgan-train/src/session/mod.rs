@@ -3,6 +3,7 @@ mod adversarial;
 mod estimate;
 mod hooks;
 mod interrupt;
+mod memory;
 mod pretrain;
 mod resume;
 mod shown;
@@ -10,6 +11,7 @@ mod trained;
 
 pub use estimate::{Estimate, estimate};
 pub use interrupt::Interrupt;
+pub use memory::{MemoryNeed, Workload, available_memory, require_memory};
 pub use resume::Phase;
 pub use trained::TrainedRun;
 

@@ -77,7 +77,11 @@ impl Session<'_> {
                 );
             }
             self.sinks.emit(&Event::Message { text });
-            let checkpoint = Phase::Damsm.checkpoint(cfg, 0, &[encoders, &trainer])?;
+            // What does not give numbers any more must not become the last good checkpoint.
+            let checkpoint = trainer
+                .verify_finite(cfg, encoders)
+                .and_then(|()| Phase::Damsm.checkpoint(cfg, 0, &[encoders, &trainer]))
+                .map_err(|e| self.locate(e, Phase::Damsm, batches))?;
             checkpoint.save(&self.run.checkpoints(), 0)?;
             meter.skip_pause();
         }

@@ -1,6 +1,7 @@
 //! Which phase a checkpoint was written in, and checkpoints of both phases.
 use crate::config::RunConfig;
 use crate::error::TrainError;
+use crate::gan::refuse_non_finite_tensors;
 use crate::run::{Checkpoint, Checkpointed};
 
 /// The phase of a run that a checkpoint was written in.
@@ -40,7 +41,8 @@ impl Phase {
     /// n belongs to step n.
     ///
     /// # Errors
-    /// Whatever the device reports.
+    /// [`TrainError::NonFinite`] with the first tensor that holds NaN or infinity: weights, averages, moments, running statistics
+    /// and spectral vectors alike; whatever the device reports.
     pub fn checkpoint(
         self,
         cfg: &RunConfig,
@@ -52,6 +54,7 @@ impl Phase {
         checkpoint.set("phase", self.name());
         checkpoint.set("step", step);
         owners.iter().try_for_each(|owner| owner.save(&mut checkpoint))?;
+        refuse_non_finite_tensors(&checkpoint.tensors)?;
         Ok(checkpoint)
     }
 }
@@ -106,6 +109,31 @@ mod tests {
             }
         }
         Ok(checkpoint)
+    }
+
+    #[test]
+    fn no_tensor_of_a_checkpoint_may_be_nan_or_infinite() -> Result<(), TrainError> {
+        struct Owner(f32);
+        impl Checkpointed for Owner {
+            fn save(&self, to: &mut Checkpoint) -> Result<(), TrainError> {
+                to.insert_all(
+                    "g_avg",
+                    [("fc.weight".to_owned(), Tensor::new(&[1f32, self.0, 2.], &Device::Cpu)?)],
+                );
+                Ok(())
+            }
+            fn restore(&mut self, _: &Checkpoint) -> Result<(), TrainError> {
+                Ok(())
+            }
+        }
+        let cfg = RunConfig::default();
+        for (value, said) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
+            let e = Phase::Gan.checkpoint(&cfg, 1, &[&Owner(value)]).expect_err("it is broken").to_string();
+            assert_eq!(e, format!("`g_avg.fc.weight` is {said}"));
+        }
+        // Finite numbers whose sum is beyond their type's largest are still finite.
+        Phase::Gan.checkpoint(&cfg, 1, &[&Owner(f32::MAX)])?;
+        Ok(())
     }
 
     #[test]

@@ -11,7 +11,7 @@ use drgan_train::config::{GivenEncoders, Overrides, RunConfig};
 use drgan_train::damsm::Encoders;
 use drgan_train::events::format_duration;
 use drgan_train::run::{self, Checkpoint, RunDir};
-use drgan_train::session::estimate;
+use drgan_train::session::{Workload, available_memory, estimate, require_memory};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,8 +22,15 @@ pub(super) struct Prepared {
     pub(super) run: RunDir,
 }
 
+/// What a command does after the encoders are there.
+#[derive(Clone, Copy)]
+pub(super) struct Phases {
+    pub(super) gan: bool,
+    pub(super) evaluate: bool,
+}
+
 /// Nothing if only the settings were asked for; `settings` are a command's own, over all others.
-pub(super) fn prepare(args: &RunArgs, settings: &[String]) -> Result<Option<Prepared>> {
+pub(super) fn prepare(args: &RunArgs, settings: &[String], phases: Phases) -> Result<Option<Prepared>> {
     use_threads(&args.compute)?;
     let settings = overrides(args, settings)?;
     let cfg = match &args.resume {
@@ -38,9 +45,11 @@ pub(super) fn prepare(args: &RunArgs, settings: &[String]) -> Result<Option<Prep
     let data = open_data(&cfg)?;
     Loader::check(&data, Split::Train, &cfg.loader())?;
     note_unknown_tag(&cfg, &data);
+    // Before anything is built: what does not fit ends the process, and says nothing.
+    let memory = memory(&cfg, &data, phases, args.force)?;
     if args.dry_run {
         println!("{}", cfg.to_toml()?);
-        println!("{}", describe(&cfg, &data, args.resume.as_deref(), &device)?);
+        println!("{}\n{memory}", describe(&cfg, &data, args.resume.as_deref(), &device)?);
         return Ok(None);
     }
     let run = match &args.resume {
@@ -48,7 +57,7 @@ pub(super) fn prepare(args: &RunArgs, settings: &[String]) -> Result<Option<Prep
         None => RunDir::create(args.out.as_deref(), &cfg.preset, cfg.seed)?,
     };
     write(&run.config(), &cfg.to_toml()?)?;
-    eprintln!("{}", describe(&cfg, &data, args.resume.as_deref(), &device)?);
+    eprintln!("{}\n{memory}", describe(&cfg, &data, args.resume.as_deref(), &device)?);
     Ok(Some(Prepared { cfg, data, run }))
 }
 
@@ -132,6 +141,21 @@ fn resumed_config(settings: &[String], path: &Path) -> Result<RunConfig> {
         }
     }
     Ok(wanted)
+}
+
+/// How much of the memory that is there a run will take, in a line.
+fn memory(cfg: &RunConfig, data: &Dataset, phases: Phases, force: bool) -> Result<String> {
+    let work = Workload {
+        train: data.split(Split::Train).len(),
+        encoders: cfg.encoders.is_empty(),
+        gan: phases.gan,
+        evaluate: phases.evaluate,
+    };
+    let there = available_memory();
+    let need = require_memory(cfg, work, there.filter(|_| !force))?;
+    let gib = |bytes: f64| format!("{:.1} GiB", bytes / (1u64 << 30) as f64);
+    let of = there.map_or_else(String::new, |there| format!(" of {}", gib(there as f64)));
+    Ok(format!("memory: about {}{of}", gib(need.peak())))
 }
 
 /// What a run will do and how long that takes here; one that is resumed needs its own folder only.

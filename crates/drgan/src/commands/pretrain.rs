@@ -1,6 +1,6 @@
 //! `drgan pretrain`.
 use super::common::{command_line, sinks};
-use super::prepare::{Prepared, prepare};
+use super::prepare::{Phases, Prepared, prepare};
 use crate::cli::PretrainArgs;
 use crate::interrupt;
 use anyhow::Result;
@@ -9,7 +9,11 @@ use drgan_train::session::Session;
 
 pub(super) fn run(args: &PretrainArgs) -> Result<()> {
     let settings: Vec<String> = args.epochs.map(|n| format!("damsm.epochs={n}")).into_iter().collect();
-    let Some(Prepared { cfg, data, run }) = prepare(&args.run, &settings)? else { return Ok(()) };
+    let Some(Prepared { cfg, data, run }) =
+        prepare(&args.run, &settings, Phases { gan: false, evaluate: false })?
+    else {
+        return Ok(());
+    };
     let mut sinks = sinks(&run)?;
     let interrupt = interrupt::install()?;
     sinks.emit(&Event::Message { text: format!("run folder {}", run.path().display()) });

@@ -1,6 +1,6 @@
 //! `drgan train`.
 use super::common::{command_line, path_setting, sinks, write};
-use super::prepare::{Prepared, prepare};
+use super::prepare::{Phases, Prepared, prepare};
 use crate::cli::TrainArgs;
 use crate::interrupt;
 use crate::report::text;
@@ -19,7 +19,11 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
         settings
             .extend(path.as_deref().map(|path| path_setting(&format!("encoders.{key}"), path)).transpose()?);
     }
-    let Some(Prepared { cfg, data, run }) = prepare(&args.run, &settings)? else { return Ok(()) };
+    let Some(Prepared { cfg, data, run }) =
+        prepare(&args.run, &settings, Phases { gan: true, evaluate: !args.no_evaluate })?
+    else {
+        return Ok(());
+    };
     let mut sinks = sinks(&run)?;
     let interrupt = interrupt::install()?;
     sinks.emit(&Event::Message { text: format!("run folder {}", run.path().display()) });
