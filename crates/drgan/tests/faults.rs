@@ -65,7 +65,7 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint() {
     let run = dir.path().join("run");
     let e = failure(&mut train_tiny(
         &run,
-        &["--set", "generator_opt.lr=10", "--set", "train.checkpoint_every=1"],
+        &["--set", "discriminator_opt.lr=0.5", "--set", "train.checkpoint_every=1"],
     ));
     assert!(e.contains("at gan step") && e.contains("step-000000.safetensors"), "{e}");
     let kept = std::fs::read_dir(run.join("checkpoints")).unwrap().flatten();
@@ -77,7 +77,7 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint() {
     // It is good: with a rate that is none, the run goes on from it.
     let mut again = drgan();
     again
-        .args(["train", "--no-evaluate", "--steps", "2", "--set", "generator_opt.lr=1e-4", "--resume"])
+        .args(["train", "--no-evaluate", "--steps", "2", "--set", "discriminator_opt.lr=1e-4", "--resume"])
         .arg(&run);
     success(&mut again);
 }
