@@ -1,12 +1,14 @@
 //! A data set, whatever its format: an index of records, and their images when asked for.
 use crate::error::DataError;
-use crate::formats::{self, Entry, Format, Index, Listing, PassedOver, WebDataset, Words};
-use crate::image::{self, Image};
+use crate::formats::{self, Entry, Format, Index, Listing, PassedOver, Reason, WebDataset, Words};
+use crate::image::{self, Budget, Image};
 use crate::record::{BoundingBox, Location, Record, Split};
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The embedded set, made by [`crate::emoji::pack`]; see assets/README.md.
 #[cfg(feature = "embedded")]
@@ -34,6 +36,10 @@ pub struct Dataset {
     words: Words,
     listing: Option<Listing>,
     passed: PassedOver,
+    /// Memory for the decoding of pictures; clones share it.
+    budget: Arc<Budget>,
+    /// What was odd about the pictures decoded so far, by record.
+    odd: Arc<Mutex<BTreeSet<(Reason, usize)>>>,
 }
 
 /// Images of [`Dataset::load_part`], those that decode.
@@ -111,7 +117,8 @@ impl Dataset {
             .into_iter()
             .map(|Entry { record, name, location, bbox }| (record, Origin { name, location, bbox }))
             .unzip();
-        Ok(Self { path, format, records, origins, words, listing, passed })
+        let (budget, odd) = (Arc::default(), Arc::default());
+        Ok(Self { path, format, records, origins, words, listing, passed, budget, odd })
     }
 
     /// The file that lists the words of the set's vocabulary, in the order of the encoders that were trained with it:
@@ -188,11 +195,22 @@ impl Dataset {
         &self.origins[index].location
     }
 
-    /// One image, without augmentation: on white, what is around its bounding box if it has one, the central square of
+    /// What a user should know of the pictures decoded so far that are read otherwise than one might think: without the mark
+    /// at their end, or the first of several frames.
+    pub fn decoding_notes(&self) -> Vec<String> {
+        let mut passed = PassedOver::default();
+        for (reason, index) in self.odd.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            passed.add(*reason, self.name(*index));
+        }
+        passed.notes()
+    }
+
+    /// One image, without augmentation: turned upright, on white, what is around its bounding box if it has one, the central square of
     /// that, resized to `side`.
     ///
     /// # Errors
-    /// No such record, `side` 0, a file that cannot be read, an image that does not decode.
+    /// No such record, `side` 0, a file that cannot be read, an image that does not decode: one that is truncated, has more
+    /// than 2^26 pixels, or would take more than 512 MiB to decode.
     pub fn load_image(&self, index: usize, side: usize) -> Result<Image, DataError> {
         let bad = |entry: &str, source| DataError::Image {
             path: self.path.clone(),
@@ -207,7 +225,13 @@ impl Dataset {
             return Err(bad(name, "a side of 0 pixels was asked for".into()));
         }
         let bytes = self.format.read(location)?;
-        image::load(&bytes, side, *bbox).map_err(|source| bad(name, source))
+        let (image, odd) =
+            image::load(&bytes, side, *bbox, &self.budget).map_err(|source| bad(name, source))?;
+        if !odd.is_empty() {
+            let mut all = self.odd.lock().unwrap_or_else(PoisonError::into_inner);
+            all.extend(odd.into_iter().map(|reason| (reason, index)));
+        }
+        Ok(image)
     }
 
     /// Images of `indices` at `side` without augmentation, decoded in parallel, in the order given. Those that do not decode

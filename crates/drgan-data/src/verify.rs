@@ -107,8 +107,17 @@ fn read(
     if broken.is_empty() {
         found.fact("decoded", "every image");
     }
-    found.missing("images do not decode", &broken);
-    let tolerated = data.tolerate(&broken, records);
+    let said: Vec<String> =
+        broken.iter().map(|(index, why)| format!("{}: {why}", data.name(*index))).collect();
+    found.missing("images cannot be used", &said);
+    found.faults.extend(data.decoding_notes());
+    // As training does: what is held out may lack more.
+    let to_train: Vec<String> = broken
+        .iter()
+        .filter(|(index, _)| Split::Train.holds(&data.records()[*index]))
+        .map(|(index, _)| data.name(*index).to_owned())
+        .collect();
+    let tolerated = data.tolerate(&to_train, train);
     if tolerated.is_ok() && train < 2 {
         found.faults.push(format!("{train} of the set's own training images are here; two are needed"));
     }
@@ -132,13 +141,17 @@ fn listed(listing: &Listing, found: &mut Verification) {
     found.missing("records have no captions", &listing.without_captions);
 }
 
-/// Keys of the records whose image cannot be read or decoded.
-fn undecodable(data: &Dataset, progress: impl Fn(usize, usize) + Sync) -> Vec<String> {
+/// The records whose image cannot be read or decoded, and why.
+fn undecodable(data: &Dataset, progress: impl Fn(usize, usize) + Sync) -> Vec<(usize, String)> {
     let (all, done) = (data.records().len(), std::sync::atomic::AtomicUsize::new(0));
     let read = |index: usize| {
-        let failed = data.load_image(index, 16).err().map(|_| data.records()[index].key.clone());
+        let why = data.load_image(index, 16).err().map(|e| match e {
+            DataError::Image { source, .. } => source.to_string(),
+            DataError::Io { source, .. } => source.to_string(),
+            other => other.to_string(),
+        });
         progress(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, all);
-        failed
+        why.map(|why| (index, why))
     };
     (0..all).into_par_iter().filter_map(read).collect()
 }

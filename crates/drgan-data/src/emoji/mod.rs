@@ -125,7 +125,7 @@ pub fn pack(fluent: &Path, emojibase: &Path, out: &Path) -> Result<PackReport, D
     let described: Vec<Packed<'_>> = chosen
         .into_par_iter()
         .map(|(key, (entry, subgroup, bytes))| {
-            let rgba = crate::image::decode(bytes)
+            let rgba = crate::image::rgba(bytes)
                 .map_err(|e| bad(fluent, format!("{key}.webp does not decode: {e}")).because(e))?;
             let plain = captions::plain(&entry.label);
             // A hair color is not the image's.

@@ -144,7 +144,7 @@ fn anchors_are_the_circles_means() {
         let Some(i) = circles.iter().position(|c| name == format!("{c}.webp")) else { continue };
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
-        let rgba = crate::image::decode(&bytes).unwrap();
+        let rgba = crate::image::rgba(&bytes).unwrap();
         assert_eq!((COLORS[i].0, color::mean_foreground(&rgba)), COLORS[i]);
         seen += 1;
     }

@@ -50,6 +50,10 @@ pub(crate) enum Reason {
     SameContents,
     /// A picture of the training part with the same bytes as one that is held out.
     SameContentsBothParts,
+    /// A picture that is whole but for the mark at its end.
+    NoEndMark,
+    /// A picture of several frames or pages.
+    SeveralFrames,
 }
 
 impl Reason {
@@ -92,6 +96,8 @@ impl Reason {
             Self::SameContentsBothParts => {
                 ("pictures to train on have the bytes of one that is held out", "kept")
             }
+            Self::NoEndMark => ("pictures are whole but for the mark at their end", "read"),
+            Self::SeveralFrames => ("pictures have several frames or pages", "the first is read"),
         }
     }
 }

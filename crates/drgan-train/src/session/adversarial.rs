@@ -88,6 +88,7 @@ impl Session<'_> {
         drop((measures, keepers));
         self.sinks.emit(&ended);
         drop(loader);
+        self.warn_of_odd(data);
         let evaluation = match &evaluator {
             Some(e) => {
                 let model = model(cfg, encoders, networks.ema.average());

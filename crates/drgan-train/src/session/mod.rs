@@ -1,5 +1,6 @@
 //! The whole job: data, encoders, GAN, images, scores; with checkpoints, events and an end that loses nothing.
 mod adversarial;
+mod check;
 mod estimate;
 mod hooks;
 mod interrupt;
@@ -9,6 +10,7 @@ mod resume;
 mod shown;
 mod trained;
 
+pub use check::check_data;
 pub use estimate::{Estimate, estimate};
 pub use interrupt::Interrupt;
 pub use memory::{MemoryNeed, Workload, available_memory, require_memory};
@@ -136,6 +138,13 @@ impl Session<'_> {
         if !names.is_empty() {
             let text =
                 format!("{} image(s) do not decode and are left out: {}", names.len(), names.join(", "));
+            self.sinks.emit(&Event::Warning { text });
+        }
+    }
+
+    /// Says which images are read otherwise than one might think, of those decoded so far.
+    fn warn_of_odd(&mut self, data: &Dataset) {
+        for text in data.decoding_notes() {
             self.sinks.emit(&Event::Warning { text });
         }
     }

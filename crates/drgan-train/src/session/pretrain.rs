@@ -38,6 +38,7 @@ impl Session<'_> {
             self.sinks.emit(&meter.ended());
         }
         self.warn_of_skipped(trainer.skipped());
+        self.warn_of_odd(data);
         if let Some(c) = saved {
             trainer.restore(c)?;
         }

@@ -11,7 +11,7 @@ use drgan_train::config::{GivenEncoders, Overrides, RunConfig};
 use drgan_train::damsm::Encoders;
 use drgan_train::events::format_duration;
 use drgan_train::run::{self, Checkpoint, RunDir};
-use drgan_train::session::{Workload, available_memory, estimate, require_memory};
+use drgan_train::session::{Workload, available_memory, check_data, estimate, require_memory};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,7 +43,11 @@ pub(super) fn prepare(args: &RunArgs, settings: &[String], phases: Phases) -> Re
     };
     let device = cfg.open_device()?;
     let data = open_data(&cfg)?;
-    Loader::check(&data, Split::Train, &cfg.loader())?;
+    match args.resume {
+        // Its vocabulary is its own.
+        Some(_) => drop(Loader::check(&data, Split::Train, &cfg.loader())?),
+        None => check_data(&cfg, &data)?,
+    }
     note_unknown_tag(&cfg, &data);
     // Before anything is built: what does not fit ends the process, and says nothing.
     let memory = memory(&cfg, &data, phases, args.force)?;

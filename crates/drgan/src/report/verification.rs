@@ -1,7 +1,10 @@
 //! The findings on a data set for people: with the size of its vocabulary, and the next command.
 use crate::hints;
-use drgan_data::{DataError, PublishedSet, Refusal, Split, Verification};
+use drgan_data::{DataError, Dataset, PublishedSet, Refusal, Split, Verification};
+use drgan_train::TrainError;
+use drgan_train::config::{Overrides, RunConfig, SplitRule};
 use drgan_train::damsm::Encoders;
+use drgan_train::session::check_data;
 use std::path::Path;
 
 /// The largest batch of a preset that trains on the user's own images.
@@ -11,12 +14,17 @@ const LARGEST_BATCH: usize = 22;
 /// used.
 pub(crate) fn report(mut found: Verification, path: &Path, program: &str) -> (String, bool) {
     add_vocabulary(&mut found);
-    let next = match &found.refusal {
-        Some(Refusal::Data(error @ DataError::Compressed { .. })) => {
+    let plan = found.data.as_ref().map(|data| Plan::of(data, found.set));
+    if let (None, Some(data), Some(plan)) = (&found.refusal, &found.data, &plan) {
+        found.refusal = plan.check(data).err().map(|e| Refusal::Other(e.into()));
+    }
+    let next = match (&found.refusal, plan) {
+        (Some(Refusal::Data(error @ DataError::Compressed { .. })), _) => {
             hints::for_data_error(error, program).unwrap_or_default()
         }
-        Some(_) => "fix that and verify again; docs/data.md says what belongs where".to_owned(),
-        None => train(&found, path, program),
+        (Some(_), _) => "fix that and verify again; docs/data.md says what belongs where".to_owned(),
+        (None, Some(plan)) => plan.command(path, program),
+        (None, None) => String::new(),
     };
     (format!("{found}{:<14} {next}", "next"), found.refusal.is_none())
 }
@@ -39,31 +47,65 @@ fn add_vocabulary(found: &mut Verification) {
     }
 }
 
-/// The command that trains on the set: its encoders first, where they are large.
-fn train(found: &Verification, path: &Path, program: &str) -> String {
-    let Some(data) = &found.data else { return String::new() };
-    let (command, preset) = match found.set {
-        Some(PublishedSet::Cub) => ("pretrain", "birds"),
-        Some(PublishedSet::Coco) => ("pretrain", "coco"),
-        _ => ("train", "emoji-64"),
-    };
-    let mut next = format!("{program} {command} --preset {preset} --data {}", path.display());
-    if found.set.is_some() {
-        next += " --set image_encoder.weights=INCEPTION.pth";
+/// How a set is trained on: its encoders first, where they are large.
+struct Plan {
+    command: &'static str,
+    preset: &'static str,
+    /// Whether it is one of the published sets, whose encoders need weights.
+    published: bool,
+    /// Settings of the data and of batches, over the preset's.
+    settings: Vec<String>,
+}
+
+impl Plan {
+    fn of(data: &Dataset, set: Option<PublishedSet>) -> Self {
+        let (command, preset) = match set {
+            Some(PublishedSet::Cub) => ("pretrain", "birds"),
+            Some(PublishedSet::Coco) => ("pretrain", "coco"),
+            _ => ("train", "emoji-64"),
+        };
+        let (mut settings, mut train) = (Vec::new(), data.split(Split::Train).len());
+        if train < 2 && divided(data).split(Split::Train).len() > 1 {
+            settings.push("data.split=by-key".to_owned());
+            train = divided(data).split(Split::Train).len();
+        }
+        if train < LARGEST_BATCH {
+            settings.push(format!("loader.batch={}", (train / 2).max(2)));
+        }
+        Self { command, preset, published: set.is_some(), settings }
     }
-    let train = data.split(Split::Train).len();
-    let divided = train < 2;
-    if divided {
-        next += " --set data.split=by-key";
+
+    /// What the command itself checks before it begins.
+    fn check(&self, data: &Dataset) -> Result<(), TrainError> {
+        let cfg = RunConfig::resolve(self.preset, &Overrides { file: None, set: &self.settings })?;
+        match cfg.data.split {
+            SplitRule::ByKey => check_data(&cfg, &divided(data)),
+            _ => check_data(&cfg, data),
+        }
     }
-    let few = if divided { data.records().len() * 9 / 10 } else { train };
-    if few < LARGEST_BATCH {
-        next += &format!(" --set loader.batch={}", (few / 2).max(2));
+
+    fn command(&self, path: &Path, program: &str) -> String {
+        let Self { command, preset, .. } = self;
+        let mut next = format!("{program} {command} --preset {preset} --data {}", path.display());
+        if self.published {
+            next += " --set image_encoder.weights=INCEPTION.pth";
+        }
+        for setting in &self.settings {
+            next += &format!(" --set {setting}");
+        }
+        if self.published {
+            next +=
+                "\n               (INCEPTION.pth: Inception-v3 of torchvision; docs/data.md says from where)";
+        }
+        next
     }
-    if found.set.is_some() {
-        next += "\n               (INCEPTION.pth: Inception-v3 of torchvision; docs/data.md says from where)";
-    }
-    next
+}
+
+/// The set with each record's part by its key.
+fn divided(data: &Dataset) -> Dataset {
+    let mut data = data.clone();
+    data.split_by_key();
+    data
 }
 
 #[cfg(test)]
@@ -123,10 +165,21 @@ mod tests {
         }
         let (text, usable) = said(folder.path());
         assert!(!usable && text.contains("no caption holds a word"), "{text}");
+        for i in 1..30 {
+            std::fs::write(folder.path().join(format!("{i}.txt")), "a word").unwrap();
+        }
+        let (text, usable) = said(folder.path());
+        assert!(!usable && text.contains("not usable     image `0`"), "one without a word: {text}");
         std::fs::write(folder.path().join("0.txt"), "a word").unwrap();
         let (text, usable) = said(folder.path());
         assert!(usable && text.contains("cargo xtask train --preset emoji-64 --data"), "{text}");
         assert!(!text.contains("loader.batch"), "{text}");
+        std::fs::write(folder.path().join("3.png"), "no picture").unwrap();
+        let (text, usable) = said(folder.path());
+        assert!(usable && text.contains("1 images cannot be used: 3.png: not a picture"), "held out: {text}");
+        std::fs::write(folder.path().join("0.png"), "no picture").unwrap();
+        let (text, usable) = said(folder.path());
+        assert!(!usable && text.contains("1 of 28 images do not decode"), "to train on: {text}");
         for (bytes, command) in
             [(&b"\xfd7zXZ\0..."[..], "tar xJf"), (b"PK\x03\x04...", "unzip"), (b"BZh9", "tar xjf")]
         {
@@ -135,5 +188,21 @@ mod tests {
             let (text, usable) = said(&packed);
             assert!(!usable && text.contains(&format!("unpack it with `{command}")), "{text}");
         }
+    }
+
+    #[test]
+    fn two_pictures_are_too_few_to_divide() {
+        let folder = tempfile::tempdir().unwrap();
+        for i in 0..40 {
+            image::RgbImage::new(8, 8).save(folder.path().join(format!("{i}.png"))).unwrap();
+            std::fs::write(folder.path().join(format!("{i}.txt")), "a word").unwrap();
+        }
+        let data = drgan_data::Dataset::open(folder.path()).unwrap();
+        let kept = [Split::Train, Split::HeldOut].map(|part| data.records()[data.split(part)[0]].key.clone());
+        for key in data.records().iter().map(|record| &record.key).filter(|key| !kept.contains(key)) {
+            std::fs::remove_file(folder.path().join(format!("{key}.png"))).unwrap();
+        }
+        let (text, usable) = said(folder.path());
+        assert!(!usable && text.contains("1 image(s) with captions in the training part"), "{text}");
     }
 }

@@ -1,9 +1,19 @@
 //! Images as bytes: decoding, compositing on white, cropping to a box, resizing.
+mod budget;
+mod decode;
+mod huffman;
+mod jpeg;
+mod outline;
+
 use crate::error::Source;
+use crate::formats::Reason;
 use crate::record::BoundingBox;
+pub(crate) use budget::Budget;
 use candle_core::{Device, Tensor};
+use decode::decode;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::{self as fir, pixels::U8x3};
+use image::metadata::Orientation;
 
 /// A square RGB image, rows from the top, `(side, side, 3)` bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,9 +49,12 @@ pub(crate) fn unit(v: u8) -> f32 {
     f32::from(v) / 127.5 - 1.
 }
 
-/// Decodes webp, png or jpeg by content.
-pub(crate) fn decode(bytes: &[u8]) -> Result<image::RgbaImage, image::ImageError> {
-    Ok(image::load_from_memory(bytes)?.into_rgba8())
+/// The pixels of a picture with alpha, as its file has them.
+///
+/// # Errors
+/// A picture that does not decode.
+pub(crate) fn rgba(bytes: &[u8]) -> Result<image::RgbaImage, Source> {
+    Ok(decode(bytes, &Budget::default())?.image.into_rgba8())
 }
 
 /// `alpha c + (1 - alpha) white`.
@@ -73,13 +86,35 @@ fn around(rgb: &image::RgbImage, bbox: BoundingBox) -> image::RgbImage {
     image::imageops::crop_imm(rgb, left, top, width, height).to_image()
 }
 
-/// Decodes, composites on white, takes what is around `bbox`, if there is one, then the central square, and resizes it
-/// with an antialiasing triangle filter.
-pub(crate) fn load(bytes: &[u8], side: usize, bbox: Option<BoundingBox>) -> Result<Image, Source> {
-    let mut rgb = on_white(&decode(bytes)?);
+/// Decodes, composites on white, turns upright as the picture's metadata says, takes what is around `bbox`, if there is one,
+/// then the central square, and resizes it with an antialiasing triangle filter. What was odd about the picture comes with
+/// it. Boxes are drawn by people who see pictures upright.
+pub(crate) fn load(
+    bytes: &[u8],
+    side: usize,
+    bbox: Option<BoundingBox>,
+    budget: &Budget,
+) -> Result<(Image, Vec<Reason>), Source> {
+    let decode::Picture { image, orientation, odd, held: _held } = decode(bytes, budget)?;
+    let rgb = match image {
+        image::DynamicImage::ImageRgb8(rgb) => rgb,
+        other => on_white(&other.into_rgba8()),
+    };
+    let mut rgb = upright(rgb, orientation);
     if let Some(bbox) = bbox {
         rgb = around(&rgb, bbox);
     }
+    Ok((square(rgb, side)?, odd))
+}
+
+fn upright(rgb: image::RgbImage, orientation: Orientation) -> image::RgbImage {
+    let mut picture = image::DynamicImage::ImageRgb8(rgb);
+    picture.apply_orientation(orientation);
+    picture.into_rgb8()
+}
+
+/// The central square at `side`.
+fn square(rgb: image::RgbImage, side: usize) -> Result<Image, Source> {
     let (w, h) = rgb.dimensions();
     let size = u32::try_from(side)?;
     if (w, h) == (size, size) {
@@ -124,7 +159,8 @@ mod tests {
         });
         let mut bytes = std::io::Cursor::new(Vec::new());
         wide.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-        let loaded = load(bytes.get_ref(), 2, None).unwrap();
+        let (loaded, odd) = load(bytes.get_ref(), 2, None, &Budget::default()).unwrap();
+        assert!(odd.is_empty());
         assert_eq!(loaded.rgb, [255; 12]);
         let half = image::RgbaImage::from_pixel(2, 2, image::Rgba([0, 100, 255, 128]));
         assert_eq!(on_white(&half).get_pixel(0, 0).0, [127, 177, 255]);
