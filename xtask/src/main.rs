@@ -1,6 +1,7 @@
 //! Project automation: `cargo xtask --help`. Links neither candle nor the model crates, so it starts at once.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
+mod asan;
 mod bench;
 mod ci;
 mod compat;
@@ -25,6 +26,7 @@ Examples:
   cargo xtask train --help                       the options of `drgan train`
   cargo xtask parity ../shared/golden            compare golden files of another framework with our modules
   cargo xtask test                               all tests
+  cargo xtask asan                               the kernels' tests under AddressSanitizer
   cargo xtask bench kernels -- up_conv2d         some benchmarks of one module
   cargo xtask bench --baseline before            compare with what `--save-baseline before` kept
   cargo xtask bench --peer step-4                beside the same training step in PyTorch
@@ -68,6 +70,8 @@ enum Task {
     Parity(Rest),
     /// Run all tests.
     Test(test::Test),
+    /// Run the kernels' tests under AddressSanitizer.
+    Asan(asan::Asan),
     /// Run the benchmarks of a module, or of all; or compare with PyTorch (--peer), or measure growth (--growth).
     Bench(bench::Bench),
     /// Compare the bits of a short training run with those of an older revision.
@@ -93,6 +97,7 @@ fn main() -> Result<ExitCode> {
         Task::Import(rest) => run::drgan("import", &rest.args),
         Task::Parity(rest) => run::parity(&rest.args),
         Task::Test(test) => test.run(),
+        Task::Asan(asan) => asan.run(),
         Task::Bench(bench) => bench.run(),
         Task::Compat(compat) => compat.run(),
         Task::Tidy { root } => tidy::run(&root),

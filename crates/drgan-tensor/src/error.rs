@@ -1,4 +1,5 @@
 //! The one error type of the model crates, and the check of shapes that every public function begins with.
+use crate::text::escaped;
 use std::path::{Path, PathBuf};
 
 /// What caused an error: of any type, so that this crate's errors do not name those of its dependencies.
@@ -37,7 +38,7 @@ pub enum Error {
         unexpected: Vec<String>,
     },
     /// A file that cannot be read, written or understood.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {}", escaped(&path.to_string_lossy()), escaped(reason))]
     File {
         /// The file or folder.
         path: PathBuf,
@@ -47,7 +48,7 @@ pub enum Error {
         source: Option<Cause>,
     },
     /// An input that cannot be used, in words for whoever gave it.
-    #[error("{reason}")]
+    #[error("{}", escaped(reason))]
     Input {
         /// What is wrong with it, and what to do.
         reason: String,

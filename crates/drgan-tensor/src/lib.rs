@@ -14,6 +14,7 @@ mod ctx;
 mod error;
 mod params;
 mod roles;
+mod text;
 mod values;
 mod variant;
 

@@ -70,7 +70,15 @@ fn bombs() -> Vec<Vec<u8>> {
     named.extend(b"lr\x09\0\0\0}(".iter());
     named.extend(b"U\x01a}h\0h\x01s".repeat(20_000));
     named.extend(b"u.");
-    [nested, doubled, shared, length, memo, marks, itself, named].iter().map(|p| legacy(p)).collect()
+    // One long text joined with itself, and decoded, again and again.
+    let long = [b"(X\x20\x4e\x00\x00".as_slice(), &[b'a'; 20_000], b"q\0"].concat();
+    let joined = [&long, b"h\0h\0\x93".repeat(40_000).as_slice(), b"l."].concat();
+    let call = b"c_codecs\nencode\nq\x01";
+    let decoded = [&long, call.as_slice(), &b"h\x01h\0\x85R".repeat(40_000), b"l."].concat();
+    [nested, doubled, shared, length, memo, marks, itself, named, joined, decoded]
+        .iter()
+        .map(|p| legacy(p))
+        .collect()
 }
 
 #[test]

@@ -121,6 +121,70 @@ fn other_objects_are_refused_with_what_they_are(#[case] object: Vec<u8>, #[case]
     assert!(e.contains(said) && e.contains("x.pth"), "{e}");
 }
 
+/// A dictionary that leads to each value by its key.
+fn dict(items: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let item =
+        |(key, value): &(&str, Vec<u8>)| [b"U", &[key.len() as u8][..], key.as_bytes(), value].concat();
+    [b"}(".to_vec(), items.iter().flat_map(item).collect(), b"u".to_vec()].concat()
+}
+
+/// What was taken is told by the tensor's length, since a file of this test has one storage.
+#[rstest]
+#[case(&["model", "ema"], "`ema`", "`model`")]
+#[case(&["model", "model_ema"], "`model_ema`", "`model`")]
+#[case(&["state_dict", "ema_state_dict"], "`ema_state_dict`", "`state_dict`")]
+#[case(&["model", "state_dict"], "`state_dict`", "`model`")]
+fn averaged_weights_are_preferred_and_what_was_taken_is_said(
+    #[case] keys: &[&str],
+    #[case] taken: &str,
+    #[case] left: &str,
+) {
+    let object = dict(&[keys[0], keys[1]].map(|key| (key, dict(&[(key, tensor(b"K\x01"))]))));
+    let file = drgan_tensor::weights::from_bytes(&legacy(&object), Path::new("x.pth"), &Device::Cpu).unwrap();
+    assert_eq!(format!("`{}`", file.tensors.keys().next().unwrap()), taken);
+    assert_eq!(file.notes, [format!("the weights under {taken} were taken, not those under {left}")]);
+}
+
+#[test]
+fn nested_state_dicts_and_an_averaged_models_count_are_read() {
+    let inner = |name| dict(&[("state_dict", dict(&[(name, tensor(b"K\x01"))]))]);
+    let object = dict(&[("model", inner("plain")), ("ema", inner("averaged"))]);
+    let file = drgan_tensor::weights::from_bytes(&legacy(&object), Path::new("x.pth"), &Device::Cpu).unwrap();
+    assert!(file.tensors.contains_key("averaged"));
+    assert!(file.notes[0].contains("`ema.state_dict` were taken, not those under `model.state_dict`"));
+
+    let one = Tensor::ones(1, DType::F32, &Device::Cpu).unwrap();
+    let named = |names: &[&str]| names.iter().map(|n| ((*n).to_owned(), one.clone())).collect::<Tensors>();
+    assert!(strip_module(named(&["n_averaged", "module.w"])).keys().eq(["w"]));
+    assert!(strip_module(named(&["n_averaged"])).keys().eq(["n_averaged"]));
+}
+
+#[test]
+fn a_key_that_stands_twice_is_refused() {
+    let object = dict(&[("w", tensor(b"K\x01")), ("w", tensor(b"K\x01"))]);
+    let e = from_bytes(&legacy(&object), Path::new("x.pth"), &Device::Cpu).unwrap_err().to_string();
+    assert!(e.contains("x.pth") && e.contains("names `w` twice"), "{e}");
+
+    let mut bytes = std::fs::read(fixture("state.zip.pth")).unwrap();
+    // The directory's name of the second storage becomes the first's.
+    let directory = bytes.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+    let at =
+        |name: &[u8], from: usize| from + bytes[from..].windows(name.len()).position(|w| w == name).unwrap();
+    let second = at(b"data/1", directory);
+    bytes[second + 5] = b'0';
+    let e = from_bytes(&bytes, Path::new("x.pth"), &Device::Cpu).unwrap_err().to_string();
+    assert!(e.contains("two entries"), "{e}");
+}
+
+#[test]
+fn values_that_are_not_finite_are_noted() {
+    let mut bytes = legacy(&dict(&[("w", tensor(b"K\x01"))]));
+    let end = bytes.len() - 4;
+    bytes[end..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let file = drgan_tensor::weights::from_bytes(&bytes, Path::new("x.pth"), &Device::Cpu).unwrap();
+    assert!(file.notes[0].starts_with("`w` has 1 of 1 values that are NaN or infinite"), "{:?}", file.notes);
+}
+
 #[test]
 fn formats_are_told_by_their_first_bytes() {
     let of = |name: &str| format_of(&std::fs::read(fixture(name)).unwrap());

@@ -19,6 +19,7 @@ pub mod safetensors;
 mod tensors;
 #[cfg(feature = "torch")]
 pub mod torch;
+mod unrepeated;
 
 pub use tensors::{Metadata, Tensors, strip_module};
 
@@ -35,6 +36,9 @@ pub struct WeightFile {
     pub tensors: Tensors,
     /// The metadata of a safetensors file; empty for other formats.
     pub metadata: Metadata,
+    /// What whoever uses the file should know, a sentence each: which of several sets of weights was taken, which values are
+    /// not finite.
+    pub notes: Vec<String>,
 }
 
 impl WeightFile {
@@ -57,21 +61,25 @@ pub fn open(path: &Path, device: &Device) -> Result<WeightFile> {
 /// # Errors
 /// As [`open`], but for reading the file.
 pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<WeightFile> {
+    let structured = safetensors::has_header(bytes);
     #[cfg(feature = "torch")]
-    if let Some(format) = torch::format_of(bytes) {
-        let read = tensors::floats_as_f32(torch::from_bytes(bytes, path, device)?)?;
+    if !structured && let Some(format) = torch::format_of(bytes) {
+        let (read, mut notes) = torch::read_with_notes(bytes, path, device)?;
+        let tensors = strip_module(tensors::floats_as_f32(read)?);
+        notes.extend(tensors::not_finite(&tensors)?);
         let format = match format {
             torch::Format::Zip => "PyTorch checkpoint (zip)",
             torch::Format::Legacy => "PyTorch checkpoint (legacy)",
         };
-        return Ok(WeightFile { format, tensors: strip_module(read), metadata: Metadata::new() });
+        return Ok(WeightFile { format, tensors, metadata: Metadata::new(), notes });
     }
-    if let Some(seems) = impostor(bytes) {
+    if !structured && let Some(seems) = impostor(bytes) {
         return Err(Error::file(path, format!("not a weight file: {seems}")));
     }
     let (read, metadata) = safetensors::from_bytes(bytes, path, device)?;
     let tensors = strip_module(tensors::floats_as_f32(read)?);
-    Ok(WeightFile { format: "safetensors", tensors, metadata })
+    let notes = tensors::not_finite(&tensors)?.into_iter().collect();
+    Ok(WeightFile { format: "safetensors", tensors, metadata, notes })
 }
 
 /// What a file that is not a weight file seems to be.
@@ -89,11 +97,19 @@ fn impostor(bytes: &[u8]) -> Option<&'static str> {
         _ if starts(b"PK\x03\x04") => {
             "it is a zip archive, as PyTorch writes; this build reads safetensors only"
         }
-        // A safetensors header begins with its length and a brace.
-        [0x80, 2..=5, ..] if bytes.get(8) != Some(&b'{') => "it is a Python pickle without PyTorch's header",
+        _ if is_index(bytes) => {
+            "it is the index of a model in several parts, which says in which file each tensor is; give the parts' tensors in one file"
+        }
+        [0x80, 2..=5, ..] => "it is a Python pickle without PyTorch's header",
         _ if starts(b"(") || starts(b"]") => "it is a Python pickle without PyTorch's header",
         _ => return None,
     })
+}
+
+/// Whether a file is the index of a model in several files, as Hugging Face's libraries write it.
+fn is_index(bytes: &[u8]) -> bool {
+    let json = || serde_json::from_slice::<serde_json::Value>(bytes).ok();
+    bytes.trim_ascii_start().starts_with(b"{") && json().is_some_and(|json| json.get("weight_map").is_some())
 }
 
 #[cfg(test)]
@@ -110,6 +126,38 @@ mod tests {
         }
     }
 
+    /// The length of the header is a file's first bytes, and may be any number.
+    #[test]
+    fn every_first_byte_of_a_safetensors_file_is_read() {
+        for first in 0..=255usize {
+            let json = br#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+            // A second byte as in a pickle's protocol or a zip archive's mark, too.
+            for second in [1, 2, 5, usize::from(b'K'), 0x8b] {
+                let length = first + 256 * second;
+                let mut bytes = (length as u64).to_le_bytes().to_vec();
+                bytes.extend(json);
+                bytes.resize(8 + length, b' ');
+                bytes.extend(2.5f32.to_le_bytes());
+                let file = from_bytes(&bytes, Path::new("w.safetensors"), &Device::Cpu).unwrap();
+                assert_eq!(file.tensors["w"].to_vec1::<f32>().unwrap(), [2.5], "{first} {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pickle_whose_ninth_byte_is_a_brace_is_none_the_less_a_pickle() {
+        let e = from_bytes(b"(X\x03\0\0\0ab{.", Path::new("w.pkl"), &Device::Cpu).unwrap_err().to_string();
+        assert!(e.contains("Python pickle"), "{e}");
+    }
+
+    #[test]
+    fn text_of_a_file_does_not_reach_a_terminal_as_it_is() {
+        let json = "{\"a\\u001b[2J\\n\":{\"dtype\":\"C64\",\"shape\":[0],\"data_offsets\":[0,0]}}";
+        let bytes = [&(json.len() as u64).to_le_bytes()[..], json.as_bytes()].concat();
+        let e = from_bytes(&bytes, Path::new("w\u{1b}"), &Device::Cpu).unwrap_err().to_string();
+        assert!(e.contains(r"a\u{1b}[2J\n") && !e.chars().any(char::is_control), "{e}");
+    }
+
     #[test]
     fn what_a_file_seems_to_be_is_said() {
         let dir = tempfile::tempdir().unwrap();
@@ -120,6 +168,10 @@ mod tests {
             (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
             (b"\x80\x02}q\0.", "Python pickle"),
             (b"\x1f\x8b\x08", "gzip"),
+            (
+                br#" {"metadata": {}, "weight_map": {"w": "a-00001-of-00002.safetensors"}}"#,
+                "in several parts",
+            ),
             (b"hello", "not a whole safetensors file"),
         ] {
             std::fs::write(&path, bytes).unwrap();

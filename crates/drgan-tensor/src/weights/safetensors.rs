@@ -1,7 +1,9 @@
 //! Named tensors and metadata in one `.safetensors` file.
 use super::file::{read, write_atomic};
 use super::tensors::{self, ElementType, Metadata, Tensors};
+use super::unrepeated::repeated_key;
 use crate::error::Cause;
+use crate::text::escaped;
 use crate::{Error, Result};
 use ::safetensors::Dtype;
 use ::safetensors::tensor::{TensorInfo, TensorView};
@@ -17,6 +19,14 @@ const META_KEY: &str = "drgan";
 
 /// What is said of bytes that cannot be read as this format.
 const NOT_WHOLE: &str = "not a whole safetensors file";
+
+/// Whether bytes are built as a safetensors file: the length of a header that lies within them, then the header's brace. A
+/// file's first bytes may be anything, so that this is asked before marks of other formats are looked for.
+pub(super) fn has_header(bytes: &[u8]) -> bool {
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else { return false };
+    let header = usize::try_from(u64::from_le_bytes(*length)).ok().and_then(|length| rest.get(..length));
+    header.is_some_and(|header| header.starts_with(b"{"))
+}
 
 /// The bytes of a safetensors file; equal contents give equal bytes.
 ///
@@ -38,7 +48,13 @@ pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<(Tensors
     let bad = |e: Cause| Error::file_because(path, NOT_WHOLE, e);
     // `deserialize` checks lengths and offsets, which `read_metadata` alone does not.
     let whole = ::safetensors::SafeTensors::deserialize(bytes).map_err(|e| bad(e.into()))?;
-    let (_, header) = ::safetensors::SafeTensors::read_metadata(bytes).map_err(|e| bad(e.into()))?;
+    let (length, header) = ::safetensors::SafeTensors::read_metadata(bytes).map_err(|e| bad(e.into()))?;
+    if let Some(name) = repeated_key(&bytes[8..8 + length]) {
+        return Err(Error::file(
+            path,
+            format!("its header names `{}` twice; which is meant?", escaped(&name)),
+        ));
+    }
     let meta = match header.metadata() {
         None => Metadata::new(),
         Some(map) => match map.get(META_KEY) {
@@ -56,7 +72,7 @@ pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<(Tensors
         let made = made.map_err(|e| {
             let reason = e.to_string();
             let reason = reason.lines().next().unwrap_or_default(); // without candle's backtrace
-            Error::file(path, format!("tensor `{name}` of type {:?}: {reason}", view.dtype()))
+            Error::file(path, format!("tensor `{}` of type {:?}: {reason}", escaped(&name), view.dtype()))
         })?;
         Ok((name, made))
     };
@@ -77,6 +93,12 @@ pub fn load_part(path: &Path, wanted: impl Fn(&str) -> bool, device: &Device) ->
     let header = 8 + u64::from_le_bytes(prefix).min(length); // reading finds out that a longer one is not a header
     let mut bytes = prefix.to_vec();
     (&file).take(header - 8).read_to_end(&mut bytes).map_err(unreadable)?;
+    if let Some(name) = repeated_key(&bytes[8..]) {
+        return Err(Error::file(
+            path,
+            format!("its header names `{}` twice; which is meant?", escaped(&name)),
+        ));
+    }
     let all: ::safetensors::tensor::Metadata =
         serde_json::from_slice(&bytes[8..]).map_err(|e| bad(e.into()))?;
     let tensors = all.tensors();
@@ -189,6 +211,15 @@ mod tests {
             assert!(e.contains("w.safetensors") && e.contains("not a whole"), "{len}: {e}");
         }
         Ok(())
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_is_refused() {
+        let one = r#""w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+        let json = format!("{{{one},{one}}}");
+        let bytes = [&(json.len() as u64).to_le_bytes()[..], json.as_bytes(), &[0; 4]].concat();
+        let e = from_bytes(&bytes, Path::new("t.safetensors"), &Device::Cpu).unwrap_err().to_string();
+        assert!(e.contains("t.safetensors") && e.contains("`w` twice"), "{e}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! Tensors by name, and how a file's element types become candle's.
+use crate::text::escaped;
 use crate::{Result, Shapes};
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
@@ -20,12 +21,37 @@ pub(crate) fn floats_as_f32(tensors: Tensors) -> Result<Tensors> {
     Ok(tensors.into_iter().map(|(n, t)| Ok((n, single(t)?))).collect::<candle_core::Result<_>>()?)
 }
 
-/// Names without the `module.` that `DataParallel` of PyTorch puts before each, if it stands before all.
+/// A sentence about tensors with NaN or infinite values, if there are some: the first, how many of its values, how many others.
+pub(crate) fn not_finite(tensors: &Tensors) -> Result<Option<String>> {
+    let mut found = Vec::new();
+    for (name, t) in tensors.iter().filter(|(_, t)| t.dtype() == DType::F32) {
+        let bad = t.flatten_all()?.to_vec1::<f32>()?.iter().filter(|v| !v.is_finite()).count();
+        if bad > 0 {
+            found.push((name, bad, t.elem_count()));
+        }
+    }
+    Ok(found.first().map(|(name, bad, of)| {
+        let others = found.len() - 1;
+        format!(
+            "`{}` has {bad} of {of} values that are NaN or infinite, and so have {others} other tensors",
+            escaped(name)
+        )
+    }))
+}
+
+/// Names without the `module.` that `DataParallel` and `AveragedModel` of PyTorch put before each, if it stands before all;
+/// the latter's `n_averaged` beside them is left out.
 pub fn strip_module(tensors: Tensors) -> Tensors {
-    if tensors.is_empty() || !tensors.keys().all(|name| name.starts_with("module.")) {
+    let averaged = |name: &str| name == "n_averaged";
+    let inside = tensors.keys().filter(|name| name.starts_with("module.")).count();
+    if inside == 0 || tensors.keys().any(|name| !name.starts_with("module.") && !averaged(name)) {
         return tensors;
     }
-    tensors.into_iter().map(|(name, t)| (name["module.".len()..].to_owned(), t)).collect()
+    tensors
+        .into_iter()
+        .filter(|(name, _)| !averaged(name))
+        .map(|(name, t)| (name["module.".len()..].to_owned(), t))
+        .collect()
 }
 
 /// The type of a file's values.

@@ -12,6 +12,9 @@ pub(super) fn run(args: &ImportArgs) -> Result<()> {
     let network = args.network.map(Into::into);
     let found = import::fit(&opened.shapes(), network).with_context(|| args.file.display().to_string())?;
     print!("{}", report::import(&found));
+    for note in &opened.notes {
+        println!("note           {note}");
+    }
     let missing = found.fit.missing.len();
     if missing > 0 {
         bail!(

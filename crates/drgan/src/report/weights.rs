@@ -1,5 +1,6 @@
 //! Weight files as text: the table of `drgan inspect`, and what `drgan import` maps, misses and keeps.
 use candle_core::Tensor;
+use drgan_tensor::internal::escaped;
 use drgan_tensor::weights::WeightFile;
 use drgan_train::import::Recognized;
 
@@ -9,7 +10,8 @@ use drgan_train::import::Recognized;
 /// Whatever candle reports.
 fn line(name: &str, t: &Tensor, width: usize) -> candle_core::Result<String> {
     let mut line = format!(
-        "{name:width$}  {:5}  {:20}",
+        "{:width$}  {:5}  {:20}",
+        escaped(name).to_string(),
         format!("{:?}", t.dtype()).to_lowercase(),
         format!("{:?}", t.dims())
     );
@@ -31,7 +33,8 @@ fn line(name: &str, t: &Tensor, width: usize) -> candle_core::Result<String> {
 /// # Errors
 /// Whatever candle reports.
 pub(crate) fn table(file: &WeightFile) -> candle_core::Result<String> {
-    let width = file.tensors.keys().map(|n| n.chars().count()).chain([4]).max().unwrap_or(4);
+    let width =
+        file.tensors.keys().map(|n| escaped(n).to_string().chars().count()).chain([4]).max().unwrap_or(4);
     let head = ["tensor", "type", "shape", "min", "max", "rms"];
     let mut text = format!(
         "{:width$}  {:5}  {:20}  {:>10}  {:>10}  {:>10}\n",
@@ -43,7 +46,10 @@ pub(crate) fn table(file: &WeightFile) -> candle_core::Result<String> {
     let values: usize = file.tensors.values().map(Tensor::elem_count).sum();
     text += &format!("{}: {} tensors, {values} values\n", file.format, file.tensors.len());
     for (key, value) in &file.metadata {
-        text += &format!("{key}: {value}\n");
+        text += &format!("{}: {}\n", escaped(key), escaped(value));
+    }
+    for note in &file.notes {
+        text += &format!("note: {note}\n");
     }
     Ok(text)
 }
@@ -52,7 +58,7 @@ pub(crate) fn table(file: &WeightFile) -> candle_core::Result<String> {
 pub(crate) fn import(found: &Recognized) -> String {
     let mut text = found.network.name().to_owned();
     for note in &found.notes {
-        text += &format!(", {note}");
+        text += &format!(", {}", escaped(note));
     }
     text += &format!(
         "\nconfiguration  {}\nmapped         {} tensors\n",
@@ -60,10 +66,10 @@ pub(crate) fn import(found: &Recognized) -> String {
         found.fit.needed.len() - found.fit.missing.len()
     );
     for name in &found.fit.missing {
-        text += &format!("missing        {name}\n");
+        text += &format!("missing        {}\n", escaped(name));
     }
     for (group, count) in groups(&found.fit.left_over) {
-        text += &format!("kept, unused   {count:4}  {group}\n");
+        text += &format!("kept, unused   {count:4}  {}\n", escaped(&group));
     }
     text
 }

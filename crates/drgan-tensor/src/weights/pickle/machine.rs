@@ -1,7 +1,7 @@
 //! The pickle machine: it builds values and executes nothing.
 //!
-//! Every operation reads at least one byte and makes at most one value of fixed size, and strings are slices of the input, so
-//! memory is bounded by the length of the input. A call is refused by the function's name, but for those of Python's
+//! Every operation reads at least one byte and makes at most one value of fixed size, strings are slices of the input, and what
+//! is joined or called has a budget, so memory is bounded by a multiple of the input's length. A call is refused by the function's name, but for those of Python's
 //! containers and numpy's scalars, whose meaning is known here, and those that a [`Globals`] knows.
 use super::numpy;
 use super::reader::{Reader, latin1, quoted, unescape};
@@ -35,7 +35,12 @@ pub(crate) struct Machine<G: Globals> {
     memo: HashMap<usize, Value<G::Object>>,
     lists: Vec<Vec<Value<G::Object>>>,
     dicts: Vec<Pairs<G::Object>>,
+    /// Bytes of names and strings that were made of earlier ones: a few bytes of a pickle can name a long string again.
+    made: usize,
 }
+
+/// Bytes that may be made of earlier values: this, and as many for each byte of the input.
+const MADE: (usize, usize) = (1 << 20, 8);
 
 /// Tuples within tuples beyond this are refused.
 const MAX_DEPTH: usize = 64;
@@ -43,7 +48,15 @@ const MAX_DEPTH: usize = 64;
 impl<G: Globals> Machine<G> {
     /// An empty machine that looks names up in `globals`.
     pub(crate) fn new(globals: G) -> Self {
-        Self { globals, stack: vec![], marks: vec![], memo: HashMap::new(), lists: vec![], dicts: vec![] }
+        Self {
+            globals,
+            stack: vec![],
+            marks: vec![],
+            memo: HashMap::new(),
+            lists: vec![],
+            dicts: vec![],
+            made: 0,
+        }
     }
 
     /// Runs one pickle from `input`, up to its stop; the value it leaves.
@@ -54,7 +67,8 @@ impl<G: Globals> Machine<G> {
             if op == b'.' {
                 return self.pop();
             }
-            self.step(op, input).map_err(|e| format!("{e} (pickle operation {op:#04x} at byte {at})"))?;
+            let stepped = self.step(op, input).and_then(|()| self.bounded(input.length()));
+            stepped.map_err(|e| format!("{e} (pickle operation {op:#04x} at byte {at})"))?;
         }
     }
 
@@ -156,7 +170,10 @@ impl<G: Globals> Machine<G> {
             0x94 => return self.memoize(self.memo.len()),
             b'c' => Value::Global(format!("{}.{}", input.line()?, input.line()?).into()),
             0x93 => match (self.pop()?, self.pop()?) {
-                (Value::Text(name), Value::Text(module)) => Value::Global(format!("{module}.{name}").into()),
+                (Value::Text(name), Value::Text(module)) => {
+                    self.made += module.len() + name.len();
+                    Value::Global(format!("{module}.{name}").into())
+                }
                 _ => return Err("a name that is not text".into()),
             },
             b'R' => {
@@ -218,7 +235,10 @@ impl<G: Globals> Machine<G> {
                 let items = items.into_iter().map(pair).collect::<Result<_>>()?;
                 Ok(self.new_dict(items))
             }
-            ("_codecs.encode", [Value::Text(data), ..]) => Ok(Value::text(&latin1(data.chars()))),
+            ("_codecs.encode", [Value::Text(data), ..]) => {
+                self.made += data.len();
+                Ok(Value::text(&latin1(data.chars())))
+            }
             ("numpy.dtype", [Value::Text(code), ..]) => Ok(Value::NumpyType(code.clone())),
             (
                 "numpy.core.multiarray.scalar" | "numpy._core.multiarray.scalar",
@@ -229,6 +249,14 @@ impl<G: Globals> Machine<G> {
                 .call(name, args)?
                 .ok_or_else(|| format!("it wants `{name}` called; only {} are read", self.globals.known())),
         }
+    }
+
+    /// Refuses a pickle of `length` bytes that made many times as many.
+    fn bounded(&self, length: usize) -> Result<()> {
+        if self.made > MADE.0 + MADE.1 * length {
+            return Err(format!("its {length} bytes make {} of names and strings", self.made));
+        }
+        Ok(())
     }
 
     fn pop(&mut self) -> Result<Value<G::Object>> {

@@ -16,6 +16,11 @@ impl<'a> Reader<'a> {
         self.at
     }
 
+    /// Bytes of the whole input.
+    pub(super) fn length(&self) -> usize {
+        self.all.len()
+    }
+
     pub(crate) fn take(&mut self, n: usize) -> Result<&'a [u8]> {
         let end = self.at.checked_add(n).filter(|end| *end <= self.all.len());
         let end = end.ok_or_else(|| format!("cut short at byte {}: {n} more bytes were to come", self.at))?;

@@ -18,7 +18,7 @@ pub(super) fn is_legacy(bytes: &[u8]) -> bool {
     bytes.len() >= 14 && bytes[0] == 0x80 && bytes[2..4] == [0x8a, 10] && bytes[4..14] == MAGIC
 }
 
-pub(super) fn read(bytes: &[u8], device: &Device) -> Result<Tensors, String> {
+pub(super) fn read(bytes: &[u8], device: &Device) -> Result<(Tensors, Vec<String>), String> {
     let mut input = Reader::new(bytes);
     pickle(&mut input)?; // the magic number
     match pickle(&mut input)?.1 {

@@ -52,6 +52,11 @@ pub fn load(path: &Path, device: &Device) -> Result<Tensors> {
 /// # Errors
 /// As [`load`].
 pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<Tensors> {
+    Ok(read_with_notes(bytes, path, device)?.0)
+}
+
+/// [`from_bytes`], and what is to be said of which tensors were taken.
+pub(super) fn read_with_notes(bytes: &[u8], path: &Path, device: &Device) -> Result<(Tensors, Vec<String>)> {
     let read = match format_of(bytes) {
         Some(Format::Zip) => zip::read(bytes, device),
         Some(Format::Legacy) => legacy::read(bytes, device),

@@ -4,12 +4,29 @@ use super::storage::{self, Raw};
 use crate::weights::pickle::machine::Machine;
 use crate::weights::pickle::value::Value;
 use crate::weights::tensors::Tensors;
+use crate::weights::unrepeated::repeated;
 use candle_core::Device;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
-/// Keys under which training scripts put the network, best first.
-const USUAL: [&str; 5] = ["state_dict", "model_state_dict", "model", "net", "params"];
+/// Keys under which training scripts put the network: averages of its weights first, as they draw better, then best first.
+const USUAL: [&str; 15] = [
+    "ema",
+    "model_ema",
+    "ema_model",
+    "ema_state_dict",
+    "state_dict_ema",
+    "model_ema_state_dict",
+    "params_ema",
+    "g_ema",
+    "netG_ema",
+    "averaged",
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+    "params",
+];
 
 /// Dictionaries within dictionaries beyond this depth are not looked at.
 const DEPTH: usize = 8;
@@ -36,39 +53,64 @@ pub(super) fn tensors<'a>(
     file: usize,
     device: &Device,
     raw: impl Fn(&Storage) -> Result<Raw<'a>, String>,
-) -> Result<Tensors, String> {
+) -> Result<(Tensors, Vec<String>), String> {
     let mut budget = file.saturating_mul(EXPANSION);
     let mut out = Tensors::new();
-    for (name, view) in find(machine, object)? {
+    let (views, note) = find(machine, object)?;
+    for (name, view) in views {
         let made = raw(&view.storage).and_then(|raw| storage::tensor(&view, &raw, &mut budget, device));
         let made = made.map_err(|e| format!("tensor `{name}`: {e}"))?;
         out.insert(name.to_string(), made);
     }
-    Ok(out)
+    Ok((out, note.into_iter().collect()))
 }
 
-/// The state dict of an object: under a usual key, or else the one dictionary of tensors that is not an optimizer's.
-fn find(machine: &Machine<TorchGlobals>, object: &TorchValue) -> Result<Views, String> {
+/// The state dict of an object, and a sentence about it if there are others: under a usual key, at the top or below one more
+/// usual key, or else the one dictionary of tensors that is not an optimizer's.
+fn find(machine: &Machine<TorchGlobals>, object: &TorchValue) -> Result<(Views, Option<String>), String> {
     let mut found = Vec::new();
-    search(machine, object, &mut Vec::new(), &mut HashSet::new(), &mut found);
+    search(machine, object, &mut Vec::new(), &mut HashSet::new(), &mut found)?;
     found.retain(|f| !f.path.iter().any(|part| part.to_lowercase().contains("optim")));
-    let at = |key: &str| found.iter().position(|f| matches!(&f.path[..], [only] if **only == *key));
-    match (USUAL.iter().find_map(|key| at(key)), found.len()) {
-        (Some(at), _) => Ok(found.swap_remove(at).tensors),
-        (None, 1) => Ok(found.swap_remove(0).tensors),
+    let usual = |key: &str| USUAL.iter().position(|usual| *usual == key);
+    let rank = |f: &Found| match &f.path[..] {
+        [only] => usual(only),
+        [outer, inner] => usual(outer).min(usual(inner)).filter(|_| usual(outer).is_some()),
+        _ => None,
+    };
+    let best = (0..found.len()).filter_map(|i| Some((rank(&found[i])?, found[i].path.len(), i))).min();
+    match (best, found.len()) {
+        (Some((.., at)), n) => {
+            let taken = found.swap_remove(at);
+            let others: Vec<_> = found.iter().take(SHOWN).map(|f| format!("`{}`", path(f))).collect();
+            let more = if found.len() > SHOWN { ", ..." } else { "" };
+            let note = || {
+                format!(
+                    "the weights under `{}` were taken, not those under {}{more}",
+                    path(&taken),
+                    others.join(", ")
+                )
+            };
+            let note = (n > 1).then(note);
+            Ok((taken.tensors, note))
+        }
+        (None, 1) => Ok((found.swap_remove(0).tensors, None)),
         (None, 0) => Err(format!(
             "it holds {} where a dictionary of named tensors was to come; save a state_dict",
             object.describe()
         )),
         (None, n) => {
-            let path = |f: &Found| match f.path[..] {
-                [] => "the outermost".to_owned(),
-                _ => f.path.join("."),
-            };
             let mut paths: Vec<_> = found.iter().take(SHOWN).map(path).collect();
             paths.extend((n > SHOWN).then(|| "...".to_owned()));
             Err(format!("it holds several state dicts ({}); save one of them alone", paths.join(", ")))
         }
+    }
+}
+
+/// The keys that lead to a state dict, in words.
+fn path(found: &Found) -> String {
+    match found.path[..] {
+        [] => "the outermost".to_owned(),
+        _ => found.path.join("."),
     }
 }
 
@@ -78,11 +120,18 @@ fn search(
     path: &mut Vec<Rc<str>>,
     seen: &mut HashSet<usize>,
     found: &mut Vec<Found>,
-) {
-    let Value::Dict(place) = value else { return };
+) -> Result<(), String> {
+    let Value::Dict(place) = value else { return Ok(()) };
     // A dictionary may hold itself.
     if path.len() > DEPTH || !seen.insert(*place) {
-        return;
+        return Ok(());
+    }
+    let keys = machine
+        .dict(*place)
+        .iter()
+        .filter_map(|(key, _)| if let Value::Text(key) = key { Some(&**key) } else { None });
+    if let Some(key) = repeated(keys) {
+        return Err(format!("a dictionary names `{key}` twice"));
     }
     let mut tensors = Views::new();
     for (key, value) in machine.dict(*place) {
@@ -93,7 +142,7 @@ fn search(
             }
             _ => {
                 path.push(key.clone());
-                search(machine, value, path, seen, found);
+                search(machine, value, path, seen, found)?;
                 path.pop();
             }
         }
@@ -101,6 +150,7 @@ fn search(
     if !tensors.is_empty() {
         found.push(Found { path: path.clone(), tensors });
     }
+    Ok(())
 }
 
 /// Class of every storage that the object views, by key: every tensor counts, an optimizer's too.

@@ -8,12 +8,16 @@ use crate::weights::tensors::Tensors;
 use ::zip::{CompressionMethod, ZipArchive};
 use candle_core::Device;
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io::Cursor;
 
 type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
-pub(super) fn read(bytes: &[u8], device: &Device) -> Result<Tensors, String> {
+pub(super) fn read(bytes: &[u8], device: &Device) -> Result<(Tensors, Vec<String>), String> {
     let mut archive = Archive::new(Cursor::new(bytes)).map_err(|e| format!("a damaged zip archive: {e}"))?;
+    if let Some(name) = repeated_entry(bytes, archive.central_directory_start()) {
+        return Err(format!("a zip archive with two entries `{name}`"));
+    }
     let names: Vec<String> = archive.file_names().flatten().map(|name| name.into_owned()).collect();
     if names.iter().any(|name| name.ends_with("/constants.pkl")) {
         return Err("a TorchScript archive: save its state_dict instead".into());
@@ -44,6 +48,21 @@ pub(super) fn read(bytes: &[u8], device: &Device) -> Result<Tensors, String> {
         })?;
         Ok(Raw { kind, bytes: &data[..size] })
     })
+}
+
+/// The first name that stands twice in an archive's directory, which starts at byte `at`.
+fn repeated_entry(bytes: &[u8], at: u64) -> Option<String> {
+    let mut rest = bytes.get(usize::try_from(at).ok()?..)?;
+    let mut names = HashSet::new();
+    while rest.len() >= 46 && rest.starts_with(b"PK\x01\x02") {
+        let length = |at: usize| usize::from(u16::from_le_bytes([rest[at], rest[at + 1]]));
+        let name = rest.get(46..46 + length(28))?;
+        if !names.insert(name) {
+            return Some(String::from_utf8_lossy(name).into_owned());
+        }
+        rest = rest.get(46 + length(28) + length(30) + length(32)..)?;
+    }
+    None
 }
 
 /// The bytes of the stored entry `name`, borrowed from the file.
