@@ -3,7 +3,9 @@ use super::coco;
 use super::files;
 use super::format::{Format, Index};
 use super::listing::PublishedSet;
+use super::names;
 use super::passed_over::{PassedOver, Reason};
+use super::pictures::Pictures;
 use super::published::{self, Listed, Lists, Remark};
 use crate::error::DataError;
 use crate::record::{Record, Split};
@@ -31,17 +33,19 @@ impl Format for AttnGanCoco {
 
     fn index(&self, path: &Path) -> Result<Index, DataError> {
         let root = root(path).unwrap_or_else(|| path.to_owned());
-        let Names { all: names, remarks } = names(&root)?;
+        let Names { all: names, mut remarks } = names(&root)?;
         if !has_captions(&root, &names) {
             return Err(no_captions(&root, &names));
         }
-        let (texts_in, images_in) = (there(&root, &TEXTS), there(&root, &IMAGES));
-        let mut listed = Vec::new();
+        let texts_in = there(&root, &TEXTS);
+        let mut pictures = Pictures::new(there(&root, &IMAGES));
+        let (mut listed, mut missing) = (Vec::new(), false);
         for Name { key, part, class_id } in names {
             let captions = find(&texts_in, &format!("{key}.txt")).map(|path| published::captions(&path));
-            let image = format!("{key}.jpg");
+            let image = pictures.find(&key);
+            missing |= image.is_none();
             listed.push(Listed {
-                image: find(&images_in, &image).unwrap_or_else(|| root.join("images").join(image)),
+                image: image.unwrap_or_else(|| root.join("images").join(format!("{key}.jpg"))),
                 record: Record {
                     captions: captions.transpose()?.unwrap_or_default(),
                     part: Some(part),
@@ -52,9 +56,13 @@ impl Format for AttnGanCoco {
                 bbox: None,
             });
         }
+        if missing {
+            let (folders, types) = (IMAGES.join("/, "), names::PICTURES.join(", ."));
+            remarks.push(format!("images are looked for in {folders}/, by their names and .{types}"));
+        }
         let pickle = root.join("captions.pickle");
         let lists = Lists { set: PublishedSet::Coco, layout: self.name(), pickle, remarks };
-        Ok(published::gather(&root, lists, listed))
+        Ok(published::gather(&root, lists, listed, PassedOver::default()))
     }
 }
 

@@ -3,8 +3,10 @@ use super::attngan::{self, Name};
 use super::files::{self, LIST_BYTES};
 use super::format::{Format, Index};
 use super::listing::PublishedSet;
+use super::passed_over::PassedOver;
+use super::pictures::Pictures;
 use super::published::{self, Listed, Lists, Remark};
-use super::text::key_of;
+use super::text::{self, key_of};
 use crate::error::DataError;
 use crate::record::{BoundingBox, Record, Split};
 use std::collections::HashMap;
@@ -86,6 +88,8 @@ impl Places {
         let mut remarks = Vec::new();
         let (layout, mut parts) = self.parts(&names, &mut remarks)?;
         let mut listed = Vec::new();
+        let folder = self.cub.join("images");
+        let mut pictures = Pictures::new(vec![folder.clone()]);
         let (mut unlisted, mut unboxed) = (Remark::default(), Remark::default());
         for (id, name) in &names {
             let key = key_of(name).to_owned();
@@ -98,7 +102,8 @@ impl Places {
             }
             let number = || key.split('.').next().and_then(|number| number.parse().ok());
             listed.push(Listed {
-                image: self.cub.join("images").join(name),
+                // Some have their pictures in another type than the list says.
+                image: pictures.find(&key).unwrap_or_else(|| folder.join(name)),
                 bbox: boxes.get(id).map(|line| bbox(&self.cub, id, line)).transpose()?,
                 record: Record {
                     captions: published::captions(&self.texts.join(format!("{key}.txt")))?,
@@ -127,7 +132,7 @@ impl Places {
             pickle: self.lists.as_ref().unwrap_or(&self.cub).join("captions.pickle"),
             remarks,
         };
-        Ok(published::gather(root, lists, listed))
+        Ok(published::gather(root, lists, listed, PassedOver::default()))
     }
 
     /// The layout in words, and each key's part and class: of AttnGAN's lists, or of CUB's own split.
@@ -160,14 +165,14 @@ impl Places {
 /// Lines of `ID VALUE`, by ID; blank lines do not count.
 fn numbered(path: &Path) -> Result<HashMap<String, String>, DataError> {
     let bytes = files::read(path, LIST_BYTES).map_err(DataError::io(path))?;
-    let text = String::from_utf8(bytes)
+    let text = std::str::from_utf8(text::unmarked(&bytes))
         .map_err(|e| DataError::metadata(path.display(), "the list", "not UTF-8").because(e))?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let pair = |(i, line): (usize, &str)| match line.trim().split_once(' ') {
+    let lines = text::numbered(text).filter(|(_, line)| !line.trim().is_empty());
+    let pair = |(number, line): (usize, &str)| match line.trim().split_once(' ') {
         Some((id, value)) => Ok((id.to_owned(), value.trim().to_owned())),
         None => {
             let reason = format!("`{line}`; expected a number, a space and a value, as CUB is published");
-            Err(DataError::metadata(path.display(), format!("line {}", i + 1), reason))
+            Err(DataError::metadata(path.display(), format!("line {number}"), reason))
         }
     };
     lines.map(pair).collect()

@@ -1,6 +1,7 @@
 //! A folder of images, sub-folders too, with a `.txt` of captions beside each.
 use super::files::{self, TEXT_BYTES, Tree};
 use super::format::{Entry, Format, Index};
+use super::metadata;
 use super::names::{self, Kind};
 use super::passed_over::{PassedOver, Reason};
 use super::text;
@@ -58,7 +59,8 @@ impl Format for TextFolder {
         }
         match bare {
             bare if found.is_empty() && (bare.is_some() || passed.is_empty()) => {
-                Err(DataError::NoCaptions { path: root.to_owned() })
+                Err(metadata::refused(root)
+                    .unwrap_or_else(|| DataError::NoCaptions { path: root.to_owned() }))
             }
             Some(name) => Err(DataError::caption(shown, name, "no .txt beside it")),
             None => {

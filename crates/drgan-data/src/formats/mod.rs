@@ -3,6 +3,7 @@ mod archive;
 mod attngan;
 mod coco;
 mod cub;
+mod description;
 mod entries;
 pub(crate) mod files;
 mod folder;
@@ -10,8 +11,10 @@ mod format;
 mod imagefolder;
 mod links;
 mod listing;
+mod metadata;
 mod names;
 mod passed_over;
+mod pictures;
 mod published;
 mod text;
 mod webdataset;
@@ -59,6 +62,8 @@ pub(crate) fn detect(path: &Path) -> Result<&'static dyn Format, DataError> {
 
 #[cfg(test)]
 mod folder_tests;
+#[cfg(test)]
+mod metadata_tests;
 #[cfg(test)]
 mod tar_tests;
 #[cfg(test)]

@@ -14,8 +14,18 @@ const ELOOP: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 40
 pub(crate) enum Reason {
     /// A picture that the set's list does not name.
     Unlisted,
+    /// An entry of a list that names no picture.
+    NoName,
     /// Captions without a picture.
     NoPicture,
+    /// A picture that the set's list gives no caption.
+    NoCaption,
+    /// Null or blank text in place of a caption, beside others.
+    EmptyCaption,
+    /// An entry of a list for a picture that it has another for.
+    NamedAgain,
+    /// A list of another form, beside one that is read.
+    OtherList,
     /// A second picture under one key.
     SecondPicture,
     /// A picture with more than one extension, and without captions of that name: WebDataset's `000.seg.png`.
@@ -72,6 +82,11 @@ impl Reason {
         const LEFT_OUT: &str = "left out";
         match self {
             Self::Unlisted => ("pictures are not in the list", LEFT_OUT),
+            Self::NoName => ("entries of lists name no picture", LEFT_OUT),
+            Self::NoCaption => ("pictures have no caption in the list", LEFT_OUT),
+            Self::EmptyCaption => ("captions are null or blank", LEFT_OUT),
+            Self::NamedAgain => ("entries of lists are for a picture that has one", "its captions are added"),
+            Self::OtherList => ("lists lie beside one that is read", LEFT_OUT),
             Self::NoPicture => ("captions or descriptions have no picture", LEFT_OUT),
             Self::SecondPicture => ("pictures are the second of their key", LEFT_OUT),
             Self::LongExtension => {
@@ -120,6 +135,16 @@ impl PassedOver {
             }
             None => {
                 self.counts.insert(reason, (1, name.into()));
+            }
+        }
+    }
+
+    /// Counts what another reader of the same set passed over too.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (reason, (count, first)) in other.counts {
+            self.add(reason, first);
+            if let Some((own, _)) = self.counts.get_mut(&reason) {
+                *own += count - 1;
             }
         }
     }

@@ -2,6 +2,8 @@
 use super::files::{self, TEXT_BYTES};
 use super::format::{Entry, Index, Words};
 use super::listing::{Listing, PublishedSet};
+use super::passed_over::PassedOver;
+use super::pictures;
 use crate::error::DataError;
 use crate::record::{BoundingBox, Location, Record, Split};
 use std::path::{Path, PathBuf};
@@ -25,8 +27,9 @@ pub(super) struct Lists {
     pub(super) remarks: Vec<String>,
 }
 
-/// Records with captions and an image become entries; the others are counted.
-pub(super) fn gather(root: &Path, lists: Lists, mut listed: Vec<Listed>) -> Index {
+/// Records with captions and an image become entries; the others are counted, and so are images beside them that no list names.
+pub(super) fn gather(root: &Path, lists: Lists, mut listed: Vec<Listed>, mut passed: PassedOver) -> Index {
+    pictures::pass_unlisted(root, listed.iter().map(|one| one.image.as_path()), &mut passed);
     let Lists { set, layout, pickle, remarks } = lists;
     listed.sort_by(|a, b| a.record.key.cmp(&b.record.key));
     let captions: usize = listed.iter().map(|l| l.record.captions.len()).sum();
@@ -59,7 +62,7 @@ pub(super) fn gather(root: &Path, lists: Lists, mut listed: Vec<Listed>) -> Inde
         }
     }
     let words = if pickle.is_file() { Words::File(pickle) } else { Words::AndOf(of_others) };
-    Index { entries, words, listing: Some(listing), ..Index::default() }
+    Index { entries, words, listing: Some(listing), passed }
 }
 
 /// How many names something is said of, and the first in alphabetical order.

@@ -67,7 +67,6 @@ fn folders_with_text_files_and_with_metadata() {
     message(metadata("{\"file_name\": \"c.png\", \"text\": \"x\"}"), &["line 1", "c.png"]);
     message(metadata("{\"file_name\": \"b.png\"}"), &["line 1", "text"]);
     message(metadata("{\"file_name\": \"b.png\", \"text\": \" \"}"), &["b.png", "empty"]);
-    message(metadata(&format!("{good}{good}")), &["second line"]);
 }
 
 #[test]

@@ -1,11 +1,27 @@
-//! What several formats share: captions, JSON descriptions, names of images.
+//! What several formats share: captions, the ends of lines, names of images.
 use crate::error::DataError;
-use crate::record::{COLOR_TAG, Record};
-use serde::{Deserialize, Deserializer};
+use std::collections::HashMap;
 
 /// `FOLDER/NAME.jpg` without its extension.
 pub(super) fn key_of(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(key, _)| key)
+}
+
+/// A key per picture: the first of its two names, or the second where another picture has the first too. The second names are
+/// all different.
+pub(super) fn distinct(names: Vec<[String; 2]>) -> Vec<String> {
+    let mut long = vec![false; names.len()];
+    loop {
+        let mut times: HashMap<&str, usize> = HashMap::new();
+        let key = |i: usize| names[i][usize::from(long[i])].as_str();
+        (0..names.len()).for_each(|i| *times.entry(key(i)).or_default() += 1);
+        let again: Vec<usize> = (0..names.len()).filter(|i| !long[*i] && times[key(*i)] > 1).collect();
+        if again.is_empty() {
+            break;
+        }
+        again.into_iter().for_each(|i| long[i] = true);
+    }
+    names.into_iter().zip(long).map(|([short, full], long)| if long { full } else { short }).collect()
 }
 
 /// One caption per line; blank lines do not count.
@@ -19,50 +35,22 @@ pub(super) fn captions(path: &str, entry: &str, bytes: Vec<u8>) -> Result<Vec<St
 
 /// Trimmed lines without the blank ones, if any is left.
 pub(super) fn clean<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
-    let all: Vec<String> = lines.map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
+    let all: Vec<String> = lines.map(trimmed).filter(|l| !l.is_empty()).map(str::to_owned).collect();
     (!all.is_empty()).then_some(all)
 }
 
-/// The fields of `KEY.json`, and of a line of `metadata.jsonl`, that are read; others are left to their readers.
-#[derive(Default, Deserialize)]
-pub(super) struct Description {
-    class_id: Option<u32>,
-    label: Option<String>,
-    #[serde(default, deserialize_with = "texts")]
-    tags: Vec<String>,
-    /// The label names a color: the tag [`COLOR_TAG`].
-    #[serde(default, rename = "names_colour")]
-    names_color: bool,
+/// A text without white space and byte order marks at its ends: files that begin with a mark are joined to one.
+pub(super) fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 
-/// The texts of a list. Something else under this name is of another program.
-fn texts<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
-    let serde_json::Value::Array(all) = serde_json::Value::deserialize(value)? else { return Ok(vec![]) };
-    Ok(all.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect())
+/// The bytes of a text in UTF-8 without the byte order mark that they may begin with.
+pub(super) fn unmarked(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-impl Description {
-    /// Reads a JSON object; `path` and `entry` are for messages.
-    ///
-    /// # Errors
-    /// Not JSON, or a field of another type.
-    pub(super) fn read(path: &str, entry: &str, bytes: &[u8]) -> Result<Self, DataError> {
-        serde_json::from_slice(bytes).map_err(|e| {
-            let reason = format!(
-                "not the JSON expected ({e}); `class_id` is a whole number, `names_colour` true or false"
-            );
-            DataError::metadata(path, entry, reason).because(e)
-        })
-    }
-
-    /// The record of a key and its captions. [`COLOR_TAG`] is `names_colour` alone: the word among `tags` does not count.
-    pub(super) fn record(self, key: String, captions: Vec<String>) -> Record {
-        let Self { class_id, label, mut tags, names_color } = self;
-        // Descriptions of other programs use the word for something else, and batches must not depend on it.
-        tags.retain(|tag| tag != COLOR_TAG);
-        if names_color {
-            tags.push(COLOR_TAG.to_owned());
-        }
-        Record { key, captions, class_id, tags, label, part: None }
-    }
+/// The lines of a list with their numbers, from 1. They end with a line feed, a carriage return or both.
+pub(super) fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let unix = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    unix.flat_map(|line| line.split('\r')).enumerate().map(|(i, line)| (i + 1, line))
 }

@@ -1,12 +1,13 @@
 //! WebDataset tars: the index of entries, captions read, images left where they are.
 use super::archive;
+use super::description::{Description, Row};
 use super::entries::{Content, Entries, Held, Names, TarEntry};
 use super::files::{self, TEXT_BYTES};
 use super::format::{Entry, Format, Index};
 use super::links;
 use super::names::{self, Kind};
 use super::passed_over::{PassedOver, Reason};
-use super::text::{self, Description};
+use super::text;
 use crate::error::DataError;
 use crate::record::{Archive, Location};
 use std::borrow::Cow;
@@ -107,7 +108,7 @@ fn index<R: Read + Seek>(reader: R, length: u64, path: &str, archive: &Archive) 
         }
         let texts = text::captions(path, &names::shown(&captions.raw), captions.bytes.unwrap_or_default())?;
         let description = match json {
-            Some(json) => Description::read(path, &names::shown(&json.raw), &json.bytes.unwrap_or_default())?,
+            Some(json) => description(path, &names::shown(&json.raw), &json.bytes.unwrap_or_default())?,
             None => Description::default(),
         };
         let location = Location::Range { archive: archive.clone(), offset, size };
@@ -115,6 +116,15 @@ fn index<R: Read + Seek>(reader: R, length: u64, path: &str, archive: &Archive) 
     }
     found.sort_by(|a, b| a.record.key.cmp(&b.record.key));
     Ok(Index { entries: found, passed, ..Index::default() })
+}
+
+/// What `KEY.json` says; `path` and `entry` are for messages.
+fn description(path: &str, entry: &str, json: &[u8]) -> Result<Description, DataError> {
+    let mut row = Row::of_json(json).map_err(|e| {
+        DataError::metadata(path, entry, format!("not a JSON object such as {{\"class_id\": 3}}: {e}"))
+            .because(e)
+    })?;
+    Description::take(&mut row).map_err(|reason| DataError::metadata(path, entry, reason))
 }
 
 /// Everything that the tar holds under a name; of two entries of one name the later counts, as when it is unpacked.
