@@ -22,16 +22,16 @@ fn matching(c: &mut Criterion, preset: &Preset) {
     let (captions, d, r) = (preset.captions(), preset.cfg.text.words_dim, regions(preset));
     let (gammas, code) = (preset.cfg.damsm.gammas, values(&preset.shape(&[d])).expect("codes"));
     preset.both(c, "losses/damsm_words", &[d, r, r], |regions| -> Result<Tensor> {
-        let (loss, _) = words_loss(regions, &captions.words, &captions.lens, None, gammas)?;
+        let (loss, _) = words_loss(regions, &captions.words, &captions.lens, &[], gammas)?;
         Ok((loss.image_to_text + loss.text_to_image)?)
     });
     preset.both(c, "losses/damsm_sentence", &[d], |code| -> Result<Tensor> {
-        let loss = sentence_loss(code, &captions.sentence, None, gammas)?;
+        let loss = sentence_loss(code, &captions.sentence, &[], gammas)?;
         Ok((loss.image_to_text + loss.text_to_image)?)
     });
     preset.both(c, "losses/damsm", &[d, r, r], |regions| {
         let image = ImageFeatures { regions: regions.clone(), code: code.clone() };
-        damsm(&image, &captions, None, gammas)
+        damsm(&image, &captions, &[], gammas)
     });
 }
 

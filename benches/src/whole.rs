@@ -132,7 +132,7 @@ impl Step {
         };
         let images = cfg.sides().into_iter().map(&mut values).collect::<Result<_>>()?;
         let text = captions(cfg, b, &mut ctx)?;
-        let batch = StepBatch { images, text, groups: (0..b as i64).collect() };
+        let batch = StepBatch { images, text, labels: (0..b as i64).collect::<Vec<_>>().into() };
         Ok(Self { cfg: cfg.clone(), networks, batch, encoder: image_encoder(cfg)?, done: 0 })
     }
 

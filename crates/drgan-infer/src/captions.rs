@@ -1,6 +1,6 @@
 //! [`CaptionEncoder`]: captions to features, by a tokenizer and the text encoder trained with it.
 use candle_core::{DType, Device};
-use drgan_tensor::{Ctx, Mode, ParamStore, Result, TextEncoder, TextFeatures};
+use drgan_tensor::{Ctx, Mode, ParamStore, Result, TextEncoder, TextFeatures, TokenBatch};
 use drgan_text::{TextEncoderConfig, Tokenize, TokenizedCaption};
 use std::fmt;
 use std::sync::Arc;
@@ -70,13 +70,27 @@ impl CaptionEncoder {
     /// # Errors
     /// A caption without a known word.
     pub fn embed(&self, captions: &[impl AsRef<str>]) -> Result<TextFeatures> {
-        let mut ctx = Ctx::new(Mode::Eval, 0);
-        let captions: Vec<&str> = captions.iter().map(AsRef::as_ref).collect();
-        let (tokens, _) = self.tokenizer.batch(&captions, self.max_words, &self.device)?;
-        Ok(self.encoder.encode_text(&tokens, &mut ctx)?.detach())
+        self.embed_tokens(&self.tokens(captions)?)
     }
 
-    /// Token ids of one caption, the words that the vocabulary lacks, and whether it was cut.
+    /// Captions as token ids `(B, max_words)`, 0 where a caption has no more words.
+    ///
+    /// # Errors
+    /// A caption without a known word.
+    pub fn tokens(&self, captions: &[impl AsRef<str>]) -> Result<TokenBatch> {
+        let captions: Vec<&str> = captions.iter().map(AsRef::as_ref).collect();
+        Ok(self.tokenizer.batch(&captions, self.max_words, &self.device)?.0)
+    }
+
+    /// [`CaptionEncoder::embed`] of what [`CaptionEncoder::tokens`] made of the captions.
+    ///
+    /// # Errors
+    /// Ids that the vocabulary has not.
+    pub fn embed_tokens(&self, tokens: &TokenBatch) -> Result<TextFeatures> {
+        Ok(self.encoder.encode_text(tokens, &mut Ctx::new(Mode::Eval, 0))?.detach())
+    }
+
+    /// Token ids of one caption, the words that the vocabulary lacks, and those that were cut.
     ///
     /// # Errors
     /// A caption without a known word.

@@ -4,13 +4,13 @@ use candle_core::DType;
 use drgan_sdm::{GeneratorConfig, StageGenerator};
 use drgan_tensor::device::HOST;
 use drgan_tensor::{FromConfig, ParamStore, Result, init};
-use drgan_text::{TextEncoderConfig, Tokenizer, Vocabulary};
+use drgan_text::{TextEncoderConfig, Tokenizer, Vocabulary, WordRule};
 
 /// Untrained, of 16 and 32 pixels, and with eight words.
 pub(crate) fn small_model() -> Result<Model> {
     let device = HOST;
     let words = ["a red heart", "a blue square", "a green cat face"];
-    let tokenizer = Tokenizer::new(&Vocabulary::from_captions(words)?)?;
+    let tokenizer = Tokenizer::new(&Vocabulary::from_captions(words, WordRule::default())?)?;
     let text = TextEncoderConfig { embedding: 6, words_dim: 8, ..Default::default() };
     let captions =
         CaptionEncoder::new(&text, Box::new(tokenizer), 6, ParamStore::seeded(1), DType::F32, &device)?;

@@ -31,7 +31,7 @@ fn main() -> Result<()> {
     let classes = [0, 0, 2, 3, 4, 5, 6, 7];
     for step in 0..=60 {
         let image = ImageFeatures { regions: regions.as_tensor().clone(), code: code.as_tensor().clone() };
-        let loss = damsm::damsm(&image, &text, Some(&classes), Gammas::default())?;
+        let loss = damsm::damsm(&image, &text, &[&classes], Gammas::default())?;
         if step % 20 == 0 {
             let found = damsm::similarity(&image, &text, Gammas::default())?;
             let (value, words, sentence) =

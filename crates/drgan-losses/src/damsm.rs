@@ -129,20 +129,22 @@ fn sentence_scores(code: &Tensor, sentence: &Tensor) -> Result<Tensor> {
     Ok(unit(code)?.matmul(&unit(sentence)?.t()?.contiguous()?)?)
 }
 
-/// Cross-entropy of the diagonal by rows and by columns; other pairs of one class are not negatives.
-fn matching(scores: &Tensor, class_ids: Option<&[i64]>, gamma: f64) -> Result<MatchingLoss> {
+/// Cross-entropy of the diagonal by rows and by columns; pairs with an equal label are not negatives of each other. A row
+/// without a negative gives 0, and no gradient.
+fn matching(scores: &Tensor, labels: &[&[i64]], gamma: f64) -> Result<MatchingLoss> {
     let (b, captions) = scores.dims2()?;
-    if b != captions || class_ids.is_some_and(|ids| ids.len() != b) {
-        let got = vec![b, captions, class_ids.map_or(b, <[i64]>::len)];
-        return Err(bad("damsm: batch", "as many images, captions and class ids", got));
+    if b != captions || labels.iter().any(|of_kind| of_kind.len() != b) {
+        let got = [b, captions].into_iter().chain(labels.iter().map(|of_kind| of_kind.len()));
+        return Err(bad("damsm: batch", "as many images, captions and labels of each kind", got.collect()));
     }
     let table = |f: &dyn Fn(usize, usize) -> bool, v: f64| -> Result<Tensor> {
         let values = (0..b * b).map(|k| if f(k / b, k % b) { v } else { 0. });
         Ok(Tensor::from_iter(values, scores.device())?.reshape((b, b))?.to_dtype(scores.dtype())?)
     };
     let mut logits = (scores * gamma)?;
-    if let Some(ids) = class_ids {
-        logits = (logits + table(&|i, j| i != j && ids[i] == ids[j], -1e9)?)?;
+    if !labels.is_empty() {
+        let alike = |i: usize, j: usize| labels.iter().any(|of_kind| of_kind[i] == of_kind[j]);
+        logits = (logits + table(&|i, j| i != j && alike(i, j), -1e9)?)?;
     }
     let own = table(&|i, j| i == j, -1. / b as f64)?;
     let pick = |dim: usize| -> Result<Tensor> { Ok((log_softmax(&logits, dim)? * &own)?.sum_all()?) };
@@ -155,8 +157,9 @@ fn matching(scores: &Tensor, class_ids: Option<&[i64]>, gamma: f64) -> Result<Ma
 /// It also gives the attention over regions of each matching pair, `(len_i, h, w)`, as constants.
 ///
 /// # Shapes
-/// `regions` `(B, D, h, w)`, `words` `(B, D, T)`; `lens` holds B lengths in `1..=T`, `class_ids` the class of each pair: other
-/// pairs of the same class are not negatives.
+/// `regions` `(B, D, h, w)`, `words` `(B, D, T)`; `lens` holds B lengths in `1..=T`. `labels` holds labels of the B pairs, of any
+/// number of kinds (class, caption): pairs with an equal label of any kind are not negatives of each other, and a pair
+/// without negatives adds 0 to the mean. Without labels all other pairs are negatives.
 ///
 /// # Errors
 /// The shapes do not fit, or are empty.
@@ -164,49 +167,49 @@ pub fn words_loss(
     regions: &Tensor,
     words: &Tensor,
     lens: &[usize],
-    class_ids: Option<&[i64]>,
+    labels: &[&[i64]],
     gammas: Gammas,
 ) -> Result<(MatchingLoss, Vec<Tensor>)> {
     if regions.dims().first() != words.dims().first() {
         return Err(bad("words_loss: words", "(B, D, T), B as in regions", words.dims().to_vec()));
     }
     let (scores, attention) = word_scores(regions, words, lens, gammas, true, CHUNK)?;
-    Ok((matching(&scores, class_ids, gammas.batch)?, attention))
+    Ok((matching(&scores, labels, gammas.batch)?, attention))
 }
 
 /// Contrastive loss of sentences: cross-entropy over the batch of `gamma3 cos(code, sentence)`.
 ///
 /// # Shapes
-/// `code` and `sentence` `(B, D)`; `class_ids` as in [`words_loss`].
+/// `code` and `sentence` `(B, D)`; `labels` as in [`words_loss`].
 ///
 /// # Errors
 /// The shapes do not fit, or are empty.
 pub fn sentence_loss(
     code: &Tensor,
     sentence: &Tensor,
-    class_ids: Option<&[i64]>,
+    labels: &[&[i64]],
     gammas: Gammas,
 ) -> Result<MatchingLoss> {
-    matching(&sentence_scores(code, sentence)?, class_ids, gammas.batch)
+    matching(&sentence_scores(code, sentence)?, labels, gammas.batch)
 }
 
 /// Sum of the losses of words and sentences in both directions: the objective that the encoders are trained with, and a term
 /// of the generator's objective for its last stage. The attention maps of [`words_loss`] are not made.
 ///
 /// # Shapes
-/// A batch of matching images and captions; `class_ids` as in [`words_loss`].
+/// A batch of matching images and captions; `labels` as in [`words_loss`].
 ///
 /// # Errors
 /// The shapes do not fit, or are empty.
 pub fn damsm(
     image: &ImageFeatures,
     text: &TextFeatures,
-    class_ids: Option<&[i64]>,
+    labels: &[&[i64]],
     gammas: Gammas,
 ) -> Result<Tensor> {
     let scores = similarity(image, text, gammas)?;
-    let words = matching(&scores.words, class_ids, gammas.batch)?;
-    let sentence = matching(&scores.sentence, class_ids, gammas.batch)?;
+    let words = matching(&scores.words, labels, gammas.batch)?;
+    let sentence = matching(&scores.sentence, labels, gammas.batch)?;
     let images = (words.image_to_text + sentence.image_to_text)?;
     Ok((images + (words.text_to_image + sentence.text_to_image)?)?)
 }

@@ -136,7 +136,8 @@ fn damsm_golden(name: &str, masked: bool) {
     let v = vars(&g, &["regions", "code", "words", "sentence"]);
     let lens: Vec<usize> = g["lengths"].to_vec1::<i64>().unwrap().iter().map(|n| *n as usize).collect();
     let ids = g["class_ids"].to_vec1::<i64>().unwrap();
-    let ids = masked.then_some(&ids[..]);
+    let labels = [&ids[..]];
+    let ids = if masked { &labels[..] } else { &[] };
     let gm = damsm::Gammas::default();
     let (w, maps) = damsm::words_loss(&v["regions"], &v["words"], &lens, ids, gm).unwrap();
     let s = damsm::sentence_loss(&v["code"], &v["sentence"], ids, gm).unwrap();
@@ -163,9 +164,9 @@ fn damsm_golden_unmasked() {
 #[test]
 fn batch_of_one_matches_itself() {
     let gm = damsm::Gammas::default();
-    let (w, _) = damsm::words_loss(&wave(&[1, 5, 3, 1], 0.), &wave(&[1, 5, 4], 1.), &[2], None, gm).unwrap();
+    let (w, _) = damsm::words_loss(&wave(&[1, 5, 3, 1], 0.), &wave(&[1, 5, 4], 1.), &[2], &[], gm).unwrap();
     assert!(scalar(&w.image_to_text).abs() < 1e-12 && scalar(&w.text_to_image).abs() < 1e-12);
-    assert!(damsm::words_loss(&wave(&[1, 5, 3, 1], 0.), &wave(&[1, 5, 4], 1.), &[5], None, gm).is_err());
+    assert!(damsm::words_loss(&wave(&[1, 5, 3, 1], 0.), &wave(&[1, 5, 4], 1.), &[5], &[], gm).is_err());
 }
 
 #[test]
@@ -187,11 +188,11 @@ fn finite_differences() {
     let words = wave(&[2, 3, 5], 0.3);
     let gm = damsm::Gammas::default();
     let w = |r: &Tensor, w: &Tensor| -> Result<Tensor> {
-        Ok(damsm::words_loss(r, w, &[5, 2], None, gm)?.0.image_to_text)
+        Ok(damsm::words_loss(r, w, &[5, 2], &[], gm)?.0.image_to_text)
     };
     assert_grad("regions", &x, |x| w(x, &words), FD).unwrap();
     assert_grad("words", &words, |q| w(&x, q), FD).unwrap();
-    let s = |x: &Tensor| Ok(damsm::sentence_loss(x, &x.sqr()?, None, gm)?.text_to_image);
+    let s = |x: &Tensor| Ok(damsm::sentence_loss(x, &x.sqr()?, &[], gm)?.text_to_image);
     assert_grad("sentence", &flat, s, FD).unwrap();
 }
 
@@ -246,7 +247,7 @@ fn similarity_of_other_numbers() {
 fn loss_is_the_sum_of_its_parts() {
     let gm = damsm::Gammas { attention: 2., words: 3., batch: 7. };
     let (image, text) = features(4);
-    for ids in [None, Some(&[1i64, 2, 1, 3][..])] {
+    for ids in [&[][..], &[&[1i64, 2, 1, 3][..]]] {
         let (w, _) = damsm::words_loss(&image.regions, &text.words, &text.lens, ids, gm).unwrap();
         let s = damsm::sentence_loss(&image.code, &text.sentence, ids, gm).unwrap();
         let parts = [w.image_to_text, w.text_to_image, s.image_to_text, s.text_to_image];
@@ -254,19 +255,66 @@ fn loss_is_the_sum_of_its_parts() {
         let got = scalar(&damsm::damsm(&image, &text, ids, gm).unwrap());
         assert!(want > 0.1 && (got - want).abs() < 1e-12, "{got}, want {want}");
     }
-    let err = damsm::damsm(&features(3).0, &text, None, gm).unwrap_err().to_string();
+    let err = damsm::damsm(&features(3).0, &text, &[], gm).unwrap_err().to_string();
     assert!(err.contains("damsm: batch"), "{err}");
-    assert!(damsm::damsm(&image, &text, Some(&[1, 2]), gm).is_err());
+    assert!(damsm::damsm(&image, &text, &[&[1, 2]], gm).is_err());
     let with = |regions: &Tensor, code: &Tensor, words: &Tensor, sentence: &Tensor| {
         let image = ImageFeatures { regions: regions.clone(), code: code.clone() };
         let text = TextFeatures { words: words.clone(), sentence: sentence.clone(), ..text.clone() };
-        damsm::damsm(&image, &text, Some(&[1, 2, 1, 3]), gm)
+        damsm::damsm(&image, &text, &[&[1, 2, 1, 3]], gm)
     };
     let (r, c, w, s) = (&image.regions, &image.code, &text.words, &text.sentence);
     assert_grad("loss: regions", r, |x| with(x, c, w, s), FD).unwrap();
     assert_grad("loss: code", c, |x| with(r, x, w, s), FD).unwrap();
     assert_grad("loss: words", w, |x| with(r, c, x, s), FD).unwrap();
     assert_grad("loss: sentence", s, |x| with(r, c, w, x), FD).unwrap();
+}
+
+#[test]
+fn labels_of_several_kinds_are_not_joined() {
+    let gm = damsm::Gammas::default();
+    let code = wave(&[3, 4], 0.);
+    let sentence = wave(&[3, 4], 1.);
+    let loss = |labels: &[&[i64]]| {
+        let found = damsm::sentence_loss(&code, &sentence, labels, gm).unwrap();
+        scalar(&found.image_to_text)
+    };
+    // Pairs 0 and 1 have one class, 1 and 2 one caption; 0 and 2 stay negatives of each other.
+    let (classes, captions) = ([7, 7, 8], [4, 5, 5]);
+    let scores = |i: usize, j: usize| {
+        let of = |t: &Tensor, i: usize| t.to_vec2::<f64>().unwrap()[i].clone();
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let (a, b) = (of(&code, i), of(&sentence, j));
+        gm.batch * dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt()
+    };
+    let row = |i: usize, negatives: &[usize]| {
+        let own = scores(i, i).exp();
+        -(own / (own + negatives.iter().map(|j| scores(i, *j).exp()).sum::<f64>())).ln()
+    };
+    let want = (row(0, &[2]) + row(1, &[]) + row(2, &[0])) / 3.;
+    assert!((loss(&[&classes, &captions]) - want).abs() < 1e-6, "{}", loss(&[&classes, &captions]));
+    assert!((loss(&[&classes]) - (row(0, &[2]) + row(1, &[2]) + row(2, &[0, 1])) / 3.).abs() < 1e-6);
+}
+
+#[test]
+fn without_a_negative_the_loss_is_zero_and_so_is_its_gradient() {
+    let (image, text) = features(4);
+    let all_alike: &[&[i64]] = &[&[1, 2, 3, 4], &[9; 4]];
+    for dtype in [DType::F32, DType::F64] {
+        let var = |t: &Tensor| Var::from_tensor(&t.to_dtype(dtype).unwrap()).unwrap();
+        let vars = [&image.regions, &image.code, &text.words, &text.sentence].map(var);
+        let image = ImageFeatures { regions: vars[0].as_tensor().clone(), code: vars[1].as_tensor().clone() };
+        let (words, sentence) = (vars[2].as_tensor().clone(), vars[3].as_tensor().clone());
+        let text = TextFeatures { words, sentence, ..text.clone() };
+        let loss = damsm::damsm(&image, &text, all_alike, damsm::Gammas::default()).unwrap();
+        assert_eq!(loss.to_dtype(DType::F64).unwrap().to_scalar::<f64>().unwrap(), 0.);
+        let gradients = loss.backward().unwrap();
+        for (i, var) in vars.iter().enumerate() {
+            let found = gradients.get(var).expect("it is in the graph").abs().unwrap().sum_all().unwrap();
+            let found = found.to_dtype(DType::F64).unwrap().to_scalar::<f64>().unwrap();
+            assert_eq!(found, 0., "gradient {i}, {dtype:?}");
+        }
+    }
 }
 
 #[test]

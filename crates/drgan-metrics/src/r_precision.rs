@@ -44,20 +44,20 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 ///
 /// Mismatches are drawn without replacement from `seed`, the same for both directions. Records of the same text are not
 /// mismatches of each other. Where there are fewer mismatches than asked for, all are ranked; a record without any is not
-/// counted.
+/// counted. `None` if no record has one, since all texts are the same: there is nothing to tell apart.
 ///
 /// # Shapes
 /// `images` and `sentences` `(N, D)`, any float type; row `i` of both belongs to record `i`, whose caption is `texts[i]`.
 ///
 /// # Errors
-/// N below 2, N or D not alike, `candidates` below 2, all texts the same, or codes that are not finite.
+/// N below 2, N or D not alike, `candidates` below 2, or codes that are not finite.
 pub fn r_precision(
     images: &Tensor,
     sentences: &Tensor,
     texts: &[String],
     candidates: usize,
     seed: u64,
-) -> Result<RPrecision> {
+) -> Result<Option<RPrecision>> {
     const DOC: &str = "(N, D) codes, N as many as texts and at least 2, D alike in images and sentences";
     expect_shape("r_precision: images", images, &[Some(texts.len()), None], DOC)?;
     let (n, d) = images.dims2()?;
@@ -88,9 +88,10 @@ pub fn r_precision(
         most = most.max(take + 1);
     }
     if queries == 0 {
-        let reason = format!("all {n} are the same; mismatches need another text");
-        return Err(Error::Config { field: "r_precision: texts", reason });
+        return Ok(None);
     }
     let share = |hits: usize| hits as f64 / queries as f64;
-    Ok(RPrecision { image_to_text: share(i2t), text_to_image: share(t2i), queries, candidates: most })
+    let shares =
+        RPrecision { image_to_text: share(i2t), text_to_image: share(t2i), queries, candidates: most };
+    Ok(Some(shares))
 }

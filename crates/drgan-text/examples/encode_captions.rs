@@ -1,12 +1,12 @@
 //! Captions to word and sentence features, with fresh weights.
 use candle_core::{DType, Device};
 use drgan_tensor::{Ctx, FromConfig, Mode, ParamStore, Result, TextEncoder};
-use drgan_text::{BiLstmEncoder, TextEncoderConfig, Tokenize, Tokenizer, Vocabulary};
+use drgan_text::{BiLstmEncoder, TextEncoderConfig, Tokenize, Tokenizer, Vocabulary, WordRule};
 
 #[expect(clippy::print_stdout, reason = "an example shows what it made")]
 fn main() -> Result<()> {
     let captions = ["a small red bird with a short beak", "this bird is blue"];
-    let tokenizer = Tokenizer::new(&Vocabulary::from_captions(captions)?)?;
+    let tokenizer = Tokenizer::new(&Vocabulary::from_captions(captions, WordRule::default())?)?;
     let (tokens, _) = tokenizer.batch(&captions, 18, &Device::Cpu)?;
     let cfg = TextEncoderConfig { vocab_size: tokenizer.vocab_size(), ..Default::default() };
     let store = ParamStore::seeded(1);

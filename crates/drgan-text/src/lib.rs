@@ -7,6 +7,6 @@ pub use image::{
     InceptionV3, Projection, backbone_weights_from_bytes, load_backbone_weights,
 };
 pub use text::{
-    BiLstm, BiLstmEncoder, BiLstmOutput, DroppedWords, TextEncoderConfig, TextEncoderKind, Tokenize,
-    TokenizedCaption, Tokenizer, Vocabulary,
+    AlteredWord, BiLstm, BiLstmEncoder, BiLstmOutput, DroppedWords, TextEncoderConfig, TextEncoderKind,
+    Tokenize, TokenizedCaption, Tokenizer, Vocabulary, WordRule,
 };

@@ -4,7 +4,8 @@ use drgan_tensor::testing::{Fill, Tol, assert_close, golden};
 use drgan_tensor::{Ctx, FromConfig, ImageEncoder, Mode, ParamStore, Result, TextEncoder, TokenBatch};
 use drgan_text::{
     Backbone, BackboneKind, BiLstmEncoder, DamsmImageEncoder, EfficientNetLite0, ImageEncoderConfig,
-    TextEncoderConfig, Tokenize, Tokenizer, Vocabulary, backbone_weights_from_bytes, load_backbone_weights,
+    TextEncoderConfig, Tokenize, Tokenizer, Vocabulary, WordRule, backbone_weights_from_bytes,
+    load_backbone_weights,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -61,7 +62,7 @@ fn a_configuration_builds_its_encoder_and_reads_its_tokenizer() -> Result<()> {
     let (one, other) = (enc.encode_text(&tokens, &mut ctx)?, built.encode_text(&tokens, &mut ctx)?);
     assert_close("words", &other.words, &one.words, Tol::EXACT)?;
 
-    let tokenizer = Tokenizer::new(&Vocabulary::from_captions(["a red bird"])?)?;
+    let tokenizer = Tokenizer::new(&Vocabulary::from_captions(["a red bird"], WordRule::default())?)?;
     let read = cfg.tokenizer(tokenizer.to_json()?.as_bytes())?;
     assert_eq!(read.vocab_size(), 4);
     assert_eq!(read.encode("A bird, blue", 9)?, tokenizer.encode("A bird, blue", 9)?);

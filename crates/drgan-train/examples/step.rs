@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             mask: Tensor::zeros((b, t), DType::U8, &Device::Cpu)?,
             lens: vec![t; b],
         },
-        groups: (0..b as i64).collect(),
+        labels: (0..b as i64).collect::<Vec<_>>().into(),
     };
     println!("before the first step: {:.0} MiB", peak_mib().unwrap_or_default());
     for i in 0..steps as u64 {

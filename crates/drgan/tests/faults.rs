@@ -51,7 +51,8 @@ fn a_caption_without_a_word_is_named_with_its_image() {
     for i in 0..12u8 {
         let name = |end: &str| dir.path().join(format!("p{i}.{end}"));
         image::RgbImage::from_pixel(8, 8, image::Rgb([i, 0, 0])).save(name("png")).unwrap();
-        std::fs::write(name("txt"), if i == 5 { "\u{7ea2}\u{8272}" } else { "a red square" }).unwrap();
+        std::fs::write(name("txt"), if i == 5 { "\u{1f426} \u{2764}\u{fe0f}" } else { "a red square" })
+            .unwrap();
     }
     let mut command = drgan();
     command.args(["train", "--preset", "tiny", "--dry-run", "--data"]).arg(dir.path());

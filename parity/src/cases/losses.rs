@@ -89,7 +89,8 @@ pub(super) fn damsm(g: &Golden, masked: bool) -> Result<Vec<Row>> {
     let lens: Vec<usize> =
         g.integers("lengths")?.into_iter().map(usize::try_from).collect::<Result<_, _>>()?;
     let ids = g.integers("class_ids")?;
-    let ids = masked.then_some(&ids[..]);
+    let labels = [&ids[..]];
+    let ids = if masked { &labels[..] } else { &[] };
     let (w, maps) = words_loss(&regions, &words, &lens, ids, gammas)?;
     let s = sentence_loss(&code, &sentence, ids, gammas)?;
     let (w0, w1) = (one(&w.image_to_text)?, one(&w.text_to_image)?);

@@ -18,7 +18,8 @@ const PAUSE: &str = "step-000003";
 
 /// Trains `tiny` with an older revision and with this one, and compares the checkpoints bit by bit.
 ///
-/// The older revision trains six steps. This one resumes that run after the third step, and trains another from the start.
+/// The older revision trains six steps. This one resumes that run after the third step, and trains another from the start, by the
+/// same recipe.
 /// Exit status 1 if a tensor differs, or the step, the phase, a random stream's position or a measurement; a tensor's new name
 /// alone is no difference.
 #[derive(Args)]
@@ -52,7 +53,10 @@ impl Compat {
         train(&old, &from_start, &begun)?;
         pause(&begun, &resumed)?;
         train(&new, &["--no-evaluate", "--resume"], &resumed)?;
-        train(&new, &from_start, &fresh)?;
+        let config = begun.join("config.toml");
+        let config = fs::read_to_string(&config).with_context(|| config.display().to_string())?;
+        let recipe = recipe(&config);
+        train(&new, &[&["--set", &recipe], &from_start[..]].concat(), &fresh)?;
 
         let last = |run: &Path| {
             let path = run.join("checkpoints").join(LAST).with_extension("safetensors");
@@ -70,6 +74,13 @@ impl Compat {
         println!("{}", if same { "the same bits" } else { "not the same bits" });
         Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// The setting of the recipe that a run's `config.toml` names; what names none was written before there were recipes.
+fn recipe(config: &str) -> String {
+    let of_run = config.lines().take_while(|line| !line.starts_with('['));
+    let named = of_run.map(|line| line.replace(' ', "")).find(|line| line.starts_with("recipe="));
+    named.unwrap_or_else(|| "recipe=1".to_owned())
 }
 
 /// The `drgan` of `revision`, from a work tree beside ours that is removed again; what cargo built is kept for a next time.
@@ -177,6 +188,12 @@ mod tests {
             "the old run stays"
         );
         Ok(())
+    }
+
+    #[test]
+    fn the_recipe_is_the_runs_own_or_the_first() {
+        assert_eq!(recipe("preset = \"tiny\"\nrecipe = 2\n\n[train]\nsteps = 6\n"), "recipe=2");
+        assert_eq!(recipe("preset = \"tiny\"\n[train]\nrecipe = 7\n"), "recipe=1");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 use drgan_benches::{SALT, fill};
 use drgan_tensor::testing::Fill;
 use drgan_tensor::{parameter_shapes, weights};
-use drgan_text::{InceptionV3, Tokenizer, Vocabulary};
+use drgan_text::{InceptionV3, Tokenizer, Vocabulary, WordRule};
 use drgan_train::config::{Overrides, RunConfig};
 use drgan_train::damsm::Encoders;
 use drgan_train::gan::Networks;
@@ -29,7 +29,7 @@ pub(crate) fn write(dir: &Path) -> Result<()> {
     let set = [format!("image_encoder.weights={}", backbone.display())];
     let cfg = RunConfig::resolve("birds", &Overrides { file: None, set: &set })?;
     let run = RunDir::create(Some(dir), &cfg.preset, cfg.seed)?;
-    let tokenizer = Tokenizer::new(&Vocabulary::from_captions(["a red heart"])?)?;
+    let tokenizer = Tokenizer::new(&Vocabulary::from_captions(["a red heart"], WordRule::default())?)?;
     let encoders = Encoders::new(&cfg, Box::new(tokenizer), &Device::Cpu)?;
     encoders.keep(&cfg, &run)?;
     let networks = Networks::new(&cfg, &Device::Cpu)?;

@@ -26,7 +26,7 @@ pub(crate) struct Listing {
     pub(crate) without_image: Vec<String>,
     /// Keys of records whose captions are not there.
     pub(crate) without_captions: Vec<String>,
-    /// Captions without a word of ASCII letters or digits: they are left out.
+    /// Captions without a word: they are left out.
     pub(crate) wordless: usize,
     /// What else is odd about the lists.
     pub(crate) remarks: Vec<String>,

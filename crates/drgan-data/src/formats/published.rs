@@ -33,8 +33,10 @@ pub(super) fn gather(root: &Path, lists: Lists, mut listed: Vec<Listed>, mut pas
     let Lists { set, layout, pickle, remarks } = lists;
     listed.sort_by(|a, b| a.record.key.cmp(&b.record.key));
     let captions: usize = listed.iter().map(|l| l.record.captions.len()).sum();
+    // The words of AttnGAN's list are of ASCII alone.
+    let of_words = if pickle.is_file() { |c: char| c.is_ascii_alphanumeric() } else { char::is_alphanumeric };
     for Listed { record, .. } in &mut listed {
-        record.captions.retain(|c| c.chars().any(|c| c.is_ascii_alphanumeric()));
+        record.captions.retain(|c| c.chars().any(of_words));
     }
     let kept: usize = listed.iter().map(|l| l.record.captions.len()).sum();
     let count = |part| listed.iter().filter(|l| l.record.part == Some(part)).count();

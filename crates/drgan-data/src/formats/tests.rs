@@ -22,7 +22,7 @@ fn missing_truncated_and_no_tar() {
 
 #[test]
 fn captions_must_be_there_and_utf8() {
-    for (bytes, word) in [(&b" \n\n"[..], "empty"), (b"\xff\xfe", "UTF-8")] {
+    for (bytes, word) in [(&b" \n\n"[..], "empty"), (b"\xff", "not UTF-8")] {
         let mut all = entries(3);
         all[4].1 = bytes.to_vec();
         message(open_tar(&tar_of(&all)), &["k001.txt", word]);
@@ -34,6 +34,36 @@ fn captions_must_be_there_and_utf8() {
     all[5].1 = b"{\"class_id\": -1}".to_vec();
     message(open_tar(&tar_of(&all)), &["k001.json", "class_id"]);
     message(open_tar(&tar_of(&entries(1))), &["1 image(s)", "at least two"]);
+}
+
+#[test]
+fn captions_of_utf16_need_their_mark_and_lines_end_as_any_system_ends_them() {
+    let captions = |bytes: &[u8]| {
+        let mut all = entries(3);
+        all[4].1 = bytes.to_vec();
+        open_tar(&tar_of(&all)).map(|data| data.records()[1].captions.clone())
+    };
+    let text = "p\u{ea}che\r\n\r\u{442}\u{438}\u{442} \u{1f426}\rred";
+    let lines = ["p\u{ea}che", "\u{442}\u{438}\u{442} \u{1f426}", "red"];
+    let units = || std::iter::once(0xfeff).chain(text.encode_utf16());
+    let little: Vec<u8> = units().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = units().flat_map(u16::to_be_bytes).collect();
+    let marked = format!("\u{feff}{text}");
+    for bytes in [text.as_bytes(), marked.as_bytes(), &little, &big] {
+        assert_eq!(captions(bytes).unwrap(), lines);
+    }
+    let refused = |bytes: &[u8], said: &str| {
+        let e = captions(bytes).unwrap_err().to_string();
+        assert!(e.contains("k001.txt") && e.contains(said), "{e}");
+    };
+    let without = "UTF-16 without a byte order mark";
+    for text in ["a red bird", "\u{43a}\u{440}\u{430}\u{441} \u{442}", "\u{43a}\u{440}\u{430}\u{441}"] {
+        refused(&text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>(), without);
+        refused(&text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>(), without);
+    }
+    refused(&little[..little.len() - 1], "it is not UTF-16");
+    refused(b"\xff\xfe\x00\xd8", "it is not UTF-16");
+    refused(b"\xff\xfe", "empty");
 }
 
 #[test]

@@ -24,13 +24,46 @@ pub(super) fn distinct(names: Vec<[String; 2]>) -> Vec<String> {
     names.into_iter().zip(long).map(|([short, full], long)| if long { full } else { short }).collect()
 }
 
-/// One caption per line; blank lines do not count.
+/// One caption per line; blank lines do not count. UTF-8, or UTF-16 with a byte order mark.
 ///
 /// # Errors
-/// Not UTF-8, or nothing but blank lines.
+/// Of another encoding, or nothing but blank lines.
 pub(super) fn captions(path: &str, entry: &str, bytes: Vec<u8>) -> Result<Vec<String>, DataError> {
-    let text = String::from_utf8(bytes).map_err(|_| DataError::caption(path, entry, "not UTF-8"))?;
-    clean(text.trim_start_matches('\u{feff}').lines()).ok_or_else(|| DataError::caption(path, entry, "empty"))
+    let text = decoded(bytes).map_err(|reason| DataError::caption(path, entry, reason))?;
+    clean(lines(&text)).ok_or_else(|| DataError::caption(path, entry, "empty"))
+}
+
+/// The lines of a text, which end with a line feed, a carriage return or both.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['\n', '\r'])
+}
+
+/// The text of a file, without a byte order mark.
+fn decoded(bytes: Vec<u8>) -> Result<String, &'static str> {
+    let utf16 = |unit: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes[2..].as_chunks::<2>();
+        let text = char::decode_utf16(pairs.iter().copied().map(unit)).collect::<Result<String, _>>();
+        text.ok().filter(|_| rest.is_empty()).ok_or("its byte order mark is of UTF-16, but it is not UTF-16")
+    };
+    match bytes[..] {
+        [0xff, 0xfe, ..] => utf16(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => utf16(u16::from_be_bytes),
+        _ if bytes.contains(&0) => Err("it holds NUL bytes: UTF-16 without a byte order mark, or no text"),
+        _ => match String::from_utf8(bytes) {
+            Ok(text) if is_utf16_without_mark(&text) => {
+                Err("it seems to be UTF-16 without a byte order mark")
+            }
+            Ok(text) => Ok(text.trim_start_matches('\u{feff}').to_owned()),
+            Err(_) => Err("not UTF-8"),
+        },
+    }
+}
+
+/// Whether every second byte is a control character that no text has: the high byte of letters of one script, as Cyrillic.
+fn is_utf16_without_mark(text: &str) -> bool {
+    let is_control = |byte: &u8| matches!(byte, 1..=8 | 14..=31);
+    let every_second = |from: usize| text.as_bytes().iter().skip(from).step_by(2).all(is_control);
+    text.len() >= 4 && text.len().is_multiple_of(2) && (every_second(0) || every_second(1))
 }
 
 /// Trimmed lines without the blank ones, if any is left.

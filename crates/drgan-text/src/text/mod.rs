@@ -11,6 +11,7 @@ mod words;
 pub use config::{TextEncoderConfig, TextEncoderKind};
 pub use encoder::BiLstmEncoder;
 pub use lstm::{BiLstm, BiLstmOutput};
-pub use tokenize::{DroppedWords, Tokenize, TokenizedCaption};
+pub use tokenize::{AlteredWord, DroppedWords, Tokenize, TokenizedCaption};
 pub use tokenizer::Tokenizer;
 pub use vocabulary::Vocabulary;
+pub use words::WordRule;

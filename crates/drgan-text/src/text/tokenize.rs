@@ -10,8 +10,17 @@ pub struct TokenizedCaption {
     pub ids: Vec<u32>,
     /// Words of the caption that the vocabulary lacks, as written in the caption; they were dropped.
     pub unknown: Vec<String>,
-    /// Whether known words past `max_words` were dropped.
-    pub truncated: bool,
+    /// Known words past `max_words`, as written in the caption; they were dropped.
+    pub cut: Vec<String>,
+}
+
+/// A word that is read as another, or not at all, since the tokenizer drops letters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlteredWord {
+    /// The word as written in the caption.
+    pub written: String,
+    /// What is left of it; empty if nothing is.
+    pub read: String,
 }
 
 /// Words that a batch dropped from one caption.
@@ -21,8 +30,8 @@ pub struct DroppedWords {
     pub caption: usize,
     /// See [`TokenizedCaption::unknown`].
     pub unknown: Vec<String>,
-    /// See [`TokenizedCaption::truncated`].
-    pub truncated: bool,
+    /// See [`TokenizedCaption::cut`].
+    pub cut: Vec<String>,
 }
 
 /// Captions to token ids: what a [`TextEncoder`](drgan_tensor::TextEncoder) reads.
@@ -35,6 +44,19 @@ pub trait Tokenize: Debug + Send + Sync {
     /// # Errors
     /// The caption has no known word, or `max_words` is 0.
     fn encode(&self, caption: &str, max_words: usize) -> Result<TokenizedCaption>;
+
+    /// The words of `caption` that the vocabulary has, in its spelling and in order, however many: what is a word in a caption is
+    /// what the tokenizer takes for one. Empty if the vocabulary has none of them.
+    ///
+    /// # Errors
+    /// The caption cannot be divided into words.
+    fn known_words(&self, caption: &str) -> Result<Vec<String>>;
+
+    /// The words of `caption` that lose letters before the vocabulary is asked, in order.
+    ///
+    /// # Errors
+    /// The caption cannot be divided into words.
+    fn altered_words(&self, caption: &str) -> Result<Vec<AlteredWord>>;
 
     /// The word of a token id, if there is such an id.
     fn word(&self, id: u32) -> Option<String>;
@@ -62,11 +84,11 @@ pub trait Tokenize: Debug + Send + Sync {
         }
         let (mut ids, mut lens, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
         for (i, caption) in captions.iter().enumerate() {
-            let TokenizedCaption { ids: row, unknown, truncated } = self.encode(caption, max_words)?;
+            let TokenizedCaption { ids: row, unknown, cut } = self.encode(caption, max_words)?;
             lens.push(row.len());
             ids.extend(row.iter().copied().chain(std::iter::repeat(0)).take(max_words));
-            if truncated || !unknown.is_empty() {
-                dropped.push(DroppedWords { caption: i, unknown, truncated });
+            if !(cut.is_empty() && unknown.is_empty()) {
+                dropped.push(DroppedWords { caption: i, unknown, cut });
             }
         }
         let ids = Tensor::from_vec(ids, (captions.len(), max_words), device)?;

@@ -1,7 +1,7 @@
 //! The word-level tokenizer: a `tokenizers` pipeline over a vocabulary.
-use super::tokenize::{Tokenize, TokenizedCaption};
+use super::tokenize::{AlteredWord, Tokenize, TokenizedCaption};
 use super::vocabulary::Vocabulary;
-use super::words::{Pipeline, wrap};
+use super::words::{Pipeline, WordRule, pieces_of, wrap};
 use drgan_tensor::{Error, Result};
 use std::path::Path;
 use tokenizers::Model;
@@ -10,7 +10,11 @@ use tokenizers::models::wordlevel::WordLevel;
 /// Captions to token ids: a `tokenizers` pipeline (normalizer, pre-tokenizer, word-level model), kept as one
 /// `tokenizer.json` beside the weights (docs/model.md, tokens).
 #[derive(Clone, Debug)]
-pub struct Tokenizer(tokenizers::Tokenizer);
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    /// What keeps all letters, to tell which ones `inner` drops.
+    whole: Pipeline,
+}
 
 impl Tokenizer {
     /// A tokenizer over `vocabulary`.
@@ -18,7 +22,7 @@ impl Tokenizer {
     /// # Errors
     /// Those that `tokenizers` reports.
     pub fn new(vocabulary: &Vocabulary) -> Result<Self> {
-        let pipeline = Pipeline::new()?;
+        let pipeline = Pipeline::new(vocabulary.rule())?;
         let entries = vocabulary.words().iter().zip(0u32..).map(|(w, i)| (w.clone(), i));
         // An unknown word becomes index 0, which no word of a caption can have.
         let model = WordLevel::builder()
@@ -29,7 +33,7 @@ impl Tokenizer {
         let mut inner = tokenizers::Tokenizer::new(model);
         inner.with_normalizer(Some(pipeline.normalizer)).map_err(wrap)?;
         inner.with_pre_tokenizer(Some(pipeline.split));
-        Ok(Self(inner))
+        Ok(Self { inner, whole: Pipeline::new(WordRule::Unicode)? })
     }
 
     /// Reads the contents of a `tokenizer.json`, as [`Tokenize::to_json`] gives them.
@@ -41,7 +45,7 @@ impl Tokenizer {
         if inner.token_to_id(Vocabulary::END) != Some(0) {
             return Err(Error::input(format!("tokenizer: index 0 must be `{}`", Vocabulary::END)));
         }
-        Ok(Self(inner))
+        Ok(Self { inner, whole: Pipeline::new(WordRule::Unicode)? })
     }
 
     /// Reads the file that [`Tokenizer::save`] wrote.
@@ -66,7 +70,7 @@ impl Tokenizer {
 
 impl Tokenize for Tokenizer {
     fn vocab_size(&self) -> usize {
-        self.0.get_model().get_vocab_size()
+        self.inner.get_model().get_vocab_size()
     }
 
     /// Unknown words are dropped. Of more than `max_words` known ones the first are kept (docs/divergences.md, captions: the
@@ -75,32 +79,58 @@ impl Tokenize for Tokenizer {
         if max_words == 0 {
             return Err(Error::input("max_words: expected at least 1, got 0"));
         }
-        let encoding = self.0.encode(caption, false).map_err(wrap)?;
-        let (mut ids, mut unknown) = (Vec::new(), Vec::new());
+        let encoding = self.inner.encode(caption, false).map_err(wrap)?;
+        let (mut ids, mut unknown, mut cut) = (Vec::new(), Vec::new(), Vec::new());
         for (id, &(from, to)) in encoding.get_ids().iter().zip(encoding.get_offsets()) {
+            let written = || caption.get(from..to).unwrap_or_default().to_owned();
             match id {
-                0 => unknown.push(caption.get(from..to).unwrap_or_default().to_owned()),
+                0 => unknown.push(written()),
+                _ if ids.len() == max_words => cut.push(written()),
                 _ => ids.push(*id),
             }
         }
         if ids.is_empty() {
             let why = match unknown.as_slice() {
-                [] => "it has no word of ASCII letters or digits".to_owned(),
+                [] if self.altered_words(caption)?.is_empty() => {
+                    "it has no word (letters or digits)".to_owned()
+                }
+                [] => {
+                    "its words have no ASCII letters or digits, and the vocabulary reads no others".to_owned()
+                }
                 unknown => format!("none of its words is in the vocabulary ({})", unknown.join(", ")),
             };
             return Err(Error::input(format!("caption `{caption}`: {why}; use other words")));
         }
-        let truncated = ids.len() > max_words;
-        ids.truncate(max_words);
-        Ok(TokenizedCaption { ids, unknown, truncated })
+        Ok(TokenizedCaption { ids, unknown, cut })
+    }
+
+    fn known_words(&self, caption: &str) -> Result<Vec<String>> {
+        let words = pieces_of(&self.inner, caption)?.into_iter().map(|(word, _)| word);
+        Ok(words.filter(|word| self.inner.token_to_id(word).is_some_and(|id| id != 0)).collect())
+    }
+
+    fn altered_words(&self, caption: &str) -> Result<Vec<AlteredWord>> {
+        if caption.is_ascii() {
+            return Ok(vec![]); // no rule drops any of it
+        }
+        let mut altered = Vec::new();
+        for (word, at) in self.whole.pieces(caption)? {
+            let written = caption.get(at).unwrap_or(&word);
+            let read: Vec<String> =
+                pieces_of(&self.inner, written)?.into_iter().map(|(word, _)| word).collect();
+            if read != [word.as_str()] {
+                altered.push(AlteredWord { written: written.to_owned(), read: read.join(" ") });
+            }
+        }
+        Ok(altered)
     }
 
     fn word(&self, id: u32) -> Option<String> {
-        self.0.id_to_token(id)
+        self.inner.id_to_token(id)
     }
 
     fn to_json(&self) -> Result<String> {
-        self.0.to_string(true).map_err(wrap)
+        self.inner.to_string(true).map_err(wrap)
     }
 }
 
@@ -111,7 +141,11 @@ mod tests {
     use candle_core::Device;
 
     fn tokenizer() -> Result<Tokenizer> {
-        Tokenizer::new(&Vocabulary::from_captions(["a red bird", "a bird with a caf wing 2_x"])?)
+        made(["a red bird", "a bird with a caf wing 2_x"], WordRule::Ascii)
+    }
+
+    fn made<const N: usize>(captions: [&str; N], rule: WordRule) -> Result<Tokenizer> {
+        Tokenizer::new(&Vocabulary::from_captions(captions, rule)?)
     }
 
     #[test]
@@ -119,9 +153,35 @@ mod tests {
         let got = tokenizer()?.encode("A Purple bird, red!", 2)?;
         assert_eq!(
             got,
-            TokenizedCaption { ids: vec![1, 2], unknown: vec!["Purple".into()], truncated: true }
+            TokenizedCaption { ids: vec![1, 2], unknown: vec!["Purple".into()], cut: vec!["red".into()] }
         );
-        assert!(!tokenizer()?.encode("a red", 2)?.truncated);
+        assert!(tokenizer()?.encode("a red", 2)?.cut.is_empty());
+        assert_eq!(tokenizer()?.known_words("A Purple 2_X, red!")?, ["a", "2_x", "red"]);
+        Ok(())
+    }
+
+    #[test]
+    fn letters_that_are_dropped_are_named() -> Result<()> {
+        let caption = "A Caf\u{e9} bird, p\u{ea}che \u{7ea2} \u{1f600}";
+        let altered = |t: &Tokenizer| -> Result<Vec<(String, String)>> {
+            Ok(t.altered_words(caption)?.into_iter().map(|w| (w.written, w.read)).collect())
+        };
+        let pairs = [("Caf\u{e9}", "caf"), ("p\u{ea}che", "pche"), ("\u{7ea2}", "")];
+        assert_eq!(altered(&tokenizer()?)?, pairs.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        assert_eq!(altered(&made([caption], WordRule::Unicode)?)?, []);
+        assert_eq!(tokenizer()?.encode(caption, 9)?.unknown, ["p\u{ea}che"]);
+        let e = tokenizer()?.encode("\u{7ea2}", 9).expect_err("no letter is left").to_string();
+        assert!(e.contains("no ASCII letters"), "{e}");
+        Ok(())
+    }
+
+    #[test]
+    fn ten_thousand_words_are_read_and_cut() -> Result<()> {
+        let caption = "r\u{e9}d bird ".repeat(5_000);
+        let tokenizer = made([&caption], WordRule::Unicode)?;
+        let found = tokenizer.encode(&caption, 12)?;
+        assert_eq!((found.ids.len(), found.cut.len(), found.unknown.len()), (12, 9_988, 0));
+        assert_eq!(tokenizer.known_words(&caption)?.len(), 10_000);
         Ok(())
     }
 
@@ -146,6 +206,20 @@ mod tests {
         let text = "A caf\u{e9} bird 2_x, blue";
         assert_eq!((a.vocab_size(), a.encode(text, 9)?), (b.vocab_size(), b.encode(text, 9)?));
         assert!(Tokenizer::load(dir.path().join("none.json")).is_err());
+        let a = made(["p\u{ea}che \u{7ea2}\u{9e1f} İstanbul ะ"], WordRule::Unicode)?;
+        a.save(&path)?;
+        let text = "PE\u{302}CHE istanbul \u{9e1f}\u{7ea2} caf\u{e9}";
+        assert_eq!(a.encode(text, 9)?, Tokenizer::load(&path)?.encode(text, 9)?);
+        assert_eq!(a.encode(text, 9)?.unknown, ["caf\u{e9}"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_of_before_keeps_its_own_words() -> Result<()> {
+        let old = Tokenizer::from_bytes(include_bytes!("../../tests/fixtures/tokenizer-f1e38d0.json"))?;
+        let new = made(["a red caf\u{e9} bird"], WordRule::Ascii)?;
+        assert_eq!(old.to_json()?, new.to_json()?);
+        assert_eq!(old.known_words("A Caf\u{e9} BIRD")?, ["a", "caf", "bird"]);
         Ok(())
     }
 
@@ -154,7 +228,7 @@ mod tests {
         let (batch, dropped) = tokenizer()?.batch(&["bird", "a red blue"], 4, &Device::Cpu)?;
         assert_eq!(batch.ids.to_vec2::<u32>()?, [[2, 0, 0, 0], [1, 5, 0, 0]]);
         assert_eq!(batch.lens, [1, 2]);
-        assert_eq!(dropped, [DroppedWords { caption: 1, unknown: vec!["blue".into()], truncated: false }]);
+        assert_eq!(dropped, [DroppedWords { caption: 1, unknown: vec!["blue".into()], cut: vec![] }]);
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
 //! Vocabularies: which word has which token id.
-use super::words::Pipeline;
+use super::words::{Pipeline, WordRule};
 use drgan_tensor::internal::Plain;
 use drgan_tensor::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
@@ -7,19 +7,22 @@ use std::path::Path;
 
 /// The words that an encoder knows; a word's place is its token id, and the word of id 0 is [`Vocabulary::END`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Vocabulary(Vec<String>);
+pub struct Vocabulary {
+    words: Vec<String>,
+    rule: WordRule,
+}
 
 impl Vocabulary {
     /// The word of token id 0, which is padding.
     pub const END: &'static str = "<end>";
 
-    /// Every word of `captions`, the most frequent first and words of equal frequency in alphabetical order: the same captions
+    /// Every word of `captions` by `rule`, the most frequent first and words of equal frequency in alphabetical order: the same captions
     /// in any order give the same vocabulary.
     ///
     /// # Errors
     /// No caption holds a word.
-    pub fn from_captions<'a>(captions: impl IntoIterator<Item = &'a str>) -> Result<Self> {
-        let pipeline = Pipeline::new()?;
+    pub fn from_captions<'a>(captions: impl IntoIterator<Item = &'a str>, rule: WordRule) -> Result<Self> {
+        let pipeline = Pipeline::new(rule)?;
         let mut counts = BTreeMap::<String, usize>::new();
         for caption in captions {
             for word in pipeline.words(caption)? {
@@ -31,10 +34,12 @@ impl Vocabulary {
         if words.is_empty() {
             return Err(Error::input("vocabulary: no caption holds a word; give at least one"));
         }
-        Ok(Self(std::iter::once(Self::END.to_owned()).chain(words.into_iter().map(|(w, _)| w)).collect()))
+        let words = std::iter::once(Self::END.to_owned()).chain(words.into_iter().map(|(w, _)| w)).collect();
+        Ok(Self { words, rule })
     }
 
-    /// Words in the order of a trained encoder's embedding, [`Vocabulary::END`] first.
+    /// Words in the order of a trained encoder's embedding, [`Vocabulary::END`] first; captions are divided by
+    /// [`WordRule::Ascii`], as AttnGAN's are.
     ///
     /// # Errors
     /// The first word is not [`Vocabulary::END`], or a word occurs twice.
@@ -52,7 +57,7 @@ impl Vocabulary {
                 "vocabulary: `{twice}` occurs twice; every word needs one index"
             )));
         }
-        Ok(Self(words))
+        Ok(Self { words, rule: WordRule::Ascii })
     }
 
     /// The vocabulary of AttnGAN's `captions.pickle`, a list of training captions, test captions, words by index and indices
@@ -83,14 +88,19 @@ impl Vocabulary {
 
     /// All words, in the order of their token ids.
     pub fn words(&self) -> &[String] {
-        &self.0
+        &self.words
+    }
+
+    /// How captions are divided into words of this vocabulary.
+    pub fn rule(&self) -> WordRule {
+        self.rule
     }
 
     /// Number of words, [`Vocabulary::END`] included: the rows of the encoder's embedding. It is never 0, so there is no
     /// `is_empty`.
     #[expect(clippy::len_without_is_empty, reason = "index 0 is always there")]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.words.len()
     }
 }
 
@@ -102,10 +112,20 @@ mod tests {
 
     #[test]
     fn frequency_then_alphabet_whatever_the_order() -> Result<()> {
-        let a = Vocabulary::from_captions(["A red bird", "a blue bird", "a 2_x"])?;
+        let made = |captions: [&'static str; 3]| Vocabulary::from_captions(captions, WordRule::Ascii);
+        let a = made(["A red bird", "a blue bird", "a 2_x"])?;
         assert_eq!(a.words(), [END, "a", "bird", "2_x", "blue", "red"]);
-        assert_eq!(a, Vocabulary::from_captions(["a 2_x", "a blue bird", "A red bird"])?);
-        assert!(Vocabulary::from_captions(["...", ""]).is_err());
+        assert_eq!(a, made(["a 2_x", "a blue bird", "A red bird"])?);
+        assert!(made(["...", "", "\u{9ce5}"]).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn captions_of_every_script_make_a_vocabulary() -> Result<()> {
+        let captions = ["p\u{ea}che", "PE\u{302}CHE p\u{e8}che", "красная птица"];
+        let words = Vocabulary::from_captions(captions, WordRule::Unicode)?;
+        assert_eq!(words.words(), [END, "p\u{ea}che", "p\u{e8}che", "красная", "птица"]);
+        assert!(Vocabulary::from_captions(["\u{1f600}", "..."], WordRule::Unicode).is_err());
         Ok(())
     }
 

@@ -2,11 +2,13 @@
 mod merge;
 mod presets;
 mod ranges;
+mod recipe;
 mod sections;
 mod validate;
 
 pub use presets::PRESETS;
 pub use ranges::{RANGES, Range};
+pub use recipe::Recipe;
 pub use sections::{
     DamsmConfig, DataConfig, EvaluateConfig, GivenEncoders, ImageEncoderSettings, LossConfig, RunConfig,
     SplitRule, TrainConfig,
@@ -92,7 +94,7 @@ impl RunConfig {
     }
 
     /// Reads what [`RunConfig::to_toml`] wrote, in this version or an older one. Sizes that follow from settings are filled
-    /// in: `text_dim` of the generator and of the discriminator is `text.words_dim`.
+    /// in: `text_dim` of the generator and of the discriminator is `text.words_dim`. A run that names no recipe went by the first.
     ///
     /// # Errors
     /// Not a configuration of this or an older version.
@@ -100,6 +102,8 @@ impl RunConfig {
         let mut table = merge::parse(text, "configuration")?;
         merge::rename(&mut table, "configuration")?;
         merge::take_derived(&mut table);
+        // What a run of before recipes wrote.
+        table.entry("recipe").or_insert_with(|| Value::Integer(u32::from(Recipe::First).into()));
         Self::from_table(table)
     }
 
@@ -224,7 +228,7 @@ mod tests {
     fn a_configuration_of_the_first_version_is_read_and_serves_as_a_file() {
         let old = RunConfig::from_toml(OLD).unwrap();
         let new = resolve("tiny", &["seed=3", "train.steps=2", "train.ema=0.75"]).unwrap();
-        assert_eq!(old, new);
+        assert_eq!(old, RunConfig { recipe: Recipe::First, ..new.clone() });
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("old.toml");
         std::fs::write(&path, OLD).unwrap();

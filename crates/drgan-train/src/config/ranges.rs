@@ -1,5 +1,6 @@
 //! What every setting may be: one table. Values are checked against it before anything is built, and docs/settings.md is
 //! made from it.
+use super::recipe::Recipe;
 use crate::error::TrainError;
 use std::fmt;
 use toml::{Table, Value};
@@ -45,9 +46,10 @@ pub(super) const LARGEST_SIDE: usize = 4096;
 
 /// Every setting with its range, by key, in the order of the sections. What must hold of several settings together is
 /// checked beside it.
-pub const RANGES: [(&str, Range); 78] = [
+pub const RANGES: [(&str, Range); 79] = [
     ("preset", Text),
     ("seed", Whole(0, u64::MAX)),
+    ("recipe", Whole(1, Recipe::ALL.len() as u64)),
     ("device", Text),
     ("dtype", OneOf(&["f32", "f64"])),
     ("train.steps", STEPS),

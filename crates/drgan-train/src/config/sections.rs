@@ -1,4 +1,5 @@
 //! The settings of a run as plain data: one struct per section of the TOML file.
+use super::recipe::Recipe;
 use crate::error::TrainError;
 use crate::optim::OptimizerConfig;
 use candle_core::Device;
@@ -19,6 +20,8 @@ pub struct RunConfig {
     pub preset: String,
     /// Seed of every random number.
     pub seed: u64,
+    /// Which version of the rules of learning the run goes by; a new run by the newest.
+    pub recipe: Recipe,
     /// Where it computes: `"auto"` (the fastest device that the build supports and the machine has), `"cpu"`, `"cuda"` or `"cuda:N"`.
     pub device: DeviceRequest,
     /// Type of weights, features and gradients.

@@ -161,14 +161,14 @@ impl Encoders {
         Ok(encoders)
     }
 
-    /// The words that the set brings with it, or all that its captions hold.
+    /// The words that the set brings with it, or all that its captions hold by the rule of the recipe.
     ///
     /// # Errors
     /// The set's file of words cannot be read; no caption holds a word.
-    pub fn vocabulary_of(data: &Dataset) -> Result<Vocabulary, TrainError> {
+    pub fn vocabulary_of(cfg: &RunConfig, data: &Dataset) -> Result<Vocabulary, TrainError> {
         Ok(match data.vocabulary_file() {
             Some(file) => Vocabulary::from_captions_pickle(file)?,
-            None => Vocabulary::from_captions(data.vocabulary_captions())?,
+            None => Vocabulary::from_captions(data.vocabulary_captions(), cfg.recipe.words())?,
         })
     }
 
@@ -177,7 +177,7 @@ impl Encoders {
     /// # Errors
     /// Those of [`Encoders::vocabulary_of`]; a caption without a known word, by its image.
     pub fn tokenizer_of(cfg: &RunConfig, data: &Dataset) -> Result<Box<dyn Tokenize>, TrainError> {
-        let tokenizer = cfg.text.new_tokenizer(&Self::vocabulary_of(data)?)?;
+        let tokenizer = cfg.text.new_tokenizer(&Self::vocabulary_of(cfg, data)?)?;
         for record in data.records() {
             for caption in &record.captions {
                 let known = tokenizer.encode(caption, 1);

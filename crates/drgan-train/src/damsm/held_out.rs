@@ -37,21 +37,22 @@ impl HeldOut {
         if kept.len() < 2 {
             return Ok(None);
         }
-        let describe = |&r: &usize| descriptions::full(&data.records()[r], cfg.damsm.max_words);
-        let texts = kept.iter().map(describe).collect();
+        let tokenizer = encoders.captions.tokenizer();
+        let describe = |&r: &usize| descriptions::full(&data.records()[r], cfg, tokenizer);
+        let texts = kept.iter().map(describe).collect::<Result<_, _>>()?;
         Ok(Some(Self { pooled: Tensor::cat(&parts, 0)?, texts }))
     }
 
-    /// R-precision over `candidates` captions, in both directions.
+    /// R-precision over `candidates` captions, in both directions; none if all descriptions are the same.
     ///
     /// # Errors
-    /// All descriptions are the same; [`TrainError::NonFinite`] from encoders that have diverged.
+    /// [`TrainError::NonFinite`] from encoders that have diverged.
     pub(crate) fn r_precision(
         &self,
         cfg: &RunConfig,
         encoders: &Encoders,
         candidates: usize,
-    ) -> Result<RPrecision, TrainError> {
+    ) -> Result<Option<RPrecision>, TrainError> {
         let codes = encoders.image.code(&self.pooled)?.detach();
         let sentences = encoders.captions.embed(&self.texts)?.sentence;
         for (name, codes) in [("codes of the held-out images", &codes), ("their captions' codes", &sentences)]

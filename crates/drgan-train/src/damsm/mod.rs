@@ -5,9 +5,11 @@ mod encoders;
 mod features;
 mod held_out;
 mod images;
+mod survey;
 mod trainer;
 
 pub use encoders::Encoders;
 pub(crate) use held_out::HeldOut;
 pub(crate) use images::load_images;
+pub use survey::{CaptionSurvey, Loss};
 pub(crate) use trainer::DamsmTrainer;

@@ -4,13 +4,12 @@ use super::encoders::Encoders;
 use super::features::FeatureCache;
 use crate::config::RunConfig;
 use crate::error::TrainError;
-use crate::gan::{refuse_non_finite, scalar};
+use crate::gan::{PairLabels, refuse_non_finite, scalar};
 use crate::optim::{Gradients, Optimizer, optimizer};
 use crate::run::{Checkpoint, Checkpointed, section};
 use candle_core::Tensor;
 use drgan_data::Dataset;
 use drgan_losses::damsm;
-use drgan_tensor::internal::fnv1a;
 use drgan_tensor::{Ctx, Mode, TokenBatch};
 use drgan_text::BackboneFeatures;
 use rand::seq::SliceRandom;
@@ -35,7 +34,7 @@ pub(crate) struct DamsmTrainer {
 struct Pairs {
     features: BackboneFeatures,
     tokens: TokenBatch,
-    groups: Vec<i64>,
+    labels: PairLabels,
 }
 
 impl Pairs {
@@ -43,7 +42,7 @@ impl Pairs {
     fn loss(&self, cfg: &RunConfig, encoders: &Encoders, ctx: &mut Ctx) -> Result<Tensor, TrainError> {
         let text = encoders.captions.encoder().encode_text(&self.tokens, ctx)?;
         let image = encoders.image.project(&self.features)?;
-        Ok(damsm(&image, &text, Some(&self.groups), cfg.damsm.gammas)?)
+        Ok(damsm(&image, &text, &self.labels.kinds(), cfg.damsm.gammas)?)
     }
 }
 
@@ -91,12 +90,10 @@ impl DamsmTrainer {
         let (mut sum, mut batches) = (0., 0);
         for rows in order.chunks(d.batch).filter(|rows| rows.len() > 1) {
             let mut texts = Vec::with_capacity(rows.len());
-            let mut groups = Vec::with_capacity(rows.len());
             let mut index = Vec::with_capacity(rows.len());
             for &row in rows {
                 let record = &data.records()[self.features.records[row]];
-                texts.push(descriptions::draw(record, d.max_words, d.full_rate, ctx.rng()));
-                groups.push(record.class_id.map_or_else(|| fnv1a(record.key.as_bytes()) as i64, i64::from));
+                texts.push(descriptions::draw(record, cfg, encoders.captions.tokenizer(), ctx.rng())?);
                 index.push((row, self.features.draw_crop(ctx.rng())));
             }
             let (features, there) = match self.features.of_batch(encoders, data, &index)? {
@@ -104,11 +101,11 @@ impl DamsmTrainer {
                 _ => continue, // too few of the batch decode to tell captions apart
             };
             let texts: Vec<String> = there.iter().map(|i| std::mem::take(&mut texts[*i])).collect();
-            let groups: Vec<i64> = there.iter().map(|i| groups[*i]).collect();
-            let words: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let device = features.map.device();
-            let (tokens, _) = encoders.captions.tokenizer().batch(&words, d.max_words, device)?;
-            let pairs = self.last.insert(Pairs { features, tokens, groups });
+            let tokens = encoders.captions.tokens(&texts)?;
+            let records = there.iter().map(|i| &data.records()[self.features.records[rows[*i]]]);
+            let records = records.map(|record| (record.class_id, record.key.as_str()));
+            let labels = PairLabels::new(cfg.recipe, records, &tokens.ids)?;
+            let pairs = self.last.insert(Pairs { features, tokens, labels });
             let loss = pairs.loss(cfg, encoders, &mut ctx)?;
             let value = scalar(&loss)?;
             refuse_non_finite(&[("damsm".into(), value)])?;

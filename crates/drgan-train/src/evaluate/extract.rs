@@ -2,7 +2,7 @@
 use crate::config::{EvaluateConfig, RunConfig};
 use crate::damsm::{Encoders, descriptions, load_images};
 use crate::error::TrainError;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use drgan_data::{Dataset, Split};
 use drgan_infer::Sampler;
 use drgan_metrics::attributes::{AttributeAccuracy, AttributeScores, Prompt, Reference};
@@ -64,7 +64,8 @@ impl Reality {
             return Err(TrainError::Config(reason.to_owned()));
         }
         let loader = cfg.loader();
-        let describe = |r: &usize| descriptions::full(&data.records()[*r], cfg.damsm.max_words);
+        let tokenizer = encoders.captions.tokenizer();
+        let describe = |r: &usize| descriptions::full(&data.records()[*r], cfg, tokenizer);
         let (mut parts, mut train) = (Vec::new(), Vec::new());
         for chunk in data.split(Split::Train).chunks(CHUNK) {
             if let Some(images) = load_images(data, chunk, &loader, &mut train, &mut Vec::new())? {
@@ -72,10 +73,11 @@ impl Reality {
             }
         }
         // Spread over the whole set, whose order is by key and so by kind.
-        let captions = (0..samples).map(|i| describe(&train[i * train.len() / samples])).collect();
+        let captions =
+            (0..samples).map(|i| describe(&train[i * train.len() / samples])).collect::<Result<_, _>>()?;
         let features = Tensor::cat(&parts, 0)?;
         let pair_distance = diversity(&features, &distinct(train.len()))?;
-        let references = references(data, loader.finest(), encoders.captions.device())?;
+        let references = references(data, loader.finest(), encoders)?;
         let attributes = references.as_deref().map(AttributeAccuracy::from_references).transpose()?;
         let reality = Self { captions, features, pair_distance, attributes };
 
@@ -88,7 +90,8 @@ impl Reality {
         let mut held_out = Vec::new();
         let images = load_images(data, &measured, &loader, &mut held_out, &mut Vec::new())?;
         let Some(images) = images.filter(|_| held_out.len() > 1) else { return Ok((reality, None)) };
-        let mut extracted = encode(encoders, &images, held_out.iter().map(describe).collect())?;
+        let mut extracted =
+            encode(encoders, &images, held_out.iter().map(describe).collect::<Result<_, _>>()?)?;
         if let (Some(attributes), Some(references)) = (&reality.attributes, references) {
             let samples: Vec<_> = references.into_iter().map(|r| (r.prompt, r.image)).collect();
             extracted.attributes = Some(attributes.score(&samples)?);
@@ -160,13 +163,28 @@ fn repeat(sampler: &Sampler, texts: &[String], seeds: usize, seed: u64) -> Resul
 }
 
 /// The real images of all prompts, or nothing if the set lacks one.
-fn references(data: &Dataset, side: usize, device: &Device) -> Result<Option<Vec<Reference>>, TrainError> {
+fn references(
+    data: &Dataset,
+    side: usize,
+    encoders: &Encoders,
+) -> Result<Option<Vec<Reference>>, TrainError> {
     let found = Prompt::all().map(|prompt| -> Result<_, TrainError> {
-        let Some(record) = data.find_caption(&prompt.to_string()) else { return Ok(None) };
-        let image = data.load_image(record, side)?.to_tensor(device)?;
+        let caption = prompt.to_string();
+        let record = data.find_caption(&caption).or_else(|| with_words(data, &caption, encoders));
+        let Some(record) = record else { return Ok(None) };
+        let image = data.load_image(record, side)?.to_tensor(encoders.captions.device())?;
         Ok(Some(Reference { prompt, image }))
     });
     found.collect()
+}
+
+/// The first record with a caption of these words, however it puts them: `A red heart!`.
+fn with_words(data: &Dataset, caption: &str, encoders: &Encoders) -> Option<usize> {
+    let read = |caption: &str| encoders.captions.tokenizer().encode(caption, usize::MAX).ok();
+    let wanted = read(caption).filter(|found| found.unknown.is_empty())?;
+    data.records()
+        .iter()
+        .position(|r| r.captions.iter().any(|c| read(c).is_some_and(|found| found == wanted)))
 }
 
 /// Groups of `n` rows, each of its own.

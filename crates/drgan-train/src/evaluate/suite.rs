@@ -92,14 +92,14 @@ pub const METRICS: [Metric; 8] = [
         label: "R-precision",
         better: Better::Higher,
         count: false,
-        measure: |s| Ok(Some(retrieval(s)?.image_to_text)),
+        measure: |s| Ok(retrieval(s)?.map(|r| r.image_to_text)),
     },
     Metric {
         name: "candidates",
         label: "  of this many candidates",
         better: Better::Neither,
         count: true,
-        measure: |s| Ok(Some(retrieval(s)?.candidates as f64)),
+        measure: |s| Ok(retrieval(s)?.map(|r| r.candidates as f64)),
     },
 ];
 
@@ -159,7 +159,8 @@ fn noise_diversity(s: Source<'_>) -> Result<Option<f64>, TrainError> {
     Ok(Some(within / captions as f64 / between.max(f64::MIN_POSITIVE)))
 }
 
-fn retrieval(s: Source<'_>) -> Result<RPrecision, TrainError> {
+/// R-precision; none where all captions are the same.
+fn retrieval(s: Source<'_>) -> Result<Option<RPrecision>, TrainError> {
     let Extracted { codes, sentences, texts, .. } = s.images;
     Ok(r_precision(codes, sentences, texts, s.cfg.evaluate.candidates, s.cfg.seed)?)
 }

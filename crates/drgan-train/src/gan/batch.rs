@@ -1,4 +1,5 @@
 //! What one step of the GAN reads.
+use super::labels::PairLabels;
 use candle_core::Tensor;
 use drgan_tensor::TextFeatures;
 
@@ -9,6 +10,6 @@ pub struct StepBatch {
     pub images: Vec<Tensor>,
     /// Features of the images' captions, as constants.
     pub text: TextFeatures,
-    /// Pairs with equal numbers are no mismatches of each other: class ids, or hashes of the records' keys.
-    pub groups: Vec<i64>,
+    /// Which pairs of image and caption are no mismatches of each other.
+    pub labels: PairLabels,
 }

@@ -1,6 +1,7 @@
 //! One stage's discriminator: its own gradients, and what it tells the generator about an image.
 use super::batch::StepBatch;
 use super::finite::{Scalar, refuse_non_finite};
+use super::labels::PairLabels;
 use super::objective::{Objective, Terms};
 use crate::error::TrainError;
 use crate::optim::{Gradients, Optimizer};
@@ -84,7 +85,7 @@ impl DiscriminatorTrainer {
         self.ctx.mode = Mode::Train;
         let on_real = self.network.discriminate(real, sentence, &mut self.ctx)?;
         let on_fake = self.network.discriminate(fake, sentence, &mut self.ctx)?;
-        let wrong = self.wrong_pairs(&on_real.features, sentence, &batch.groups)?;
+        let wrong = self.wrong_pairs(&on_real.features, sentence, &batch.labels)?;
         let adversarial = discriminator_loss((&on_real).into(), (&on_fake).into(), wrong.as_ref())?;
         let s = on_real.reconstruction.dim(2)?;
         let dnm = dnm(
@@ -128,16 +129,16 @@ impl DiscriminatorTrainer {
         ImageGradient::of(terms.with(format!("dal{side}"), objective.weights.dal, dal), &images)
     }
 
-    /// Logits of real images beside the next caption, where that one belongs to another group.
+    /// Logits of real images beside the next caption, where that one is a mismatch.
     fn wrong_pairs(
         &mut self,
         features: &Tensor,
         sentence: &Tensor,
-        groups: &[i64],
+        labels: &PairLabels,
     ) -> Result<Option<Tensor>, TrainError> {
-        let next = |i: usize| (i + 1) % groups.len();
-        let rows: Vec<u32> =
-            (0..groups.len()).filter(|&i| groups[i] != groups[next(i)]).map(|i| i as u32).collect();
+        let pairs = labels.pairs();
+        let next = |i: usize| (i + 1) % pairs;
+        let rows: Vec<u32> = (0..pairs).filter(|&i| !labels.alike(i, next(i))).map(|i| i as u32).collect();
         if rows.is_empty() {
             return Ok(None);
         }
@@ -145,7 +146,7 @@ impl DiscriminatorTrainer {
         let pick = |t: &Tensor, rows: Vec<u32>| {
             t.index_select(&Tensor::new(rows, t.device())?, 0) // rows of one batch
         };
-        let features = if rows.len() == groups.len() { features.clone() } else { pick(features, rows)? };
+        let features = if rows.len() == pairs { features.clone() } else { pick(features, rows)? };
         Ok(Some(self.network.match_sentence(&features, &pick(sentence, captions)?, &mut self.ctx)?))
     }
 }

@@ -114,7 +114,7 @@ fn matching_gradient(
 ) -> Result<ImageGradient, TrainError> {
     let images = Var::from_tensor(&fake.detach())?;
     let features = objective.image_encoder.encode_image(&images)?;
-    let loss = damsm(&features, &batch.text, Some(&batch.groups), objective.gammas)?;
+    let loss = damsm(&features, &batch.text, &batch.labels.kinds(), objective.gammas)?;
     ImageGradient::of(Terms::one("damsm", objective.weights.lambda, loss), &images)
 }
 

@@ -118,7 +118,7 @@ fn by_whole_graph(
     state: Discriminators,
 ) -> Result<Gradients, TrainError> {
     let mut model = Model::new(stages)?;
-    let StepBatch { images, text, groups } = networks::batch(stages, groups)?;
+    let StepBatch { images, text, .. } = networks::batch(stages, groups)?;
     let b = groups.len();
     let sentence = &text.sentence;
     let Model { generator, real_image, discriminators, encoder } = &mut model;
@@ -181,7 +181,7 @@ fn by_whole_graph(
         }
     }
     let finest = &made.stages[stages - 1].image;
-    let damsm = damsm(&encoder.encode_image(finest)?, &text, Some(&groups), networks::gammas())?;
+    let damsm = damsm(&encoder.encode_image(finest)?, &text, &[groups], networks::gammas())?;
     let objective = (objective + (damsm * l.lambda)?)?;
     let [g, r] = Found::of_each(Some(objective), [&generator.store, &real_image.store])?;
     keep("generator", &generator.store, &g)?;

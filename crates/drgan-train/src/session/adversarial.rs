@@ -2,15 +2,15 @@
 use super::hooks::{AfterStep, Checkpoints, EarlyEvaluation, Hook, Log, SampleGrids, model};
 use super::resume::Phase;
 use super::{Outcome, Session};
+use crate::config::RunConfig;
 use crate::damsm::Encoders;
 use crate::error::TrainError;
 use crate::evaluate::Evaluator;
 use crate::events::Meter;
-use crate::gan::{Networks, Objective, StepBatch};
+use crate::gan::{Networks, Objective, PairLabels, StepBatch};
 use crate::run::{Checkpoint, Checkpointed, History};
 use candle_core::Tensor;
 use drgan_data::{Batch, Dataset, Loader, Split};
-use drgan_tensor::internal::fnv1a;
 use std::sync::Arc;
 
 /// KID is measured for the first time after this part of a run.
@@ -56,7 +56,7 @@ impl Session<'_> {
         let mut told = 0;
         while step < total {
             let Some(batch) = loader.next() else { break };
-            let batch = prepare(batch?, encoders)?;
+            let batch = prepare(cfg, batch?, encoders)?;
             let lr_scale = 1. - (1. - cfg.train.final_lr) * step as f64 / total as f64;
             let scalars = networks.step(step, &objective, &batch, lr_scale);
             let scalars = scalars.map_err(|e| self.locate(e, Phase::Gan, step + 1))?;
@@ -106,14 +106,15 @@ impl Session<'_> {
 }
 
 /// A loader's batch with its captions as features, where the networks are.
-fn prepare(batch: Batch, encoders: &Encoders) -> Result<StepBatch, TrainError> {
-    let text = encoders.captions.embed(&batch.captions)?;
-    let groups = match batch.classes() {
-        Some(ids) => ids.into_iter().map(i64::from).collect(),
-        None => batch.keys.iter().map(|k| fnv1a(k.as_bytes()) as i64).collect(),
-    };
+fn prepare(cfg: &RunConfig, batch: Batch, encoders: &Encoders) -> Result<StepBatch, TrainError> {
+    let tokens = encoders.captions.tokens(&batch.captions)?;
+    let text = encoders.captions.embed_tokens(&tokens)?;
+    let classes_count = cfg.recipe.compares_classes_one_by_one() || batch.classes().is_some();
+    let classes = batch.class_ids.iter().map(|class| class.filter(|_| classes_count));
+    let labels =
+        PairLabels::new(cfg.recipe, classes.zip(batch.keys.iter().map(String::as_str)), &tokens.ids)?;
     let (dtype, device) = (text.sentence.dtype(), text.sentence.device());
     let there = |image: &Tensor| image.to_device(device)?.to_dtype(dtype);
     let images = batch.images.iter().map(there).collect::<candle_core::Result<_>>()?;
-    Ok(StepBatch { images, text, groups })
+    Ok(StepBatch { images, text, labels })
 }

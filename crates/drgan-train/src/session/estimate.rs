@@ -37,7 +37,7 @@ pub fn estimate(cfg: &RunConfig, encoders: &Encoders, records: usize) -> Result<
         mask: Tensor::zeros((b, t), DType::U8, device)?,
         lens: vec![t; b],
     };
-    let batch = StepBatch { images, text, groups: (0..b as i64).collect() };
+    let batch = StepBatch { images, text, labels: (0..b as i64).collect::<Vec<_>>().into() };
     let mut networks = Networks::new(cfg, device)?;
     let image_encoder = &encoders.image;
     let objective = Objective { image_encoder, gammas: cfg.damsm.gammas, weights: &cfg.loss };

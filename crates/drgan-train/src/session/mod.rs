@@ -18,7 +18,7 @@ pub use resume::Phase;
 pub use trained::TrainedRun;
 
 use crate::config::RunConfig;
-use crate::damsm::Encoders;
+use crate::damsm::{CaptionSurvey, Encoders};
 use crate::error::TrainError;
 use crate::evaluate::Evaluation;
 use crate::events::{Event, Sinks};
@@ -76,6 +76,7 @@ impl Session<'_> {
         if let Some(checkpoint) = &saved {
             encoders.restore(checkpoint)?;
         }
+        self.tell_captions(data, &encoders)?;
         let gan = match saved {
             Some(c) if Phase::of(&c)? == Phase::Gan => Some(c),
             early => {
@@ -103,6 +104,7 @@ impl Session<'_> {
         if let Some(checkpoint) = &saved {
             encoders.restore(checkpoint)?;
         }
+        self.tell_captions(data, &encoders)?;
         let done = self.pretrain(data, &data.split(Split::Train), &encoders, saved.as_ref())?;
         if done {
             encoders.export(self.run)?;
@@ -131,6 +133,16 @@ impl Session<'_> {
             self.sinks.emit(&Event::Warning { text: w.to_string() });
         }
         Ok(Some(checkpoint))
+    }
+
+    /// Says how many captions are cut, and what they lose to the vocabulary.
+    fn tell_captions(&mut self, data: &Dataset, encoders: &Encoders) -> Result<(), TrainError> {
+        let survey = CaptionSurvey::new(self.cfg, data, encoders.captions.tokenizer())?;
+        self.sinks.emit(&Event::Message { text: format!("captions: {}", survey.length()) });
+        for text in survey.losses() {
+            self.sinks.emit(&Event::Warning { text });
+        }
+        Ok(())
     }
 
     /// Says which images do not decode.

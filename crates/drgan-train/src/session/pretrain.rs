@@ -69,13 +69,17 @@ impl Session<'_> {
             if let Some(held_out) = &held_out {
                 let r = held_out.r_precision(cfg, encoders, cfg.evaluate.candidates);
                 let r = r.map_err(|e| self.locate(e, Phase::Damsm, batches))?;
-                let shares = [("r_image_to_text", r.image_to_text), ("r_text_to_image", r.text_to_image)];
-                let shares = shares.map(|(name, share)| (name.to_owned(), share as f32));
-                self.sinks.emit(&meter.at(pairs_before(trainer.epoch), &shares));
-                text += &format!(
-                    ", held-out R-precision over {} candidates: {:.3} image to caption, {:.3} caption to image",
-                    r.candidates, r.image_to_text, r.text_to_image
-                );
+                if let Some(r) = r {
+                    let shares = [("r_image_to_text", r.image_to_text), ("r_text_to_image", r.text_to_image)];
+                    let shares = shares.map(|(name, share)| (name.to_owned(), share as f32));
+                    self.sinks.emit(&meter.at(pairs_before(trainer.epoch), &shares));
+                    text += &format!(
+                        ", held-out R-precision over {} candidates: {:.3} image to caption, {:.3} caption to image",
+                        r.candidates, r.image_to_text, r.text_to_image
+                    );
+                } else {
+                    text += ", held-out R-precision not taken: all held-out images have the same words";
+                }
             }
             self.sinks.emit(&Event::Message { text });
             // What does not give numbers any more must not become the last good checkpoint.

@@ -5,6 +5,7 @@ use anyhow::Result;
 use candle_core::Device;
 use drgan_infer::pretrained::{self, Files};
 use drgan_infer::{Arithmetic, CaptionEncoder, Model, Sampler, rgb, sheet};
+use drgan_text::AlteredWord;
 use drgan_train::session::TrainedRun;
 
 pub(super) fn run(args: &SampleArgs) -> Result<()> {
@@ -48,9 +49,21 @@ fn warn_of_dropped_words(captions: &CaptionEncoder, caption: &str) -> Result<()>
     if !found.unknown.is_empty() {
         eprintln!("warning: \"{caption}\": not in the vocabulary, ignored: {}", found.unknown.join(", "));
     }
-    if found.truncated {
+    if !found.cut.is_empty() {
         let n = captions.max_words();
-        eprintln!("warning: \"{caption}\": only its first {n} known words are used");
+        eprintln!(
+            "warning: \"{caption}\": only its first {n} known words are used, left out: {}",
+            found.cut.join(", ")
+        );
+    }
+    let altered = captions.tokenizer().altered_words(caption)?;
+    if !altered.is_empty() {
+        let altered = altered.into_iter().map(|AlteredWord { written, read }| match read.as_str() {
+            "" => format!("{written} (not read)"),
+            read => format!("{written} (read as {read})"),
+        });
+        let altered = altered.collect::<Vec<_>>().join(", ");
+        eprintln!("warning: \"{caption}\": the vocabulary has words of ASCII letters alone: {altered}");
     }
     Ok(())
 }

@@ -3,7 +3,7 @@ use crate::hints;
 use drgan_data::{DataError, Dataset, PublishedSet, Refusal, Split, Verification};
 use drgan_train::TrainError;
 use drgan_train::config::{Overrides, RunConfig, SplitRule};
-use drgan_train::damsm::Encoders;
+use drgan_train::damsm::{CaptionSurvey, Encoders};
 use drgan_train::session::check_data;
 use std::path::Path;
 
@@ -32,9 +32,15 @@ pub(crate) fn report(mut found: Verification, path: &Path, program: &str) -> (St
 /// The size of the vocabulary, before the fact that closes the counts; without one the set cannot be used.
 fn add_vocabulary(found: &mut Verification) {
     let Some(data) = &found.data else { return };
-    match Encoders::vocabulary_of(data) {
+    let cfg = RunConfig::resolve(preset(found.set), &Overrides::default());
+    let read = cfg.and_then(|cfg| {
+        let vocabulary = Encoders::vocabulary_of(&cfg, data)?;
+        let survey = CaptionSurvey::new(&cfg, data, cfg.text.new_tokenizer(&vocabulary)?.as_ref())?;
+        Ok((vocabulary, survey))
+    });
+    match read {
         Err(e) => found.refusal = found.refusal.take().or(Some(Refusal::Other(e.into()))),
-        Ok(vocabulary) => {
+        Ok((vocabulary, survey)) => {
             let from = match (data.vocabulary_file(), found.set) {
                 (Some(file), _) => format!(", {}", file.display()),
                 (None, Some(_)) => ", built from the captions".to_owned(),
@@ -42,8 +48,19 @@ fn add_vocabulary(found: &mut Verification) {
             };
             let fact = ("vocabulary".to_owned(), format!("{} words with <end>{from}", vocabulary.len()));
             let at = found.facts.iter().position(|(name, _)| name == "usable");
-            found.facts.insert(at.unwrap_or(found.facts.len()), fact);
+            let at = at.unwrap_or(found.facts.len());
+            found.facts.splice(at..at, [("words".to_owned(), survey.length()), fact]);
+            found.faults.extend(survey.losses());
         }
+    }
+}
+
+/// The preset that trains on such a set.
+fn preset(set: Option<PublishedSet>) -> &'static str {
+    match set {
+        Some(PublishedSet::Cub) => "birds",
+        Some(PublishedSet::Coco) => "coco",
+        _ => "emoji-64",
     }
 }
 
@@ -59,11 +76,7 @@ struct Plan {
 
 impl Plan {
     fn of(data: &Dataset, set: Option<PublishedSet>) -> Self {
-        let (command, preset) = match set {
-            Some(PublishedSet::Cub) => ("pretrain", "birds"),
-            Some(PublishedSet::Coco) => ("pretrain", "coco"),
-            _ => ("train", "emoji-64"),
-        };
+        let (command, preset) = (if set.is_some() { "pretrain" } else { "train" }, preset(set));
         let (mut settings, mut train) = (Vec::new(), data.split(Split::Train).len());
         if train < 2 && divided(data).split(Split::Train).len() > 1 {
             settings.push("data.split=by-key".to_owned());

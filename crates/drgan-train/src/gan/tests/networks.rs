@@ -194,5 +194,5 @@ pub(super) fn batch(stages: usize, groups: &[i64]) -> Result<StepBatch> {
         mask,
         lens,
     };
-    Ok(StepBatch { images, text, groups: groups.to_vec() })
+    Ok(StepBatch { images, text, labels: groups.to_vec().into() })
 }
