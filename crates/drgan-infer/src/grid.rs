@@ -1,7 +1,8 @@
 //! One image that compares samples: captions down, images across.
 //!
 //! Pixels are never normalized over the grid, so that two grids can be compared.
-use crate::font::{GLYPH, cut, draw_text, wrap};
+use crate::font::Type;
+use crate::heat::Legend;
 use drgan_tensor::{Error, Result};
 use image::{Rgb, RgbImage};
 
@@ -9,12 +10,14 @@ use image::{Rgb, RgbImage};
 const MARGIN: u32 = 10;
 /// White space between cells, and between a cell and its label.
 const GAP: u32 = 6;
-/// Captions are drawn this many times the size of the font.
-const CAPTION_SCALE: u32 = 2;
-/// White space under a line of a caption.
-const LEADING: u32 = 4;
-/// Captions are wrapped to this many characters.
-const CAPTION_CHARS: usize = 20;
+/// Height of a line of a caption.
+const CAPTION: u32 = 21;
+/// Height of a line of a label, a note or a legend.
+const LABEL: u32 = 16;
+/// Captions are wrapped to this width.
+const CAPTION_WIDTH: u32 = 280;
+/// Lines of a caption that are shown, and of a note under it.
+const LINES: usize = 8;
 /// Largest grid drawn: a mistyped size is refused before it takes all memory (768 MiB at this size).
 const MAX_PIXELS: u64 = 1 << 28;
 
@@ -22,22 +25,46 @@ const PAPER: Rgb<u8> = Rgb([255; 3]);
 /// Around every cell, for images that are white at the edge themselves.
 const FRAME: Rgb<u8> = Rgb([208; 3]);
 
+/// What [`Error::Shape`] names where a grid has more pixels than are drawn.
+pub const SIZE: &str = "grid::render: size";
+
 /// An image of a [`Row`] and what is written under it.
 #[derive(Clone, Debug)]
 pub struct Cell {
     /// The image, of any size but an empty one.
     pub image: RgbImage,
-    /// Shown under the image, cut (`..`) where it is wider than the cell.
+    /// Shown under the image, cut with an ellipsis where it is wider than the cell.
     pub label: Option<String>,
 }
 
 /// The images of one caption.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Row {
-    /// Shown at the left, wrapped; what is not ASCII is shown as `?`.
+    /// Shown at the left in at most eight lines, the last with an ellipsis where more is left out. Letters of Latin, Greek,
+    /// Cyrillic, Armenian, Georgian and Hebrew are shown, any other as a box with its code point; from left to right always.
     pub caption: String,
+    /// Shown smaller under the caption.
+    pub note: Option<String>,
     /// From left to right, at least one; rows may differ in number.
     pub cells: Vec<Cell>,
+}
+
+/// How [`render`] lays cells out.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Side of the square that every image is scaled to, in pixels, at least 1.
+    pub cell_side: u32,
+    /// Most cells of a row that stand side by side, at least 1; the rest of them goes below.
+    pub columns: usize,
+    /// Explained below all rows.
+    pub legends: Vec<Legend>,
+}
+
+impl Layout {
+    /// Cells of `cell_side` pixels, ten side by side, no legend.
+    pub fn new(cell_side: u32) -> Self {
+        Self { cell_side, columns: 10, legends: Vec::new() }
+    }
 }
 
 /// A good `cell_side` for images whose finest side is `side`: the first multiple that reaches 128, so
@@ -50,67 +77,92 @@ pub fn default_cell_side(side: usize) -> u32 {
 /// Draws rows below each other on white: the caption at the left, its cells to the right, each scaled to
 /// `cell_side` pixels square by nearest neighbour, so that images of several stages show at one size.
 ///
+/// The layout is the same on every machine; the gray of a letter's edge may differ by one in 255 between processors.
+///
 /// # Errors
-/// [`Error::Shape`] for no rows, a row without cells, an empty image, `cell_side` 0 and for a
+/// [`Error::Shape`] for no rows, a row without cells, an empty image, `cell_side` or `columns` 0 and for a
 /// grid beyond 2^28 pixels.
-pub fn render(rows: &[Row], cell_side: u32) -> Result<RgbImage> {
-    check(rows, cell_side)?;
-    let captions: Vec<Vec<String>> = rows.iter().map(|r| wrap(&r.caption, CAPTION_CHARS)).collect();
-    let longest = captions.iter().flatten().map(String::len).max().unwrap_or(0) as u32;
-    let left = MARGIN + if longest == 0 { 0 } else { longest * GLYPH * CAPTION_SCALE + 2 * GAP };
-    let label_scale = label_scale(rows, cell_side);
+pub fn render(rows: &[Row], layout: &Layout) -> Result<RgbImage> {
+    check(rows, layout)?;
+    let type_ = Types { caption: Type::of_height(CAPTION), label: Type::of_height(LABEL) };
+    let texts: Vec<Text> = rows.iter().map(|row| Text::of(row, &type_)).collect();
+    let widest = texts.iter().map(|t| t.width(&type_)).max().unwrap_or(0);
+    let left = MARGIN + if widest == 0 { 0 } else { widest + 2 * GAP };
 
     // In u64: `cell_side` and the number of cells are the caller's, and their product may not fit u32.
-    let side = u64::from(cell_side);
-    let widest = rows.iter().map(|r| r.cells.len()).max().unwrap_or(0) as u64;
-    let width = u64::from(left + MARGIN - GAP) + widest * (side + u64::from(GAP));
+    let (side, gap) = (u64::from(layout.cell_side), u64::from(GAP));
+    let across = rows.iter().map(|r| r.cells.len().min(layout.columns)).max().unwrap_or(0) as u64;
+    let legends: Vec<(u32, u32)> = layout.legends.iter().map(|l| l.size(&type_.label)).collect();
+    let legends_width = legends.iter().map(|(w, _)| u64::from(*w + 2 * MARGIN)).max().unwrap_or(0);
+    let width = (u64::from(left + MARGIN - GAP) + across * (side + gap)).max(legends_width);
     let heights: Vec<u64> = rows
         .iter()
-        .zip(&captions)
-        .map(|(row, lines)| {
-            let labelled = row.cells.iter().any(|c| c.label.is_some());
-            let under = if labelled { GAP + GLYPH * label_scale } else { 0 };
-            (side + u64::from(under)).max(caption_height(lines))
+        .zip(&texts)
+        .map(|(row, text)| {
+            let lines = row.cells.len().div_ceil(layout.columns) as u64;
+            let under = if is_labelled(row) { gap + u64::from(LABEL) } else { 0 };
+            (lines * (side + under) + (lines - 1) * gap).max(u64::from(text.height()))
         })
         .collect();
-    let height = heights.iter().map(|h| h + u64::from(2 * GAP)).sum::<u64>() + u64::from(2 * (MARGIN - GAP));
-    if width.saturating_mul(height) > MAX_PIXELS {
-        return Err(Error::Shape {
-            what: "grid::render: size",
-            expected: "at most 2^28 pixels; draw fewer rows or cells, or a smaller cell_side".to_owned(),
-            got: vec![height as usize, width as usize],
-        });
-    }
+    let height = heights.iter().map(|h| h + 2 * gap).sum::<u64>()
+        + legends.iter().map(|(_, h)| u64::from(*h) + gap).sum::<u64>()
+        + u64::from(2 * (MARGIN - GAP));
+    check_size(width, height)?;
 
     let mut out = RgbImage::from_pixel(width as u32, height as u32, PAPER);
     let mut y = MARGIN;
-    for ((row, lines), h) in rows.iter().zip(&captions).zip(heights) {
-        // In the middle of the images, or from their top where it is taller than they are.
-        let mut line_y = y + side.saturating_sub(caption_height(lines)) as u32 / 2;
-        for line in lines {
-            draw_text(&mut out, line, MARGIN, line_y, CAPTION_SCALE);
-            line_y += GLYPH * CAPTION_SCALE + LEADING;
-        }
-        let mut x = left;
-        for cell in &row.cells {
-            draw_cell(&mut out, &cell.image, x, y, cell_side);
-            if let Some(label) = &cell.label {
-                let text = cut(label, (cell_side / (GLYPH * label_scale)) as usize);
-                let indent = (cell_side - text.len() as u32 * GLYPH * label_scale) / 2;
-                draw_text(&mut out, &text, x + indent, y + cell_side + GAP, label_scale);
+    for ((row, text), h) in rows.iter().zip(&texts).zip(heights) {
+        // In the middle of the first line's images, or from their top where it is taller than they are.
+        text.draw(&mut out, &type_, y + layout.cell_side.saturating_sub(text.height()) / 2);
+        let mut line_y = y;
+        for line in row.cells.chunks(layout.columns) {
+            for (x, cell) in (left..).step_by((layout.cell_side + GAP) as usize).zip(line) {
+                draw_cell(&mut out, &type_.label, cell, x, line_y, layout.cell_side);
             }
-            x += cell_side + GAP;
+            line_y += layout.cell_side + GAP + if is_labelled(row) { GAP + LABEL } else { 0 };
         }
         y += h as u32 + 2 * GAP;
+    }
+    for (legend, (_, h)) in layout.legends.iter().zip(legends) {
+        legend.draw(&mut out, &type_.label, MARGIN, y);
+        y += h + GAP;
     }
     Ok(out)
 }
 
+/// Refuses rows of as many cells that are too many, by the pixels of the cells alone: before anything is drawn for them.
+///
+/// # Errors
+/// [`Error::Shape`] of [`SIZE`].
+pub(crate) fn check_cells(rows: usize, cells: usize, layout: &Layout) -> Result<()> {
+    let side = u64::from(layout.cell_side);
+    let lines = (rows as u64).saturating_mul(cells.div_ceil(layout.columns) as u64);
+    check_size(side.saturating_mul(cells.min(layout.columns) as u64), side.saturating_mul(lines))
+}
+
+fn check_size(width: u64, height: u64) -> Result<()> {
+    if width.saturating_mul(height) <= MAX_PIXELS {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        what: SIZE,
+        expected: "at most 2^28 pixels; draw fewer rows or cells, or a smaller cell_side".to_owned(),
+        got: vec![height as usize, width as usize],
+    })
+}
+
+fn is_labelled(row: &Row) -> bool {
+    row.cells.iter().any(|c| c.label.is_some())
+}
+
 /// What [`render`] refuses before it lays anything out.
-fn check(rows: &[Row], cell_side: u32) -> Result<()> {
+fn check(rows: &[Row], layout: &Layout) -> Result<()> {
     let refuse = |what, expected: String, got| Err(Error::Shape { what, expected, got });
-    for (what, size) in [("grid::render: rows", rows.len()), ("grid::render: cell_side", cell_side as usize)]
-    {
+    for (what, size) in [
+        ("grid::render: rows", rows.len()),
+        ("grid::render: cell_side", layout.cell_side as usize),
+        ("grid::render: columns", layout.columns),
+    ] {
         if size == 0 {
             return refuse(what, "at least 1".to_owned(), vec![0]);
         }
@@ -129,21 +181,45 @@ fn check(rows: &[Row], cell_side: u32) -> Result<()> {
     Ok(())
 }
 
-/// Height of wrapped lines, without white space under the last.
-fn caption_height(lines: &[String]) -> u64 {
-    let lines = lines.len() as u64;
-    lines * u64::from(GLYPH * CAPTION_SCALE) + lines.saturating_sub(1) * u64::from(LEADING)
+/// The two sizes of text.
+struct Types {
+    caption: Type,
+    label: Type,
 }
 
-/// One size for all labels: doubled where every label then fits its cell.
-fn label_scale(rows: &[Row], cell_side: u32) -> u32 {
-    let labels = rows.iter().flat_map(|r| &r.cells).filter_map(|c| c.label.as_deref());
-    let longest = labels.map(|l| l.chars().count()).max().unwrap_or(0);
-    if longest <= (cell_side / (2 * GLYPH)) as usize { 2 } else { 1 }
+/// A row's caption and note, in lines.
+struct Text {
+    caption: Vec<String>,
+    note: Vec<String>,
 }
 
-/// Draws a frame and, within it, `image` scaled by nearest neighbour with its upper left corner at `(x, y)`.
-fn draw_cell(out: &mut RgbImage, image: &RgbImage, x: u32, y: u32, side: u32) {
+impl Text {
+    fn of(row: &Row, types: &Types) -> Self {
+        let caption = types.caption.wrap(&row.caption, CAPTION_WIDTH, LINES);
+        let note = types.label.wrap(row.note.as_deref().unwrap_or_default(), CAPTION_WIDTH, LINES);
+        Self { caption, note }
+    }
+
+    fn width(&self, types: &Types) -> u32 {
+        let captions = self.caption.iter().map(|l| types.caption.width(l));
+        captions.chain(self.note.iter().map(|l| types.label.width(l))).max().unwrap_or(0)
+    }
+
+    fn height(&self) -> u32 {
+        self.caption.len() as u32 * CAPTION + self.note.len() as u32 * LABEL
+    }
+
+    fn draw(&self, out: &mut RgbImage, types: &Types, mut y: u32) {
+        let captions = self.caption.iter().map(|l| (l, &types.caption));
+        for (line, font) in captions.chain(self.note.iter().map(|l| (l, &types.label))) {
+            font.draw(out, line, MARGIN, y);
+            y += font.height();
+        }
+    }
+}
+
+/// Draws a frame and, within it, the image scaled by nearest neighbour with its upper left corner at `(x, y)`, and the label below.
+fn draw_cell(out: &mut RgbImage, font: &Type, cell: &Cell, x: u32, y: u32, side: u32) {
     for i in 0..side + 2 {
         for (fx, fy) in [(i, 0), (i, side + 1), (0, i), (side + 1, i)] {
             out.put_pixel(x - 1 + fx, y - 1 + fy, FRAME);
@@ -153,16 +229,20 @@ fn draw_cell(out: &mut RgbImage, image: &RgbImage, x: u32, y: u32, side: u32) {
         |at: u32, size: u32| ((2 * u64::from(at) + 1) * u64::from(size) / (2 * u64::from(side))) as u32;
     for dy in 0..side {
         for dx in 0..side {
-            let pixel = image.get_pixel(nearest(dx, image.width()), nearest(dy, image.height()));
-            out.put_pixel(x + dx, y + dy, *pixel);
+            let at = (nearest(dx, cell.image.width()), nearest(dy, cell.image.height()));
+            out.put_pixel(x + dx, y + dy, *cell.image.get_pixel(at.0, at.1));
         }
+    }
+    if let Some(label) = &cell.label {
+        let text = font.cut(label, side);
+        font.draw(out, &text, x + side.saturating_sub(font.width(&text)) / 2, y + side + GAP);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::font::{INK, ink};
+    use crate::heat::Scale;
 
     const RED: Rgb<u8> = Rgb([200, 0, 0]);
 
@@ -171,11 +251,16 @@ mod tests {
     }
 
     fn row(caption: &str, cells: Vec<Cell>) -> Row {
-        Row { caption: caption.to_owned(), cells }
+        Row { caption: caption.to_owned(), cells, ..Row::default() }
     }
 
     fn count(image: &RgbImage, color: Rgb<u8>) -> usize {
         image.pixels().filter(|p| **p == color).count()
+    }
+
+    /// Whether nothing was drawn in a part `(x, y, width, height)` of the image.
+    fn is_blank(image: &RgbImage, (x, y, w, h): (u32, u32, u32, u32)) -> bool {
+        (x..x + w).all(|x| (y..y + h).all(|y| *image.get_pixel(x, y) == PAPER))
     }
 
     #[test]
@@ -187,8 +272,8 @@ mod tests {
     #[test]
     fn cells_of_any_size_show_at_one_size() -> Result<()> {
         let rows = [row("a b", vec![cell(3, None), cell(64, None)]), row("", vec![cell(16, None)])];
-        let p = render(&rows, 32)?;
-        let left = MARGIN + 3 * 16 + 2 * GAP;
+        let p = render(&rows, &Layout::new(32))?;
+        let left = MARGIN + Type::of_height(CAPTION).width("a b") + 2 * GAP;
         assert_eq!(p.dimensions(), (left + 2 * 32 + GAP + MARGIN, 2 * MARGIN + 2 * 32 + 2 * GAP));
         assert_eq!(count(&p, RED), 3 * 32 * 32);
         let second = MARGIN + 32 + 2 * GAP;
@@ -199,8 +284,9 @@ mod tests {
             assert_eq!(*p.get_pixel(x - 1, y - 1), FRAME);
             assert_eq!(*p.get_pixel(x + 32, y + 32), FRAME);
         }
-        assert_eq!(count(&p, INK), ink("ab", 2));
-        let without = render(&[row(" \n", vec![cell(1, None)])], 5)?;
+        assert!(!is_blank(&p, (MARGIN, MARGIN, left - MARGIN - 2, 32)));
+        assert!(is_blank(&p, (0, second - 2, left - 2, 34)));
+        let without = render(&[row(" \n", vec![cell(1, None)])], &Layout::new(5))?;
         assert_eq!(without.dimensions(), (5 + 2 * MARGIN, 5 + 2 * MARGIN));
         Ok(())
     }
@@ -208,7 +294,8 @@ mod tests {
     #[test]
     fn scaling_repeats_pixels() -> Result<()> {
         let image = RgbImage::from_fn(2, 2, |x, y| Rgb([x as u8 * 90 + 9, y as u8 * 90 + 9, 7]));
-        let p = render(&[row("", vec![Cell { image: image.clone(), label: None }])], 6)?;
+        let cells = vec![Cell { image: image.clone(), label: None }];
+        let p = render(&[row("", cells)], &Layout::new(6))?;
         for (y, x) in (0..6).flat_map(|y| (0..6).map(move |x| (y, x))) {
             assert_eq!(p.get_pixel(MARGIN + x, MARGIN + y), image.get_pixel(x / 3, y / 3), "{x} {y}");
         }
@@ -216,39 +303,72 @@ mod tests {
     }
 
     #[test]
-    fn a_long_caption_is_wrapped_and_nothing_of_it_is_lost() -> Result<()> {
-        let word = "x".repeat(47);
-        let caption = format!("a caption \u{e9} of words, {word} and\nmore words than a small cell is high");
-        let p = render(&[row(&caption, vec![cell(4, None)]), row("z", vec![cell(4, None)])], 24)?;
-        let drawn = caption.replace('\u{e9}', "?").replace([' ', '\n'], "");
-        assert_eq!(count(&p, INK), ink(&drawn, 2) + ink("z", 2));
-        assert_eq!(p.width(), 2 * MARGIN + 20 * 16 + 2 * GAP + 24);
-        assert_eq!(count(&p, RED), 2 * 24 * 24);
+    fn a_long_caption_takes_the_height_it_needs_and_no_more_than_eight_lines() -> Result<()> {
+        let tall = |words: usize| -> Result<u32> {
+            let rows =
+                [row(&"a red heart ".repeat(words), vec![cell(4, None)]), row("z", vec![cell(4, None)])];
+            let p = render(&rows, &Layout::new(24))?;
+            assert_eq!(count(&p, RED), 2 * 24 * 24);
+            assert!(p.width() <= 2 * MARGIN + CAPTION_WIDTH + 2 * GAP + 24);
+            Ok(p.height() - 2 * MARGIN - 2 * GAP - 24)
+        };
+        assert_eq!(
+            (tall(1)?, tall(100)?, tall(9_000)?),
+            (24, LINES as u32 * CAPTION, LINES as u32 * CAPTION)
+        );
         Ok(())
     }
 
     #[test]
-    fn labels_are_doubled_only_where_all_fit() -> Result<()> {
-        let p = render(&[row("", vec![cell(4, Some("64 px")), cell(4, None)])], 80)?;
-        assert_eq!(count(&p, INK), ink("64px", 2));
-        assert_eq!(p.height(), 2 * MARGIN + 80 + GAP + 16);
-        let p = render(&[row("", vec![cell(4, Some("64 px")), cell(4, Some("a long label"))])], 80)?;
-        assert_eq!(count(&p, INK), ink("64px", 1) + ink("alongl..", 1));
-        assert_eq!(p.height(), 2 * MARGIN + 80 + GAP + 8);
+    fn labels_stand_under_their_cells_and_are_no_wider() -> Result<()> {
+        let labels = [Some("a label that is longer"), None, Some("64 px")];
+        let p = render(&[row("", labels.map(|l| cell(4, l)).to_vec())], &Layout::new(80))?;
+        assert_eq!(p.height(), 2 * MARGIN + 80 + GAP + LABEL);
+        let under = |i: u32| (MARGIN + i * (80 + GAP), MARGIN + 80 + 2, 80, GAP + LABEL - 2);
+        assert_eq!([0, 1, 2].map(|i| is_blank(&p, under(i))), [false, true, false]);
+        let gap = |i: u32| (MARGIN + i * (80 + GAP) + 82, MARGIN + 82, 2, LABEL + GAP - 2);
+        assert!(is_blank(&p, gap(0)) && is_blank(&p, gap(1)));
         // Narrower than a character: no text, no panic.
-        assert_eq!(count(&render(&[row("", vec![cell(4, Some("w"))])], 3)?, INK), 0);
+        assert_eq!(count(&render(&[row("", vec![cell(4, Some("w"))])], &Layout::new(3))?, Rgb([0; 3])), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn cells_beyond_the_columns_go_below_and_legends_come_last() -> Result<()> {
+        let cells = || vec![cell(4, None); 7];
+        let mut layout = Layout { columns: 3, ..Layout::new(20) };
+        let p = render(&[row("", cells())], &layout)?;
+        assert_eq!(p.dimensions(), (2 * MARGIN + 3 * 20 + 2 * GAP, 2 * MARGIN + 3 * 20 + 2 * GAP));
+        assert_eq!(count(&p, RED), 7 * 20 * 20);
+        layout.legends = vec![Legend::Scale(Scale::ATTENTION), Legend::NotANumber];
+        let with = render(&[row("", cells())], &layout)?;
+        let heights = layout.legends.iter().map(|l| l.size(&Type::of_height(LABEL)).1 + GAP);
+        assert_eq!(with.height(), p.height() + heights.sum::<u32>());
+        assert!(!is_blank(&with, (0, p.height(), with.width(), with.height() - p.height())));
+        Ok(())
+    }
+
+    #[test]
+    fn a_note_stands_under_its_caption() -> Result<()> {
+        let mut noted = row("", vec![cell(4, None)]);
+        noted.note = Some("sample 3".to_owned());
+        let p = render(&[noted], &Layout::new(32))?;
+        assert_eq!(p.width(), 2 * MARGIN + Type::of_height(LABEL).width("sample 3") + 2 * GAP + 32);
         Ok(())
     }
 
     #[test]
     fn grids_that_cannot_be_drawn_are_refused() {
-        let message = |rows: &[Row], side| render(rows, side).unwrap_err().to_string();
+        let message = |rows: &[Row], side| render(rows, &Layout::new(side)).unwrap_err().to_string();
         assert!(message(&[], 8).contains("rows: expected shape at least 1"));
         assert!(message(&[row("cats", Vec::new())], 8).contains("at least one cell in row 0 (\"cats\")"));
-        assert!(message(&[row("a", vec![cell(1, None)])], 0).contains("cell_side"));
+        let one = || [row("a", vec![cell(1, None)])];
+        assert!(message(&one(), 0).contains("cell_side"));
         assert!(message(&[row("a", vec![cell(0, None)])], 8).contains("no empty image"));
         for side in [20_000, u32::MAX] {
-            assert!(message(&[row("a", vec![cell(1, None)])], side).contains("smaller cell_side"));
+            assert!(message(&one(), side).contains("smaller cell_side"));
         }
+        let none = render(&one(), &Layout { columns: 0, ..Layout::new(8) }).unwrap_err().to_string();
+        assert!(none.contains("columns"));
     }
 }

@@ -3,6 +3,7 @@ mod captions;
 mod fit;
 mod font;
 pub mod grid;
+pub mod heat;
 mod model;
 mod model_file;
 mod noise;

@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
 use candle_core::Device;
 use drgan_data::{Dataset, Split};
-use drgan_infer::grid::{self, Cell, Row};
+use drgan_infer::grid::{self, Cell, Layout, Row};
 use drgan_infer::rgb;
 use std::path::PathBuf;
 
@@ -24,8 +24,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let image = data.load_image(index, side)?.to_tensor(&Device::Cpu)?;
         Ok(Cell { image: rgb::to_rgb(&image)?, label: Some(format!("{side} px")) })
     });
-    let row = Row { caption: caption.to_owned(), cells: cells.into_iter().collect::<Result<_, _>>()? };
-    rgb::save_png(&grid::render(&[row], grid::default_cell_side(SIDES[2]))?, &out)?;
+    let row =
+        Row { caption: caption.to_owned(), note: None, cells: cells.into_iter().collect::<Result<_, _>>()? };
+    rgb::save_png(&grid::render(&[row], &Layout::new(grid::default_cell_side(SIDES[2])))?, &out)?;
     println!("{caption}, as the three stages see it: {}", out.display());
     Ok(())
 }

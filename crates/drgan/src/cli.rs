@@ -173,10 +173,10 @@ pub struct SampleArgs {
     /// What to compute in.
     #[arg(long, value_enum, default_value_t)]
     pub precision: PrecisionArg,
-    /// Show every stage's image.
+    /// Show every stage's image, with a row per sample.
     #[arg(long)]
     pub stages: bool,
-    /// Show the word attention and the two masks over the image.
+    /// Show the words' attention and each stage's two masks over the image, with a row per sample.
     #[arg(long)]
     pub attention: bool,
     /// What computes.

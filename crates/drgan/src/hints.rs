@@ -1,6 +1,7 @@
 //! The next command: what to type after an error, or after a command that has done its work.
 use anyhow::Error;
 use drgan_data::{Compression, DataError};
+use drgan_infer::grid;
 use drgan_train::TrainError;
 use std::path::Path;
 
@@ -16,7 +17,9 @@ pub(crate) fn program() -> String {
 pub(crate) fn for_error(error: &Error, program: &str) -> Option<String> {
     error.chain().find_map(|cause| {
         let known = cause.downcast_ref::<TrainError>().and_then(|e| for_train_error(e, program));
-        known.or_else(|| cause.downcast_ref::<DataError>().and_then(|e| for_data_error(e, program)))
+        let known =
+            known.or_else(|| cause.downcast_ref::<DataError>().and_then(|e| for_data_error(e, program)));
+        known.or_else(|| cause.downcast_ref::<drgan_infer::Error>().and_then(for_infer_error))
     })
 }
 
@@ -48,6 +51,15 @@ fn for_train_error(error: &TrainError, program: &str) -> Option<String> {
         TrainError::Data(e) => return for_data_error(e, program),
         _ => return None,
     })
+}
+
+fn for_infer_error(error: &drgan_infer::Error) -> Option<String> {
+    match error {
+        drgan_infer::Error::Shape { what: grid::SIZE, .. } => {
+            Some("lower --count, or give fewer captions and draw the others to another --out".to_owned())
+        }
+        _ => None,
+    }
 }
 
 pub(crate) fn for_data_error(error: &DataError, program: &str) -> Option<String> {
@@ -91,6 +103,8 @@ mod tests {
         assert!(hint(few.into()).unwrap().starts_with("cargo xtask data verify birds"));
         let preset = TrainError::PresetSetting { origin: "setting preset=tiny".into() };
         assert!(hint(preset).unwrap().contains("--preset"));
+        let large = drgan_infer::Error::Shape { what: grid::SIZE, expected: "less".to_owned(), got: vec![9] };
+        assert!(for_error(&large.into(), "drgan").unwrap().contains("--count"));
         assert_eq!(hint(TrainError::Run("no".into())), None);
     }
 }
