@@ -106,7 +106,9 @@ pub enum DataError {
         found: usize,
     },
     /// The batch does not fit the data.
-    #[error("{path}: batch {batch} is larger than the data set ({records} images); lower `batch`")]
+    #[error(
+        "{path}: batch {batch} is larger than the data set ({records} images); lower the setting `loader.batch`"
+    )]
     BatchTooLarge {
         /// The archive or folder.
         path: String,

@@ -63,6 +63,8 @@ fn captions_of_utf16_need_their_mark_and_lines_end_as_any_system_ends_them() {
     }
     refused(&little[..little.len() - 1], "it is not UTF-16");
     refused(b"\xff\xfe\x00\xd8", "it is not UTF-16");
+    refused(b"\xff\xfe\0\0a\0\0\0", "it is UTF-32");
+    refused(b"\0\0\xfe\xff\0\0\0a", "it is UTF-32");
     refused(b"\xff\xfe", "empty");
 }
 

@@ -46,6 +46,7 @@ fn decoded(bytes: Vec<u8>) -> Result<String, &'static str> {
         text.ok().filter(|_| rest.is_empty()).ok_or("its byte order mark is of UTF-16, but it is not UTF-16")
     };
     match bytes[..] {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Err("it is UTF-32"),
         [0xff, 0xfe, ..] => utf16(u16::from_le_bytes),
         [0xfe, 0xff, ..] => utf16(u16::from_be_bytes),
         _ if bytes.contains(&0) => Err("it holds NUL bytes: UTF-16 without a byte order mark, or no text"),

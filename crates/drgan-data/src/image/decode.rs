@@ -2,11 +2,13 @@
 use super::budget::{BYTES, Budget, Held};
 use super::jpeg;
 use super::outline::{self, Outline};
+use super::palette;
 use crate::error::Source;
 use crate::formats::Reason;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
+use std::ops::Range;
 
 /// Pixels of a picture at most: 8192 x 8192.
 const PIXELS: u64 = 1 << 26;
@@ -30,16 +32,19 @@ pub(crate) struct Picture<'a> {
 pub(crate) fn decode<'a>(bytes: &[u8], budget: &'a Budget) -> Result<Picture<'a>, Source> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(BYTES);
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
-    let format = reader.format().ok_or("not a picture of a type that is read")?;
-    reader.limits(limits);
+    let format = image::guess_format(bytes).map_err(|_| "not a picture of a type that is read")?;
     let outline = match format {
         ImageFormat::Png => outline::png(bytes),
         ImageFormat::Gif => outline::gif(bytes),
         ImageFormat::WebP => outline::webp(bytes).ok_or("truncated: the file is shorter than it says")?,
         _ => Outline::default(),
     };
-    let mut decoder = reader.into_decoder()?;
+    let indexed = (format == ImageFormat::Tiff).then(|| palette::indexed(bytes)).flatten();
+    let plain = (!outline.profiles.is_empty()).then(|| without(bytes, &outline.profiles));
+    let read = indexed.as_ref().map(|i| &i.gray).or(plain.as_ref()).map_or(bytes, Vec::as_slice);
+    let mut reader = ImageReader::with_format(Cursor::new(read), format);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|e| unread(format, e))?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 {
@@ -60,10 +65,33 @@ pub(crate) fn decode<'a>(bytes: &[u8], budget: &'a Budget) -> Result<Picture<'a>
     let held = budget.take(needed);
     let no_end = outline.no_end || (format == ImageFormat::Jpeg && !jpeg::ends(bytes)?);
     let orientation = orientation(&mut decoder, outline.exif);
-    let image = DynamicImage::from_decoder(decoder)?;
+    let mut image = DynamicImage::from_decoder(decoder)?;
+    if let Some(indexed) = indexed {
+        image = indexed.paint(&image);
+    }
     let odd = [(no_end, Reason::NoEndMark), (outline.several, Reason::SeveralFrames)];
     let odd = odd.into_iter().filter(|(is, _)| *is).map(|(_, reason)| reason).collect();
     Ok(Picture { image, orientation, odd, held })
+}
+
+/// The bytes but for those of `parts`, which are in order.
+fn without(bytes: &[u8], parts: &[Range<usize>]) -> Vec<u8> {
+    let mut left = Vec::with_capacity(bytes.len());
+    let mut from = 0;
+    for part in parts {
+        left.extend_from_slice(&bytes[from..part.start]);
+        from = part.end.min(bytes.len());
+    }
+    left.extend_from_slice(&bytes[from..]);
+    left
+}
+
+/// What is to be said of a picture that cannot be begun.
+fn unread(format: ImageFormat, e: ImageError) -> Source {
+    if let (ImageFormat::Tiff, ImageError::Unsupported(_)) = (format, &e) {
+        return format!("a TIFF of a kind that is not read ({e}); save it as PNG").into();
+    }
+    e.into()
 }
 
 /// Bytes that a picture takes at most while it is decoded and resized, beside what all take: the file, the decoder's own, its
@@ -77,8 +105,10 @@ fn needed(format: ImageFormat, (width, height): (u32, u32), pixels_bytes: u64, f
         }
         // Planes, or a frame and its canvas.
         ImageFormat::WebP | ImageFormat::Gif => 8 * pixels,
-        // Strips before they are put together.
-        ImageFormat::Tiff => 2 * pixels_bytes,
+        // Strips before they are put together, and a second file and picture where there is a palette.
+        ImageFormat::Tiff => 2 * pixels_bytes + file + 3 * pixels,
+        // The file without its color profile.
+        ImageFormat::Png => file,
         _ => 0,
     };
     file + (pixels_bytes + own.max(4 * pixels)).max(7 * pixels)

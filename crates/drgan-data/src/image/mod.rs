@@ -4,6 +4,7 @@ mod decode;
 mod huffman;
 mod jpeg;
 mod outline;
+mod palette;
 
 use crate::error::Source;
 use crate::formats::Reason;

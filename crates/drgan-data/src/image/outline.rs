@@ -1,4 +1,5 @@
 //! What a picture's file says between its parts: the mark at its end, frames beyond the first, orientation.
+use std::ops::Range;
 
 /// What is found without decoding.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub(super) struct Outline<'a> {
     pub(super) several: bool,
     /// The Exif data, where its place is not before the pixels' (PNG).
     pub(super) exif: Option<&'a [u8]>,
+    /// Where compressed color profiles are (PNG), which are not used and may be far larger than their file.
+    pub(super) profiles: Vec<Range<usize>>,
 }
 
 fn number(bytes: &[u8], at: usize, of: fn([u8; 4]) -> u32) -> Option<usize> {
@@ -32,6 +35,7 @@ pub(super) fn png(bytes: &[u8]) -> Outline<'_> {
                     contents.and_then(|c| number(c, 0, u32::from_be_bytes)).is_some_and(|n| n > 1);
             }
             b"eXIf" => found.exif = contents,
+            b"iCCP" if contents.is_some() => found.profiles.push(at..at + 12 + size),
             _ => {}
         }
         at = at.saturating_add(size).saturating_add(12);
@@ -43,7 +47,7 @@ pub(super) fn png(bytes: &[u8]) -> Outline<'_> {
 pub(super) fn gif(bytes: &[u8]) -> Outline<'_> {
     let mut frames = 0;
     let end = gif_end(bytes, &mut frames);
-    Outline { no_end: end.is_none(), several: frames > 1, exif: None }
+    Outline { no_end: end.is_none(), several: frames > 1, ..Outline::default() }
 }
 
 /// Where the trailer is; counts `frames` up to it.
