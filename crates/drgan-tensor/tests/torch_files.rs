@@ -217,3 +217,12 @@ fn files_of_pytorch_follow_the_fill_rule() {
         }
     }
 }
+
+#[test]
+fn an_archive_that_cannot_be_opened_has_the_archive_readers_error_as_its_source() {
+    use std::error::Error as _;
+    let path = Path::new("cut.pth");
+    let e = from_bytes(b"PK\x03\x04 and no more", path, &Device::Cpu).unwrap_err();
+    assert!(e.to_string().starts_with("cut.pth: not readable as a PyTorch checkpoint: a damaged zip"), "{e}");
+    assert!(e.source().is_some_and(|s| s.downcast_ref::<zip::result::ZipError>().is_some()), "{e:?}");
+}

@@ -4,10 +4,11 @@ use super::reader::Reader;
 use super::value::{self, Object, Value};
 use crate::weights::file::read;
 use crate::{Error, Result};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// A value of Python without code behind it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Plain {
     /// Python's `None`.
     None,
@@ -52,6 +53,15 @@ impl Plain {
     /// The text, if the value is a string.
     pub fn text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// The value as a message names it.
+    fn shown(&self) -> String {
+        match self {
+            Self::Int(n) => n.to_string(),
+            Self::Text(text) => format!("`{text}`"),
+            other => format!("{other:?}"),
+        }
     }
 
     /// The integer, if the value is one.
@@ -146,6 +156,10 @@ fn plain(
             for (key, value) in machine.dict(*place) {
                 pairs.push((plain(machine, key, below, budget)?, plain(machine, value, below, budget)?));
             }
+            let mut seen = HashSet::new();
+            if let Some((key, _)) = pairs.iter().find(|(key, _)| !seen.insert(key)) {
+                return Err(format!("a dictionary has the key {} twice", key.shown()));
+            }
             Plain::Dict(pairs)
         }
         other => return Err(format!("it holds {}", other.describe())),
@@ -175,6 +189,18 @@ mod tests {
         // Protocol 2: {0: '<end>'} with a short byte string.
         let dict = b"\x80\x02}q\x00K\x00U\x05<end>q\x01s.";
         assert_eq!(read(dict).unwrap(), Plain::Dict(vec![(Plain::Int(0), Plain::Text("<end>".into()))]));
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_refused() {
+        let twice = b"\x80\x02}q\x00(K\x07U\x05first\x8a\x01\x07U\x06secondu.";
+        assert!(read(twice).unwrap_err().contains("the key 7 twice"));
+        let one_by_one = b"}X\x01\x00\x00\x00aNsU\x01aNs.";
+        assert!(read(one_by_one).unwrap_err().contains("the key `a` twice"));
+        let apart = b"](}K\x01Ns}K\x01Nse.";
+        assert!(read(apart).is_ok(), "two dictionaries may share a key");
+        let alike = b"}(K\x01NU\x011Nu.";
+        assert!(read(alike).is_ok(), "1 and '1' are two keys");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The checkpoint format before PyTorch 1.6: pickles and storages one after the other.
 use super::globals::{Storage, TorchGlobals, TorchValue};
+use super::refusal::Refusal;
 use super::state_dict;
 use super::storage::{self, Raw};
 use crate::weights::pickle::machine::Machine;
@@ -18,12 +19,12 @@ pub(super) fn is_legacy(bytes: &[u8]) -> bool {
     bytes.len() >= 14 && bytes[0] == 0x80 && bytes[2..4] == [0x8a, 10] && bytes[4..14] == MAGIC
 }
 
-pub(super) fn read(bytes: &[u8], device: &Device) -> Result<(Tensors, Vec<String>), String> {
+pub(super) fn read(bytes: &[u8], device: &Device) -> Result<(Tensors, Vec<String>), Refusal> {
     let mut input = Reader::new(bytes);
     pickle(&mut input)?; // the magic number
     match pickle(&mut input)?.1 {
         Value::Int(1001) => {}
-        other => return Err(format!("{} as its protocol, which is 1001", other.describe())),
+        other => return Err(format!("{} as its protocol, which is 1001", other.describe()).into()),
     }
     let (system, info) = pickle(&mut input)?;
     if let Value::Dict(info) = info {
@@ -38,7 +39,9 @@ pub(super) fn read(bytes: &[u8], device: &Device) -> Result<(Tensors, Vec<String
     let kinds = state_dict::storages(&machine, &object)?;
     let mut storages: HashMap<Rc<str>, Raw<'_>> = HashMap::new();
     for key in listed.list(keys) {
-        let Value::Text(key) = key else { return Err(format!("{} as a storage's key", key.describe())) };
+        let Value::Text(key) = key else {
+            return Err(format!("{} as a storage's key", key.describe()).into());
+        };
         let len = u64::from_le_bytes(input.array()?);
         // A storage that no tensor of the object views has no known type, and so no known length.
         let class = kinds.get(key).ok_or_else(|| format!("storage `{key}` belongs to no tensor"))?;

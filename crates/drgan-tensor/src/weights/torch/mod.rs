@@ -9,13 +9,14 @@
 //! that leave their storage. Allocation is bounded by a small multiple of the file's size.
 mod globals;
 mod legacy;
+mod refusal;
 mod state_dict;
 mod storage;
 mod zip;
 
 use super::file::read;
 use super::tensors::{Tensors, floats_as_f32};
-use crate::{Error, Result};
+use crate::Result;
 use candle_core::Device;
 use std::path::Path;
 
@@ -60,7 +61,7 @@ pub(super) fn read_with_notes(bytes: &[u8], path: &Path, device: &Device) -> Res
     let read = match format_of(bytes) {
         Some(Format::Zip) => zip::read(bytes, device),
         Some(Format::Legacy) => legacy::read(bytes, device),
-        None => Err("neither of PyTorch's checkpoint formats".to_owned()),
+        None => Err("neither of PyTorch's checkpoint formats".into()),
     };
-    read.map_err(|e| Error::file(path, format!("not readable as a PyTorch checkpoint: {e}")))
+    read.map_err(|refusal| refusal.at(path))
 }

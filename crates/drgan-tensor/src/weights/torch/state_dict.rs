@@ -1,5 +1,6 @@
 //! Where the tensors are in a pickled object.
 use super::globals::{Storage, TorchGlobals, TorchObject, TorchValue, View};
+use super::refusal::Refusal;
 use super::storage::{self, Raw};
 use crate::weights::pickle::machine::Machine;
 use crate::weights::pickle::value::Value;
@@ -52,14 +53,14 @@ pub(super) fn tensors<'a>(
     object: &TorchValue,
     file: usize,
     device: &Device,
-    raw: impl Fn(&Storage) -> Result<Raw<'a>, String>,
-) -> Result<(Tensors, Vec<String>), String> {
+    raw: impl Fn(&Storage) -> Result<Raw<'a>, Refusal>,
+) -> Result<(Tensors, Vec<String>), Refusal> {
     let mut budget = file.saturating_mul(EXPANSION);
     let mut out = Tensors::new();
     let (views, note) = find(machine, object)?;
     for (name, view) in views {
         let made = raw(&view.storage).and_then(|raw| storage::tensor(&view, &raw, &mut budget, device));
-        let made = made.map_err(|e| format!("tensor `{name}`: {e}"))?;
+        let made = made.map_err(|refusal| refusal.of(&format!("tensor `{name}`")))?;
         out.insert(name.to_string(), made);
     }
     Ok((out, note.into_iter().collect()))

@@ -1,5 +1,6 @@
 //! Storages and the tensors that view them.
 use super::globals::View;
+use super::refusal::Refusal;
 use crate::weights::tensors::{self, ElementType};
 use candle_core::{Device, Tensor};
 
@@ -60,7 +61,7 @@ pub(super) fn tensor(
     raw: &Raw<'_>,
     budget: &mut usize,
     device: &Device,
-) -> Result<Tensor, String> {
+) -> Result<Tensor, Refusal> {
     let width = raw.kind.width();
     let n = count(view, raw.bytes.len() / width)?;
     let bytes = n.checked_mul(width).ok_or("sizes beyond this machine's")?;
@@ -88,7 +89,7 @@ pub(super) fn tensor(
         }
         out.into()
     };
-    tensors::values(&contiguous, raw.kind, &view.shape, device).map_err(|e| e.to_string())
+    tensors::values(&contiguous, raw.kind, &view.shape, device).map_err(|e| Refusal::because("", e))
 }
 
 fn is_contiguous(view: &View) -> bool {

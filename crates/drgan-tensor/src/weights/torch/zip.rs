@@ -1,5 +1,6 @@
 //! The checkpoint format since PyTorch 1.6: a zip archive of stored entries.
 use super::globals::{Storage, TorchGlobals};
+use super::refusal::Refusal;
 use super::state_dict;
 use super::storage::{Raw, element_type};
 use crate::weights::pickle::machine::Machine;
@@ -13,10 +14,11 @@ use std::io::Cursor;
 
 type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
-pub(super) fn read(bytes: &[u8], device: &Device) -> Result<(Tensors, Vec<String>), String> {
-    let mut archive = Archive::new(Cursor::new(bytes)).map_err(|e| format!("a damaged zip archive: {e}"))?;
+pub(super) fn read(bytes: &[u8], device: &Device) -> Result<(Tensors, Vec<String>), Refusal> {
+    let mut archive =
+        Archive::new(Cursor::new(bytes)).map_err(|e| Refusal::because("a damaged zip archive", e))?;
     if let Some(name) = repeated_entry(bytes, archive.central_directory_start()) {
-        return Err(format!("a zip archive with two entries `{name}`"));
+        return Err(format!("a zip archive with two entries `{name}`").into());
     }
     let names: Vec<String> = archive.file_names().flatten().map(|name| name.into_owned()).collect();
     if names.iter().any(|name| name.ends_with("/constants.pkl")) {
@@ -66,15 +68,15 @@ fn repeated_entry(bytes: &[u8], at: u64) -> Option<String> {
 }
 
 /// The bytes of the stored entry `name`, borrowed from the file.
-fn entry<'a>(archive: &mut Archive<'a>, bytes: &'a [u8], name: &str) -> Result<&'a [u8], String> {
-    let file = archive.by_name(name).map_err(|e| format!("entry `{name}`: {e}"))?;
+fn entry<'a>(archive: &mut Archive<'a>, bytes: &'a [u8], name: &str) -> Result<&'a [u8], Refusal> {
+    let file = archive.by_name(name).map_err(|e| Refusal::because(format!("entry `{name}`"), e))?;
     if file.compression() != CompressionMethod::Stored {
-        return Err(format!("entry `{name}` is compressed, which PyTorch never does"));
+        return Err(format!("entry `{name}` is compressed, which PyTorch never does").into());
     }
     let range = file
         .data_start()
         .and_then(|start| usize::try_from(start).ok())
         .zip(usize::try_from(file.size()).ok());
     let part = range.and_then(|(start, size)| bytes.get(start..start.checked_add(size)?));
-    part.ok_or_else(|| format!("entry `{name}` reaches past the end: the file is cut short"))
+    part.ok_or_else(|| format!("entry `{name}` reaches past the end: the file is cut short").into())
 }
