@@ -62,6 +62,29 @@ impl RunConfig {
     /// # Errors
     /// As [`RunConfig::resolve`].
     pub fn with(&self, settings: &[String]) -> Result<Self, TrainError> {
+        let all = self.merged(settings)?;
+        ranges::check(&all)?;
+        let cfg = Self::from_table(all)?;
+        validate::validate(&cfg)?;
+        Ok(cfg)
+    }
+
+    /// The configuration of a run that has begun, under further single settings: a run continues as it began, and so its own
+    /// values are taken where they are out of the ranges of today, unless nothing could be built from them. Each of these is said in
+    /// a sentence.
+    ///
+    /// # Errors
+    /// As [`RunConfig::resolve`] for the given settings; a size of the run's own above its range.
+    pub fn resumed(&self, settings: &[String]) -> Result<(Self, Vec<String>), TrainError> {
+        let all = self.merged(settings)?;
+        let kept = ranges::check_resumed(&self.to_table()?, &all)?;
+        let cfg = Self::from_table(all)?;
+        validate::validate(&cfg)?;
+        Ok((cfg, kept))
+    }
+
+    /// The settings of this configuration under further ones, unchecked.
+    fn merged(&self, settings: &[String]) -> Result<Table, TrainError> {
         let (mut all, mut derived) = (self.to_table()?, Vec::new());
         for setting in settings {
             let origin = format!("setting {setting}");
@@ -73,10 +96,7 @@ impl RunConfig {
         for (given, origin) in &derived {
             merge::check_derived(given, &all, None, origin)?;
         }
-        ranges::check(&all)?;
-        let cfg = Self::from_table(all)?;
-        validate::validate(&cfg)?;
-        Ok(cfg)
+        Ok(all)
     }
 
     /// The settings as a table, without keys that follow from others.

@@ -190,16 +190,55 @@ impl fmt::Display for Short {
 /// # Errors
 /// The setting, its value and its range.
 pub(super) fn check(settings: &Table) -> Result<(), TrainError> {
+    let mut found = leaves(settings).into_iter();
+    found.try_for_each(|(key, value)| {
+        outside(&key, value)?.map_or(Ok(()), |said| Err(TrainError::Config(said)))
+    })
+}
+
+/// As [`check`] for a run that began by the settings `saved`: what is the same in `settings` and out of its range is kept and
+/// said, unless memory would be asked for by it.
+///
+/// # Errors
+/// As [`check`] for a value that is not the saved one, or for a size that is larger than the largest.
+pub(super) fn check_resumed(saved: &Table, settings: &Table) -> Result<Vec<String>, TrainError> {
+    let (saved, mut kept) = (leaves(saved), Vec::new());
     for (key, value) in leaves(settings) {
-        match Range::of(&key) {
-            Some(range) if range.holds(value) => {}
-            Some(range) => {
-                return Err(TrainError::Config(format!("`{key}` is {value}: it must be {range}")));
-            }
-            None => return Err(TrainError::Config(format!("`{key}` has no range"))),
+        let Some(said) = outside(&key, value)? else { continue };
+        let is_saved = saved.iter().any(|(k, v)| *k == key && same(v, value));
+        if !is_saved || is_too_large(&key, value) {
+            return Err(TrainError::Config(said));
         }
+        kept.push(format!("{said} in a new run; this one began with it and keeps it"));
     }
-    Ok(())
+    Ok(kept)
+}
+
+/// Whether two values are equal, NaN equal to itself.
+fn same(a: &Value, b: &Value) -> bool {
+    a == b || a.to_string() == b.to_string()
+}
+
+/// Whether a value is a size above its range. Numbers of steps ask for no memory.
+fn is_too_large(key: &str, value: &Value) -> bool {
+    match (Range::of(key), value) {
+        (Some(Whole(_, most)), Value::Integer(i)) => {
+            !key.starts_with("train.") && u64::try_from(*i).is_ok_and(|i| i > most)
+        }
+        _ => false,
+    }
+}
+
+/// What is to be said of a value out of its setting's range.
+///
+/// # Errors
+/// A setting without a range.
+fn outside(key: &str, value: &Value) -> Result<Option<String>, TrainError> {
+    match Range::of(key) {
+        Some(range) if range.holds(value) => Ok(None),
+        Some(range) => Ok(Some(format!("`{key}` is {value}: it must be {range}"))),
+        None => Err(TrainError::Config(format!("`{key}` has no range"))),
+    }
 }
 
 /// Every value of a table with its dotted key.
@@ -290,6 +329,30 @@ mod tests {
                 assert!(said.contains(section), "{key}={value}: {said}");
             }
         }
+    }
+
+    #[test]
+    fn a_resumed_run_keeps_values_out_of_range_and_new_ones_are_refused() {
+        let mut begun = resolve(&[]).unwrap();
+        begun.generator_opt.eps = 0.;
+        begun.damsm.opt.betas = (0.5, 0.999_999_9);
+        let (cfg, said) = begun.resumed(&["train.steps=9".to_owned()]).unwrap();
+        assert_eq!((cfg.generator_opt.eps, cfg.train.steps), (0., 9));
+        let [damsm, generator] = &said[..] else { panic!("{said:?}") };
+        assert!(
+            damsm.starts_with("`damsm.opt.betas` is [0.5, 0.9999999]: it must be two numbers"),
+            "{damsm}"
+        );
+        assert!(
+            generator.contains("`generator_opt.eps` is 0.0") && generator.contains("keeps it"),
+            "{generator}"
+        );
+        let e = begun.resumed(&["discriminator_opt.eps=0".to_owned()]).unwrap_err().to_string();
+        assert!(e.starts_with("`discriminator_opt.eps` is 0.0"), "{e}");
+        begun.loader.load_side = 100_000;
+        let e = begun.resumed(&[]).unwrap_err().to_string();
+        assert!(e.starts_with("`loader.load_side` is 100000"), "{e}");
+        assert_eq!(resolve(&[]).unwrap().resumed(&[]).unwrap().1, Vec::<String>::new());
     }
 
     #[test]

@@ -129,7 +129,10 @@ const RESUMABLE: [&str; 7] =
 fn resumed_config(settings: &[String], path: &Path) -> Result<RunConfig> {
     let run = RunDir::open(path)?;
     let text = std::fs::read_to_string(run.config()).with_context(|| run.config().display().to_string())?;
-    let wanted = RunConfig::from_toml(&text)?.with(settings)?;
+    let (wanted, kept) = RunConfig::from_toml(&text)?.resumed(settings)?;
+    for said in kept {
+        eprintln!("warning: {said}");
+    }
     if !run::list(&run.checkpoints()).is_ok_and(|found| found.is_empty()) {
         let (saved, _) = Checkpoint::load_latest_part(&run.checkpoints(), &[])?;
         let saved = RunConfig::from_toml(&saved.get::<String>("config")?)?;
