@@ -1,5 +1,9 @@
 //! Settings as TOML tables: one laid over another, keys of older versions, keys that follow from others.
+use super::ranges::Range;
+use super::seed;
 use crate::error::TrainError;
+use drgan_tensor::weights::file;
+use std::path::Path;
 use toml::{Table, Value};
 
 /// A key that older versions wrote, though its value follows from another.
@@ -26,7 +30,23 @@ const DERIVED: [Derived; 5] = [
 const RENAMED: [(&str, &str, &str); 2] =
     [("train", "average", "ema"), ("loader", "colour_repeat", "repeat.times")];
 
-/// Reads a file's text; `origin` is its name in errors.
+/// Bytes that a file of settings may have; the longest that this crate writes has three thousand.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// The text of a file of settings.
+///
+/// # Errors
+/// It is no regular file, is too large, or is no UTF-8.
+pub(super) fn read(path: &Path) -> Result<String, TrainError> {
+    let refuse = |why: &str| TrainError::Config(format!("{}: {why}", path.display()));
+    if std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > LARGEST_FILE) {
+        return Err(refuse("a file of settings has at most 1 MiB"));
+    }
+    String::from_utf8(file::read(path)?)
+        .map_err(|_| refuse("a file of settings is text, and this is not UTF-8"))
+}
+
+/// The table of a file's text; `origin` is its name in errors.
 pub(super) fn parse(text: &str, origin: &str) -> Result<Table, TrainError> {
     text.parse().map_err(|e: toml::de::Error| TrainError::Config(format!("{origin}: {e}").trim().to_owned()))
 }
@@ -141,6 +161,12 @@ fn merge_section(base: &mut Table, over: Table, prefix: &str, origin: &str) -> R
             (Some(Value::Table(_)), value) => {
                 return refuse(format!("`{path}` is a section, not a value ({value})"));
             }
+            (Some(slot), value) if path == seed::KEY => match seed::whole(&value) {
+                Some(number) => *slot = seed::value(number),
+                None => {
+                    return refuse(format!("`{path}` is {value}: it must be {}", Range::Whole(0, u64::MAX)));
+                }
+            },
             // `1` is a fine way to write `1.0`.
             (Some(slot @ Value::Float(_)), Value::Integer(i)) => *slot = Value::Float(i as f64),
             (Some(slot), value) if slot.same_type(&value) => *slot = value,
@@ -166,7 +192,7 @@ fn suggest_key(key: &str, section: &str, known: &[&str]) -> String {
 }
 
 /// `; did you mean ...?` or a list of what there is.
-pub(super) fn suggest(word: &str, known: &[&str]) -> String {
+fn suggest(word: &str, known: &[&str]) -> String {
     match nearest(word, known) {
         Some(name) => format!("; did you mean `{name}`?"),
         None => format!("; there are: {}", known.join(", ")),
@@ -174,7 +200,7 @@ pub(super) fn suggest(word: &str, known: &[&str]) -> String {
 }
 
 /// The one of `known` that was probably meant.
-fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let (distance, name) = known.iter().map(|k| (strsim::damerau_levenshtein(word, k), *k)).min()?;
     (distance <= 1 + word.len() / 3).then_some(name)
 }

@@ -4,6 +4,7 @@ mod presets;
 mod ranges;
 mod recipe;
 mod sections;
+mod seed;
 mod validate;
 
 pub use presets::PRESETS;
@@ -38,7 +39,7 @@ impl RunConfig {
         let mut all = Self::default().to_table()?;
         merge::merge(&mut all, settings, &origin)?;
         if let Some(path) = over.file {
-            let text = std::fs::read_to_string(path).map_err(|e| TrainError::io(path, e))?;
+            let text = merge::read(path)?;
             let origin = path.display().to_string();
             let mut table = merge::parse(&text, &origin)?;
             // The `config.toml` of a run of this preset serves as a file too.
@@ -167,7 +168,7 @@ mod tests {
     fn mistakes_are_named_with_the_nearest_name() {
         assert_eq!(
             resolve("emoji64", &[]).unwrap_err(),
-            "unknown preset `emoji64`; did you mean `emoji-64`?"
+            "unknown preset `emoji64`; did you mean `emoji-64`? There are: emoji-64, emoji-256, birds, coco, tiny"
         );
         let e = resolve("tiny", &["loss.lamda=2"]).unwrap_err();
         assert_eq!(e, "setting loss.lamda=2: unknown key `loss.lamda`; did you mean `lambda`?");
@@ -178,6 +179,53 @@ mod tests {
         assert!(resolve("tiny", &["loss.lambda"]).unwrap_err().contains("KEY=VALUE"));
         assert!(resolve("tiny", &["loader.batch=1"]).unwrap_err().contains("at least 2"));
         assert!(resolve("tiny", &["train=3"]).unwrap_err().contains("is a section"));
+    }
+
+    #[test]
+    fn seeds_go_up_to_the_largest_whole_number_and_survive_a_round_trip() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f.toml");
+        for seed in [0, 1 << 53, i64::MAX as u64, 1 << 63, u64::MAX] {
+            let cfg = resolve("tiny", &[&format!("seed={seed}")]).unwrap();
+            assert_eq!(cfg.seed, seed);
+            let written = cfg.to_toml().unwrap();
+            assert_eq!(RunConfig::from_toml(&written).unwrap(), cfg);
+            std::fs::write(&path, &written).unwrap();
+            let over = |set| RunConfig::resolve("tiny", &Overrides { file: Some(&path), set }).unwrap().seed;
+            assert_eq!((over(&[]), over(&["seed=3".to_owned()])), (seed, 3));
+        }
+        for bad in ["-1", "1.5", "18446744073709551616", "one", "true"] {
+            for before in ["seed=18446744073709551615", "seed=1"] {
+                let e = resolve("tiny", &[before, &format!("seed={bad}")]).unwrap_err();
+                assert!(e.contains("at least 0 and at most 18446744073709551615"), "{e}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_settings_is_a_regular_file_of_some_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = |path: &Path, why: &str| {
+            let over = Overrides { file: Some(path), set: &[] };
+            let e = RunConfig::resolve("tiny", &over).unwrap_err().to_string();
+            assert!(e.contains(&path.display().to_string()) && e.contains(why), "{e}");
+        };
+        refused(dir.path(), "is a folder");
+        refused(&dir.path().join("none.toml"), "No such file");
+        let large = dir.path().join("large.toml");
+        std::fs::File::create(&large).unwrap().set_len((1 << 20) + 1).unwrap();
+        refused(&large, "at most 1 MiB");
+        let bytes = dir.path().join("bytes.toml");
+        std::fs::write(&bytes, b"seed = \"\xff\"").unwrap();
+        refused(&bytes, "not UTF-8");
+        #[cfg(unix)]
+        {
+            refused(Path::new("/dev/zero"), "pipe or device");
+            let pipe = dir.path().join("pipe");
+            let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+            assert!(made.success());
+            refused(&pipe, "pipe or device");
+        }
     }
 
     #[test]

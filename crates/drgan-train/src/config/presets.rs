@@ -1,5 +1,5 @@
 //! The presets, by name.
-use super::merge::{parse, suggest};
+use super::merge::{nearest, parse};
 use crate::error::TrainError;
 use toml::Table;
 
@@ -18,8 +18,13 @@ pub const PRESETS: [(&str, &str); 5] = [
 /// An unknown name; the nearest is suggested.
 pub(super) fn preset(name: &str) -> Result<(Table, String), TrainError> {
     let Some((name, text)) = PRESETS.iter().find(|(n, _)| *n == name) else {
-        let names: Vec<&str> = PRESETS.iter().map(|(n, _)| *n).collect();
-        return Err(TrainError::Config(format!("unknown preset `{name}`{}", suggest(name, &names))));
+        let names = PRESETS.map(|(n, _)| n);
+        let all = names.join(", ");
+        let meant = match nearest(name, &names) {
+            Some(meant) => format!("did you mean `{meant}`? There are: {all}"),
+            None => format!("there are: {all}"),
+        };
+        return Err(TrainError::Config(format!("unknown preset `{name}`; {meant}")));
     };
     let origin = format!("preset {name}");
     Ok((parse(text, &origin)?, origin))

@@ -1,6 +1,7 @@
 //! What every setting may be: one table. Values are checked against it before anything is built, and docs/settings.md is
 //! made from it.
 use super::recipe::Recipe;
+use super::seed;
 use crate::error::TrainError;
 use std::fmt;
 use toml::{Table, Value};
@@ -137,9 +138,8 @@ impl Range {
     /// Whether the range holds a value.
     fn holds(self, value: &Value) -> bool {
         match (self, value) {
-            (Whole(low, high), Value::Integer(i)) => {
-                u64::try_from(*i).is_ok_and(|i| (low..=high).contains(&i))
-            }
+            // Of all settings only a seed may be a text of digits.
+            (Whole(low, high), value) => seed::whole(value).is_some_and(|i| (low..=high).contains(&i)),
             (Above(low, high), Value::Float(x)) => *x > low && *x <= high,
             (Between(low, high), Value::Float(x)) => (low..=high).contains(x),
             (Pair(low, high), Value::Array(pair)) => {
@@ -157,7 +157,6 @@ impl Range {
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Whole(low, u64::MAX) => write!(f, "a whole number of at least {low}"),
             Whole(low, high) => write!(f, "a whole number of at least {low} and at most {high}"),
             Above(low, high) => write!(f, "a number above {} and at most {}", Short(*low), Short(*high)),
             Between(low, high) => {

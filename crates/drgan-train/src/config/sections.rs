@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 pub struct RunConfig {
     /// Name of the preset it started from.
     pub preset: String,
-    /// Seed of every random number.
+    /// Seed of every random number, up to 2^64 - 1.
+    #[serde(with = "super::seed")]
     pub seed: u64,
     /// Which version of the rules of learning the run goes by; a new run by the newest.
     pub recipe: Recipe,
