@@ -1,5 +1,4 @@
 //! The program behind `cargo xtask parity DIR`.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is printed here and nowhere else")]
 use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,15 +28,18 @@ fn nearest_weights(dir: &Path) -> PathBuf {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return drgan_terminal::refused(&answer),
+    };
     let weights = cli.weights.clone().unwrap_or_else(|| nearest_weights(&cli.dir));
     match drgan_parity::run(&cli.dir, &weights) {
-        Ok(report) => {
-            println!("{report}");
-            ExitCode::from(u8::from(report.failures() > 0))
-        }
+        Ok(report) => match drgan_terminal::result(&report) {
+            Ok(()) => ExitCode::from(u8::from(report.failures() > 0)),
+            Err(e) => drgan_terminal::failed(&e.into(), None),
+        },
         Err(e) => {
-            eprintln!("error: {e:#}");
+            drgan_terminal::failed(&e, None);
             ExitCode::from(2)
         }
     }

@@ -2,6 +2,7 @@
 use crate::run;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -41,12 +42,12 @@ impl Data {
                 let fluent = fluent.map_or_else(|| pack("@lobehub/fluent-emoji-3d@1.1.0"), Ok)?;
                 let emojibase = emojibase.map_or_else(|| pack("emojibase-data@17.0.0"), Ok)?;
                 let out = out.unwrap_or_else(|| run::root().join(EMOJI));
-                let mut drgan = Command::new(run::build("drgan")?);
-                drgan.args(["data", "emoji", "--fluent"]).arg(fluent).arg("--emojibase").arg(emojibase);
-                drgan.arg("--out").arg(out);
-                run::become_it(drgan)
+                let files = [("--fluent", fluent), ("--emojibase", emojibase), ("--out", out)];
+                let files =
+                    files.into_iter().flat_map(|(option, path)| [option.into(), path.into_os_string()]);
+                run::drgan(["data", "emoji"].map(OsString::from).into_iter().chain(files))
             }
-            Task::Other(args) => run::drgan("data", &args),
+            Task::Other(args) => run::drgan(std::iter::once("data").chain(args.iter().map(String::as_str))),
         }
     }
 }

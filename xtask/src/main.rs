@@ -1,5 +1,4 @@
 //! Project automation: `cargo xtask --help`. Links neither candle nor the model crates, so it starts at once.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod asan;
 mod bench;
@@ -86,15 +85,27 @@ enum Task {
     Ci,
 }
 
-fn main() -> Result<ExitCode> {
-    match Cli::parse().task {
-        Task::Train(rest) => run::drgan("train", &rest.args),
-        Task::Pretrain(rest) => run::drgan("pretrain", &rest.args),
-        Task::Sample(rest) => run::drgan("sample", &rest.args),
-        Task::Evaluate(rest) => run::drgan("evaluate", &rest.args),
+fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => perform(cli.task).unwrap_or_else(|e| drgan_terminal::failed(&e, None)),
+        Err(answer) => drgan_terminal::refused(&answer),
+    }
+}
+
+/// Becomes `drgan COMMAND ARGS`.
+fn drgan(command: &str, rest: &Rest) -> Result<ExitCode> {
+    run::drgan(std::iter::once(command).chain(rest.args.iter().map(String::as_str)))
+}
+
+fn perform(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Train(rest) => drgan("train", &rest),
+        Task::Pretrain(rest) => drgan("pretrain", &rest),
+        Task::Sample(rest) => drgan("sample", &rest),
+        Task::Evaluate(rest) => drgan("evaluate", &rest),
         Task::Data(data) => data.run(),
-        Task::Inspect(rest) => run::drgan("inspect", &rest.args),
-        Task::Import(rest) => run::drgan("import", &rest.args),
+        Task::Inspect(rest) => drgan("inspect", &rest),
+        Task::Import(rest) => drgan("import", &rest),
         Task::Parity(rest) => run::parity(&rest.args),
         Task::Test(test) => test.run(),
         Task::Asan(asan) => asan.run(),

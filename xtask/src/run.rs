@@ -4,7 +4,7 @@
 //! each time. It chooses them for the packages that are selected, and counts development dependencies only if a test, an
 //! example or a benchmark is asked for: therefore always `--workspace --release`, and always with such a target.
 use anyhow::{Context, Result, bail};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -36,9 +36,9 @@ const EXAMPLE: &str = "align";
 /// Builds the binary `name`, and of the workspace only what it needs; returns its path. cargo shows its progress.
 pub(crate) fn build(name: &str) -> Result<PathBuf> {
     if !target().join("release").join(name).exists() {
-        eprintln!(
+        drgan_terminal::remark(format!(
             "building {name} and what it needs: about 5 minutes the first time on two cores, seconds after a change"
-        );
+        ));
     }
     let mut build = cargo();
     build.args(["build", "--workspace", "--release", "--bin", name, "--example", EXAMPLE]);
@@ -68,11 +68,11 @@ fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     })
 }
 
-/// Builds `drgan` and becomes `drgan COMMAND ARGS`, in the caller's directory.
-pub(crate) fn drgan(command: &str, args: &[String]) -> Result<ExitCode> {
+/// Builds `drgan` and becomes `drgan ARGS`, in the caller's directory.
+pub(crate) fn drgan(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<ExitCode> {
     let mut drgan = Command::new(build("drgan")?);
     // The commands that it shows begin with what the user typed.
-    drgan.arg(command).args(args).env("DRGAN_INVOKED_AS", "cargo xtask");
+    drgan.args(args).env("DRGAN_INVOKED_AS", "cargo xtask");
     become_it(drgan)
 }
 

@@ -1,9 +1,16 @@
 //! The command line of `drgan`.
+use crate::numbers::{number, of_setting, whole};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use drgan_infer::{Arithmetic, Precision};
 use drgan_tensor::device::DeviceRequest;
+use drgan_train::config::Range;
 use drgan_train::import::Network;
 use std::path::PathBuf;
+
+/// How many threads may compute.
+pub(crate) const THREADS: Range = Range::Whole(1, 1024);
+/// Samples per caption.
+const COUNT: Range = Range::Whole(1, 64);
 
 /// DR-GAN: images from captions, trained and drawn on your own machine.
 #[derive(Debug, Parser)]
@@ -75,8 +82,8 @@ pub struct RunArgs {
     /// Resume a run from its last good checkpoint.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "seed"])]
     pub resume: Option<PathBuf>,
-    /// Seed of every random number [default: 0].
-    #[arg(long)]
+    /// Seed of every random number, up to 2^64 - 1 [default: 0].
+    #[arg(long, value_parser = whole::<u64>(of_setting("seed")))]
     pub seed: Option<u64>,
     /// Run folder [default: runs/PRESET-sSEED-NNN].
     #[arg(long, value_name = "DIR")]
@@ -99,7 +106,7 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub run: RunArgs,
     /// Generator steps.
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<u64>(of_setting("train.steps")))]
     pub steps: Option<u64>,
     /// Take the encoders of this run of `pretrain`, and their settings, instead of training them.
     #[arg(long, value_name = "RUN", conflicts_with = "resume")]
@@ -125,7 +132,7 @@ pub struct PretrainArgs {
     #[command(flatten)]
     pub run: RunArgs,
     /// Passes over the training images.
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<u64>(of_setting("damsm.epochs")))]
     pub epochs: Option<u64>,
 }
 
@@ -136,7 +143,7 @@ pub struct Compute {
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<DeviceRequest>,
     /// Threads that compute [default: one per physical core].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(THREADS))]
     pub threads: Option<u16>,
 }
 
@@ -159,16 +166,17 @@ pub struct SampleArgs {
     #[arg(long, value_name = "FILE", requires = "generator")]
     pub vocabulary: Option<PathBuf>,
     /// Factor on the logits of both masks [default: 0.25 for a generator in the released form, else 1].
-    #[arg(long, value_name = "X", requires = "generator")]
+    #[arg(long, value_name = "X", requires = "generator",
+        value_parser = number(of_setting("generator.mask_logit_scale")))]
     pub mask_logit_scale: Option<f64>,
     /// The image to write.
     #[arg(long, value_name = "FILE", default_value = "samples.png")]
     pub out: PathBuf,
-    /// Seed of the noise: the same caption and seed give the same image.
-    #[arg(long, default_value_t = 0)]
+    /// Seed of the noise, up to 2^64 - 1: the same caption and seed give the same image.
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>(of_setting("seed")))]
     pub seed: u64,
     /// Samples per caption.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, default_value_t = 4, value_parser = whole::<u16>(COUNT))]
     pub count: u16,
     /// What to compute in.
     #[arg(long, value_enum, default_value_t)]

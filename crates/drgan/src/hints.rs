@@ -2,16 +2,9 @@
 use anyhow::Error;
 use drgan_data::{Compression, DataError};
 use drgan_infer::grid;
+use drgan_terminal::CommandLine;
 use drgan_train::TrainError;
 use std::path::Path;
-
-/// Names the program in the commands that it shows, where it was started through another one.
-const INVOKED_AS: &str = "DRGAN_INVOKED_AS";
-
-/// How the user calls this program: `drgan`, or what started it says, e.g. `cargo xtask`.
-pub(crate) fn program() -> String {
-    std::env::var(INVOKED_AS).unwrap_or_else(|_| "drgan".to_owned())
-}
 
 /// What to do about an error, if there is more to say than its message.
 pub(crate) fn for_error(error: &Error, program: &str) -> Option<String> {
@@ -24,16 +17,15 @@ pub(crate) fn for_error(error: &Error, program: &str) -> Option<String> {
 }
 
 fn for_train_error(error: &TrainError, program: &str) -> Option<String> {
+    let train = CommandLine::new(program, "train");
+    let resume = |run: &Path| train.clone().option("--resume", run);
     Some(match error {
         TrainError::RunExists { path } => {
-            format!("continue it with: {program} train --resume {}; or give another --out", path.display())
+            format!("give another --out, or continue it with: {}", resume(path))
         }
-        TrainError::NoRuns { .. } => format!("train one with: {program} train; or name one with --run"),
-        TrainError::NotTrained { path } => {
-            format!("continue with: {program} train --resume {}", path.display())
-        }
-        TrainError::EncodersTrained { path } => {
-            format!("continue with: {program} train --resume {}", path.display())
+        TrainError::NoRuns { .. } => format!("name one with --run, or train one with: {train}"),
+        TrainError::NotTrained { path } | TrainError::EncodersTrained { path } => {
+            format!("continue with: {}", resume(path))
         }
         TrainError::NoBackbone { .. } => {
             "give --set image_encoder.weights=FILE; or take the embedded network with \
@@ -65,7 +57,8 @@ fn for_infer_error(error: &drgan_infer::Error) -> Option<String> {
 pub(crate) fn for_data_error(error: &DataError, program: &str) -> Option<String> {
     match error {
         DataError::TooFew { path, .. } => Some(format!(
-            "{program} data verify {path} says what is there; --set data.split=by-key divides a set by key"
+            "--set data.split=by-key divides a set by key; what is there is said by: {}",
+            CommandLine::new(program, "data verify").argument(path)
         )),
         DataError::Compressed { path, compression } => Some(unpack(*compression, path)),
         DataError::NotEmbedded => Some("give a data set with --data DIR_OR_TAR".to_owned()),
@@ -75,16 +68,16 @@ pub(crate) fn for_data_error(error: &DataError, program: &str) -> Option<String>
 
 /// What to do with a compressed archive.
 fn unpack(compression: Compression, path: &Path) -> String {
-    let with = match compression {
-        Compression::Xz => "tar xJf",
-        Compression::Bzip2 => "tar xjf",
-        Compression::Zstd => "tar --zstd -xf",
-        Compression::Zip => "unzip",
-        Compression::SevenZip => "7z x",
-        Compression::Rar => "unrar x",
+    let (program, command) = match compression {
+        Compression::Xz => ("tar", "xJf"),
+        Compression::Bzip2 => ("tar", "xjf"),
+        Compression::Zstd => ("tar", "--zstd -xf"),
+        Compression::Zip => ("unzip", "-q"),
+        Compression::SevenZip => ("7z", "x"),
+        Compression::Rar => ("unrar", "x"),
         _ => return "unpack it, then give the folder".to_owned(),
     };
-    format!("unpack it with `{with} {}`, then give the folder", path.display())
+    format!("give the folder that this unpacks: {}", CommandLine::new(program, command).argument(path))
 }
 
 #[cfg(test)]
@@ -99,8 +92,12 @@ mod tests {
         let shown = hint(TrainError::NotTrained { path: path.clone() }).unwrap();
         assert_eq!(shown, "continue with: cargo xtask train --resume runs/a");
         assert!(hint(TrainError::RunExists { path }).unwrap().contains("--out"));
+        let shown = hint(TrainError::EncodersTrained { path: "my $HOME/`id`".into() }).unwrap();
+        assert_eq!(shown, "continue with: cargo xtask train --resume 'my $HOME/`id`'");
+        let xz = DataError::Compressed { path: "a b.tar.xz".into(), compression: Compression::Xz };
+        assert!(hint(xz.into()).unwrap().ends_with("unpacks: tar xJf 'a b.tar.xz'"));
         let few = DataError::TooFew { path: "birds".into(), part: "the set".into(), found: 1 };
-        assert!(hint(few.into()).unwrap().starts_with("cargo xtask data verify birds"));
+        assert!(hint(few.into()).unwrap().ends_with(": cargo xtask data verify birds"));
         let preset = TrainError::PresetSetting { origin: "setting preset=tiny".into() };
         assert!(hint(preset).unwrap().contains("--preset"));
         let large = drgan_infer::Error::Shape { what: grid::SIZE, expected: "less".to_owned(), got: vec![9] };

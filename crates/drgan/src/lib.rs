@@ -2,8 +2,10 @@
 pub mod cli;
 mod commands;
 mod hints;
-mod interrupt;
+mod naming;
+mod numbers;
 mod report;
+mod signals;
 mod sinks;
 
 pub use commands::run;

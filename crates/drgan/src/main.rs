@@ -1,6 +1,4 @@
 //! The `drgan` program.
-use clap::Parser;
-use drgan::cli::Cli;
 use drgan_tensor::ops::CachingAllocator;
 use mimalloc::MiMalloc;
 
@@ -11,5 +9,5 @@ static ALLOCATOR: CachingAllocator<MiMalloc> = CachingAllocator::new(MiMalloc);
 
 fn main() -> std::process::ExitCode {
     drgan_tensor::ops::limit_candle_threads();
-    drgan::run(&Cli::parse())
+    drgan::run(std::env::args_os())
 }

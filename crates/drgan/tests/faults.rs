@@ -1,13 +1,16 @@
 //! Bad input and faults: a clear error, nothing lost.
 mod common;
 use common::{drgan, failure, success, train_tiny};
-use std::time::{Duration, Instant};
 
 #[test]
 fn unknown_names_are_answered_with_the_nearest() {
     let dir = tempfile::tempdir().unwrap();
     let e = failure(drgan().args(["train", "--preset", "emoji"]));
     assert!(e.contains("emoji-64"), "{e}");
+    let e = failure(drgan().args(["train", "--preset", "qwertz"]));
+    for (name, _) in drgan_train::config::PRESETS {
+        assert!(e.contains(name), "{name}: {e}");
+    }
     let e = failure(&mut train_tiny(&dir.path().join("r"), &["--set", "train.step=4"]));
     assert!(e.contains("train.step") && e.contains("steps"), "{e}");
 }
@@ -39,6 +42,7 @@ fn values_out_of_range_are_refused_before_anything_runs() {
         ("damsm.decay=-1", "damsm.decay"),
         ("evaluate.seeds=0", "evaluate.seeds"),
         ("text.vocab_size=7", "not a setting"),
+        ("seed=18446744073709551616", "at most 18446744073709551615"),
     ] {
         let e = failure(drgan().args(["train", "--preset", "tiny", "--dry-run", "--set", set]));
         assert!(e.contains(said), "{set}: {e}");
@@ -96,62 +100,6 @@ fn a_run_that_does_not_fit_into_memory_names_the_setting_to_lower() {
     assert!(shown.contains("memory: about 0.2 GiB"), "{shown}");
 }
 
-/// A run that goes on for long, once its first GAN checkpoint is written.
-#[cfg(unix)]
-fn endless(run: &std::path::Path, more: &[&str]) -> std::process::Child {
-    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("drgan"))
-        .args(["train", "--preset", "tiny", "--no-evaluate", "--steps", "100000", "--out"])
-        .arg(run)
-        .args(more)
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("the drgan binary starts");
-    // Wait for the step loop, so that the signal meets it.
-    let first = run.join("checkpoints/step-000003.safetensors");
-    let patience = Instant::now();
-    while !first.exists() && patience.elapsed() < Duration::from_secs(120) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert!(first.exists(), "no checkpoint in two minutes");
-    child
-}
-
-#[cfg(unix)]
-fn interrupt(child: &std::process::Child) {
-    let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(sent.is_ok_and(|s| s.success()), "could not send the signal");
-}
-
-#[cfg(unix)]
-#[test]
-fn a_second_ctrl_c_quits_at_once() {
-    let dir = tempfile::tempdir().unwrap();
-    // Steps of a second or so: the second signal comes long before the first one's checkpoint.
-    let mut child =
-        endless(&dir.path().join("run"), &["--set", "loader.batch=36", "--set", "generator.ngf=24"]);
-    // Signals that meet while one is pending become one, so the second is repeated until it is heard.
-    while child.try_wait().unwrap().is_none() {
-        interrupt(&child);
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-}
-
-#[cfg(unix)]
-#[test]
-fn ctrl_c_writes_a_checkpoint_and_stops_and_the_run_goes_on() {
-    let dir = tempfile::tempdir().unwrap();
-    let run = dir.path().join("run");
-    let mut child = endless(&run, &[]);
-    interrupt(&child);
-    let status = child.wait().unwrap();
-    assert!(status.success(), "{status}");
-    let newest = drgan_train::run::list(&run.join("checkpoints")).unwrap().pop().unwrap();
-    let steps = (newest.0 + 1).to_string();
-    success(drgan().args(["train", "--no-evaluate", "--steps", &steps, "--resume"]).arg(&run));
-}
-
 #[test]
 fn an_image_that_does_not_decode_is_named_and_left_out() {
     let dir = tempfile::tempdir().unwrap();
@@ -174,4 +122,58 @@ fn an_image_that_does_not_decode_is_named_and_left_out() {
     }
     let e = failure(&mut train_tiny(&dir.path().join("run2"), &more));
     assert!(e.contains("11.png") && e.contains('%'), "{e}");
+}
+
+#[test]
+fn numbers_of_the_command_line_are_refused_by_their_range() {
+    let train = ["train", "--preset", "tiny", "--dry-run"];
+    let cases: [(&[&str], &str, &str); 9] = [
+        (&train, "--threads=65535", "at least 1 and at most 1024"),
+        (&train, "--threads=0", "at least 1 and at most 1024"),
+        (&train, "--seed=18446744073709551616", "at most 18446744073709551615"),
+        (&train, "--seed=-1", "at least 0"),
+        (&train, "--steps=99999999999999999999", "at least 1 and at most 1000000000"),
+        (&["pretrain"], "--epochs=1e9", "at least 0 and at most 1000000"),
+        (&["sample", "x"], "--count=65", "at least 1 and at most 64"),
+        (&["sample", "x"], "--seed=many", "at most 18446744073709551615"),
+        (
+            &["sample", "x", "--generator", "g", "--text-encoder", "t", "--vocabulary", "v"],
+            "--mask-logit-scale=nan",
+            "above 0 and at most 1000",
+        ),
+    ];
+    for (command, argument, range) in cases {
+        let e = failure(drgan().args(command).arg(argument).env("DRGAN_INVOKED_AS", "cargo xtask"));
+        assert!(e.contains(argument.split('=').next().unwrap()) && e.contains(range), "{argument}: {e}");
+    }
+    let e = failure(drgan().args(train).env("RAYON_NUM_THREADS", "65535"));
+    assert!(e.contains("RAYON_NUM_THREADS is `65535`") && e.contains("at most 1024"), "{e}");
+}
+
+#[test]
+fn the_largest_seed_trains_draws_and_resumes() {
+    const SEED: &str = "18446744073709551615";
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    success(&mut train_tiny(&run, &["--steps", "1", "--seed", SEED]));
+    success(drgan().args(["train", "--no-evaluate", "--steps", "2", "--resume"]).arg(&run));
+    let mut sample = drgan();
+    sample.args(["sample", "a red heart", "--count", "1", "--seed", SEED, "--run"]).arg(&run);
+    let (stdout, _) = success(sample.arg("--out").arg(dir.path().join("x.png")));
+    assert!(stdout.contains(SEED), "{stdout}");
+}
+
+#[test]
+fn commands_are_named_as_the_program_was_called_and_quoted() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("my $HOME `id`");
+    let mut train = train_tiny(&run, &["--steps", "1"]);
+    let (stdout, _) = success(train.env("DRGAN_INVOKED_AS", "cargo xtask"));
+    let line = stdout.lines().find_map(|line| line.strip_prefix("draw with: ")).unwrap();
+    let quoted = format!("--run '{}'", run.display());
+    assert!(line.starts_with("cargo xtask sample ") && line.contains(&quoted), "{line}");
+    let e = failure(train_tiny(&run, &[]).env("DRGAN_INVOKED_AS", "cargo xtask"));
+    assert!(e.contains("cargo xtask train --resume '"), "{e}");
+    let e = failure(drgan().args(["train", "--no-such-flag"]).env("DRGAN_INVOKED_AS", "cargo xtask"));
+    assert!(e.contains("Usage: cargo xtask train"), "{e}");
 }

@@ -12,7 +12,8 @@ fn a_run_of_another_width_trains_draws_and_becomes_a_model_file() {
     let run = dir.path().join("run");
     let set = ["--steps", "1", "--set", "text.words_dim=128", "--device", "cpu"];
     let (stdout, _) = success(train_tiny(&run, &set).env("DRGAN_INVOKED_AS", "cargo xtask"));
-    assert!(stdout.contains("draw with: cargo xtask sample \"a red heart\" --run"), "{stdout}");
+    let line = format!("draw with: cargo xtask sample --run {} 'a red heart'", run.display());
+    assert!(stdout.contains(&line), "{stdout}");
     let written = std::fs::read_to_string(run.join("config.toml")).unwrap();
     assert!(written.contains("words_dim = 128") && written.contains("device = \"cpu\""), "{written}");
     assert!(!written.contains("text_dim") && !written.contains("vocab_size"), "{written}");

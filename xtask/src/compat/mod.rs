@@ -6,6 +6,7 @@ use crate::run;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use compare::Network;
+use drgan_terminal::{quoted, remark, result};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -67,11 +68,11 @@ impl Compat {
         for (what, run) in [("resumed after step 3", &resumed), ("trained from the start", &fresh)] {
             let run = last(run)?;
             let (networks, notes) = (compare::compare(&old, &run)?, compare::notes_that_differ(&old, &run)?);
-            println!("{what}, step 6:\n\n{}", table(&networks));
-            notes.iter().for_each(|note| println!("differs: {note}"));
+            let differ: String = notes.iter().map(|note| format!("differs: {note}\n")).collect();
+            result(format!("{what}, step 6:\n\n{}\n{differ}", table(&networks)))?;
             same &= notes.is_empty() && networks.values().all(|n| n.differ.is_empty());
         }
-        println!("{}", if same { "the same bits" } else { "not the same bits" });
+        result(if same { "the same bits" } else { "not the same bits" })?;
         Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
@@ -107,7 +108,8 @@ fn git(before: &[&str], tree: &Path, after: &[&str]) -> Result<()> {
 }
 
 fn train(drgan: &Path, options: &[&str], run: &Path) -> Result<()> {
-    eprintln!("{} train {} {}", drgan.display(), options.join(" "), run.display());
+    let words = options.iter().map(quoted).chain([quoted(run)]).collect::<Vec<_>>().join(" ");
+    remark(format!("{} train {words}", quoted(drgan)));
     let mut train = Command::new(drgan);
     train.arg("train").args(options).arg(run);
     let done = train.output().with_context(|| format!("could not start {}", drgan.display()))?;

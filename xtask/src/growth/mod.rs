@@ -6,6 +6,7 @@ use crate::measure::bystanders::Watch;
 use crate::measure::{self, Pace, gib, machine, median, seconds};
 use crate::run;
 use anyhow::{Context, Result, bail};
+use drgan_terminal::{remark, result};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::Path;
@@ -230,8 +231,8 @@ pub(crate) fn run(pace: Pace, asked: &[String]) -> Result<ExitCode> {
             }
         };
         match &found {
-            Ok(f) => eprintln!("{}: {}, {}", point.name(), seconds(median(&f.seconds)), gib(f.peak)),
-            Err(why) => eprintln!("{}: {why}", point.name()),
+            Ok(f) => remark(format!("{}: {}, {}", point.name(), seconds(median(&f.seconds)), gib(f.peak))),
+            Err(why) => remark(format!("{}: {why}", point.name())),
         }
         failed |= found.is_err() && !point.may_fail();
         rows.push(Row { point, found });
@@ -243,18 +244,18 @@ pub(crate) fn run(pace: Pace, asked: &[String]) -> Result<ExitCode> {
             write("growth.svg", plot::svg(&curves))?;
         }
     }
-    println!("{machine}\n\n{}", table(&rows));
+    let mut text = format!("{machine}\n\n{}\n", table(&rows));
     for Row { point, found } in &rows {
         match found {
-            Err(why) => println!("{}: {why}", point.name()),
+            Err(why) => text += &format!("{}: {why}\n", point.name()),
             Ok(f) if f.disturbed() => {
                 let share = 100. * f.others.unwrap_or_default();
-                println!("* {}: other programs had {share:.0} % of the computer", point.name());
+                text += &format!("* {}: other programs had {share:.0} % of the computer\n", point.name());
             }
             Ok(_) => {}
         }
     }
-    println!("Written: {0}/growth.json, {0}/growth.svg", folder.display());
+    result(text + &format!("Written: {0}/growth.json, {0}/growth.svg", folder.display()))?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

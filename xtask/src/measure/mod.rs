@@ -12,12 +12,12 @@ pub(crate) const MODES: &str = "modes";
 /// How often, and with how many threads.
 #[derive(Args, Clone, Copy, Default)]
 pub(crate) struct Pace {
-    /// Timed iterations [default with --peer: 10 of one image, 5 of a batch or a step (of each side); with --growth: 7 of
+    /// Timed iterations, at most 10000 [default with --peer: 10 of one image, 5 of a batch or a step (of each side); with --growth: 7 of
     /// images, 3 or 5 of a step].
-    #[arg(long, value_name = "N", requires = MODES, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", requires = MODES, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) runs: Option<u16>,
     /// Threads [default: physical cores].
-    #[arg(long, value_name = "N", requires = MODES, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", requires = MODES, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 }
 

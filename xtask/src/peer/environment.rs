@@ -15,11 +15,11 @@ pub(super) fn python() -> Result<PathBuf> {
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
-    eprintln!(
+    drgan_terminal::remark(format!(
         "installing {} into {} (once; about 3 GB)",
         wanted.lines().collect::<Vec<_>>().join(", "),
         home.display()
-    );
+    ));
     // What an attempt that failed has left behind does not make the next one fail.
     let venv = ["-m", "venv", "--clear"];
     let help = "install Python 3 with its venv module, or name an interpreter that has them with --python";

@@ -9,6 +9,7 @@ use crate::measure::{self, Pace, machine};
 use crate::run;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use drgan_terminal::{remark, result};
 use side::Side;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -92,11 +93,9 @@ impl Options {
                 Err(e) => failed.push(format!("{SAMPLE_START}: {e:#}")),
             }
         }
-        println!("{}", machine::describe(threads, &format!("; PyTorch {torch}")));
-        println!("\n{}", table::markdown(&lines));
-        for why in &failed {
-            println!("not measured: {why}");
-        }
+        let machine = machine::describe(threads, &format!("; PyTorch {torch}"));
+        let failures: String = failed.iter().map(|why| format!("not measured: {why}\n")).collect();
+        result(format!("{machine}\n\n{}\n{failures}", table::markdown(&lines)))?;
         Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
@@ -115,7 +114,7 @@ impl Setting {
     fn measure(&self, row: &Row) -> Result<Line> {
         let dir = run::root().join("target/peer").join(row.name);
         std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-        eprintln!("{}: building both sides", row.name);
+        remark(format!("{}: building both sides", row.name));
         let mut drgan = Side::start("our side", self.side(&self.program, &[], row.name, &dir))?;
         let script = run::root().join("benches/pytorch");
         let mut peer = Side::start("PyTorch", self.side(&self.python, &[&script], row.name, &dir))?;
@@ -123,11 +122,11 @@ impl Setting {
         compare.args(["compare", row.name]).arg(&dir);
         let compared = compare.output().with_context(|| format!("could not start {compare:?}"))?;
         if !compared.status.success() {
-            eprint!(
+            remark(format!(
                 "{}{}",
                 String::from_utf8_lossy(&compared.stdout),
                 String::from_utf8_lossy(&compared.stderr)
-            );
+            ));
             bail!("the two sides do not compute the same, so they are not timed: see above")
         }
         let mut line = Line {
@@ -155,21 +154,21 @@ impl Setting {
                 }
             }
             let last = |of: &[f64]| of.last().copied().unwrap_or(f64::NAN);
-            eprintln!(
+            remark(format!(
                 "{}: {} of {runs}: ours {:.3} s, PyTorch {:.3} s",
                 row.name,
                 i + 1,
                 last(&line.drgan),
                 last(&line.peer)
-            );
+            ));
         }
         let mib = |bytes: u64| bytes >> 20;
-        eprintln!(
+        remark(format!(
             "{}: resident before: ours {} MiB, PyTorch {} MiB",
             row.name,
             mib(drgan.at_start),
             mib(peer.at_start)
-        );
+        ));
         line.memory = Some((drgan.quit()?, peer.quit()?));
         Ok(line)
     }

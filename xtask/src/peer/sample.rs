@@ -3,6 +3,7 @@ use super::{Line, SAMPLE_START, Setting, Side};
 use crate::measure;
 use crate::run;
 use anyhow::{Context, Result, ensure};
+use drgan_terminal::remark;
 use std::process::Command;
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ impl Setting {
         let folder = run::root().join("target/peer").join(SAMPLE_START);
         let trained = folder.join("run");
         if !trained.join("config.toml").is_file() {
-            eprintln!("{SAMPLE_START}: writing a full-size run");
+            remark(format!("{SAMPLE_START}: writing a full-size run"));
             let mut write = Command::new(&self.program);
             write.arg("sample-run").arg(&trained);
             ensure!(write.status()?.success(), "could not write {}", trained.display());
@@ -40,10 +41,10 @@ impl Setting {
         let (mut seconds, runs) = (Vec::new(), self.runs.unwrap_or(RUNS));
         for i in 0..runs {
             let (whole, drawing) = (draw()?, inference.run(1)?);
-            eprintln!(
+            remark(format!(
                 "{SAMPLE_START}: {} of {runs}: {whole:.3} s, {drawing:.3} s of it for the image",
                 i + 1
-            );
+            ));
             seconds.push(whole - drawing);
         }
         inference.quit()?;

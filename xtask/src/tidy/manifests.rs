@@ -2,9 +2,13 @@
 use super::{File, Tree, Violation};
 use toml::Table;
 
+/// What programs share: it knows none of our crates, and may have what programs have.
+const TERMINAL: &str = "drgan-terminal";
+
 /// Of our crates, those that each may depend on, from the bottom up; whoever is not named may depend on all but the program.
 /// The model crates share drgan-tensor and never see each other.
-const MAY_KNOW: [(&str, &[&str]); 9] = [
+const MAY_KNOW: [(&str, &[&str]); 10] = [
+    (TERMINAL, &[]),
     ("drgan-kernels", &[]),
     ("drgan-tensor", &["drgan-kernels"]),
     ("drgan-text", &["drgan-tensor"]),
@@ -45,11 +49,11 @@ fn names(manifest: &Table) -> Vec<String> {
 fn dependencies(file: &File, manifest: &Table, found: &mut Vec<Violation>) {
     let is_xtask = file.path.starts_with("xtask");
     let allowed = MAY_KNOW.iter().find(|(name, _)| file.member() == Some(name)).map(|(_, allowed)| *allowed);
-    let program = file.member().is_none_or(|name| name == "drgan");
+    let program = file.member().is_none_or(|name| [TERMINAL, "drgan"].contains(&name));
     for name in names(manifest) {
         let line = 1 + file.text.lines().position(|l| l.trim_start().starts_with(&name)).unwrap_or(0);
         let own_crate = name == "drgan" || name.starts_with("drgan-");
-        if is_xtask && (own_crate || name.starts_with("candle")) {
+        if is_xtask && name != TERMINAL && (own_crate || name.starts_with("candle")) {
             found.push(file.at(line, format!("xtask must not depend on `{name}`: call the binary instead")));
         }
         if !program && ["anyhow", "clap"].contains(&name.as_str()) {

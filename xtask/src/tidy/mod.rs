@@ -9,6 +9,7 @@ mod sources;
 mod tests;
 
 use anyhow::{Context, Result};
+use drgan_terminal::result;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -129,13 +130,11 @@ fn check(root: &Path) -> Result<Vec<Violation>> {
 /// Prints every violation under `root`; fails if there is one.
 pub(crate) fn run(root: &Path) -> Result<ExitCode> {
     let found = check(root)?;
-    for violation in &found {
-        println!("{violation}");
-    }
     if found.is_empty() {
-        println!("tidy: nothing to do");
+        result("tidy: nothing to do")?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("tidy: {} to fix", found.len());
+    let lines: String = found.iter().map(|violation| format!("{violation}\n")).collect();
+    result(format!("{lines}tidy: {} to fix", found.len()))?;
     Ok(ExitCode::FAILURE)
 }

@@ -76,6 +76,7 @@ fn no_dependency_runs_back_up() {
 #[test]
 fn xtask_depends_on_no_candle() {
     says(&[("xtask/Cargo.toml", "[dependencies]\ncandle-nn = \"1\"\n")], "xtask/Cargo.toml:2", "candle-nn");
+    assert!(say(&[("xtask/Cargo.toml", "[dependencies]\ndrgan-terminal = \"1\"\n")]).is_empty());
 }
 
 #[test]
@@ -112,8 +113,9 @@ fn words_have_their_place() {
     let quoted = "//! x\n// unsafe println!\nconst A: &str = \"unsafe \\\" todo!\";\nconst B: char = '\"';\n";
     assert!(say(&[(lib, quoted)]).is_empty());
     let main = "//! x\nfn main() { println!() }\n";
-    assert!(say(&[("crates/drgan/src/main.rs", main), ("crates/drgan/src/commands/x.rs", main)]).is_empty());
-    says(&[("crates/drgan/src/hints.rs", main)], "crates/drgan/src/hints.rs:2", "never print");
+    for program in ["crates/drgan/src/main.rs", "crates/drgan/src/commands/x.rs", "xtask/src/x.rs"] {
+        says(&[(program, main)], &format!("{program}:2"), "closed pipe");
+    }
     says(&[("crates/drgan-sdm/src/main.rs", main)], "crates/drgan-sdm/src/main.rs:2", "never print");
 }
 

@@ -1,7 +1,7 @@
 //! The GAN phase: the loop over steps.
 use super::hooks::{AfterStep, Checkpoints, EarlyEvaluation, Hook, Log, SampleGrids, model};
 use super::resume::Phase;
-use super::{Outcome, Session};
+use super::{Outcome, Session, Watch};
 use crate::config::RunConfig;
 use crate::damsm::Encoders;
 use crate::error::TrainError;
@@ -17,12 +17,14 @@ use std::sync::Arc;
 const EARLY: u64 = 8;
 
 impl Session<'_> {
-    /// All steps that are left, with `encoders` as constants.
+    /// All steps that are left, with `encoders` as constants. The `watch` ends before the last measure, after which there is
+    /// nothing more to save.
     pub(super) fn train_gan(
         &mut self,
         data: &Arc<Dataset>,
         encoders: &Encoders,
         saved: Option<&Checkpoint>,
+        watch: Watch,
     ) -> Result<Outcome, TrainError> {
         let (cfg, run) = (self.cfg, self.run);
         let (mut networks, mut history, mut step) =
@@ -81,7 +83,7 @@ impl Session<'_> {
             let done =
                 measured.and_then(|()| keepers.iter_mut().try_for_each(|hook| hook.after_step(&mut now)));
             done.map_err(|e| self.locate(e, Phase::Gan, step))?;
-            if stopping && step < total {
+            if stopping && (step < total || evaluator.is_some()) {
                 return Ok(Outcome::Interrupted { step, checkpoint: self.latest_checkpoint() });
             }
         }
@@ -89,16 +91,17 @@ impl Session<'_> {
         self.sinks.emit(&ended);
         drop(loader);
         self.warn_of_odd(data);
+        let grid = match step > first {
+            true => grids.path(step),
+            false => grids.draw(networks.ema.average(), step, self.sinks)?,
+        };
+        drop(watch);
         let evaluation = match &evaluator {
             Some(e) => {
                 let model = model(cfg, encoders, networks.ema.average());
                 Some(Box::new(e.evaluate(&model, step, &history)?))
             }
             None => None,
-        };
-        let grid = match step > first {
-            true => grids.path(step),
-            false => grids.draw(networks.ema.average(), step, self.sinks)?,
         };
         let checkpoint = self.latest_checkpoint().unwrap_or_else(|| run.checkpoints());
         Ok(Outcome::Finished { grid, checkpoint, evaluation })

@@ -12,7 +12,7 @@ mod trained;
 
 pub use check::check_data;
 pub use estimate::{Estimate, estimate};
-pub use interrupt::Interrupt;
+pub use interrupt::{Interrupt, Watch};
 pub use memory::{MemoryNeed, Workload, available_memory, require_memory};
 pub use resume::Phase;
 pub use trained::TrainedRun;
@@ -58,7 +58,7 @@ pub struct Session<'a> {
     pub run: &'a RunDir,
     /// Where the session's events go.
     pub sinks: &'a mut Sinks,
-    /// The request to stop, asked between steps.
+    /// The request to stop, asked between steps; watched until all is saved.
     pub interrupt: &'a Interrupt,
     /// Whether scores are taken at one eighth of the run (KID alone) and at its end.
     pub evaluate: bool,
@@ -70,6 +70,7 @@ impl Session<'_> {
     /// # Errors
     /// [`TrainError`]; whatever was learnt until the last checkpoint is in it.
     pub fn train(&mut self, data: &Arc<Dataset>) -> Result<Outcome, TrainError> {
+        let watch = self.interrupt.watch();
         let saved = self.last_checkpoint()?;
         let records = data.split(Split::Train);
         let (mut encoders, trained) = self.encoders(data, saved.as_ref())?;
@@ -86,7 +87,7 @@ impl Session<'_> {
                 None
             }
         };
-        self.train_gan(data, &encoders, gan.as_ref())
+        self.train_gan(data, &encoders, gan.as_ref(), watch)
     }
 
     /// Trains the encoders alone: the same phase, and nothing after it. False if it was interrupted.
@@ -94,6 +95,7 @@ impl Session<'_> {
     /// # Errors
     /// As [`Session::train`]; a run whose GAN was begun.
     pub fn pretrain_only(&mut self, data: &Arc<Dataset>) -> Result<bool, TrainError> {
+        let _watch = self.interrupt.watch();
         let saved = self.last_checkpoint()?;
         if let Some(c) = &saved
             && Phase::of(c)? == Phase::Gan

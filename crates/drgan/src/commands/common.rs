@@ -1,13 +1,14 @@
 //! What several commands need: runs, data sets, event sinks, threads.
-use crate::cli::Compute;
-use crate::hints;
+use crate::cli::{Compute, THREADS};
+use crate::numbers::whole;
 use crate::sinks::Console;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use drgan_data::Dataset;
+use drgan_terminal::remark;
 use drgan_text::Vocabulary;
 use drgan_train::RunDir;
 use drgan_train::config::{RunConfig, SplitRule};
-use drgan_train::events::{Jsonl, Sinks};
+use drgan_train::events::{Event, Jsonl, Sinks};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ pub(super) fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
         path => Dataset::open(Path::new(path))?,
     };
     for note in data.notes() {
-        eprintln!("data: {note}");
+        remark(format!("data: {note}"));
     }
     // The vocabulary is read again where it is used: a file that cannot be read is told before a run's folder is made.
     data.vocabulary_file().map(Vocabulary::from_captions_pickle).transpose()?;
@@ -40,7 +41,7 @@ pub(super) fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
         data.truncate(cfg.data.limit);
     }
     for note in data.duplicates() {
-        eprintln!("data: {note}");
+        remark(format!("data: {note}"));
     }
     Ok(Arc::new(data))
 }
@@ -48,6 +49,23 @@ pub(super) fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
 /// Everything that hears what a run reports: the terminal, and the log in its folder.
 pub(super) fn sinks(run: &RunDir) -> Result<Sinks> {
     Ok(Sinks::default().with(Console::default()).with(Jsonl::open(&run.log())?))
+}
+
+/// Prints what a command has found or made, at the end of its work. That it cannot be printed is said, and fails nothing; a
+/// reader who is gone is told nothing.
+pub(super) fn report(text: &str) {
+    if let Err(e) = drgan_terminal::result(text)
+        && !e.reader_is_gone()
+    {
+        remark(format!("warning: {e}"));
+    }
+}
+
+/// As [`report`], for a run, whose log keeps that it could not be printed.
+pub(super) fn report_of_run(sinks: &mut Sinks, text: &str) {
+    if let Err(e) = drgan_terminal::result(text) {
+        sinks.emit(&Event::Warning { text: format!("{e}: the results are not shown") });
+    }
 }
 
 /// The run that was named, or the newest.
@@ -58,11 +76,17 @@ pub(super) fn open_run(path: Option<&Path>) -> Result<RunDir> {
     }
 }
 
+/// The number of threads, where the command line does not say it.
+const THREADS_VARIABLE: &str = "RAYON_NUM_THREADS";
+
 /// As many threads as asked for, else as `RAYON_NUM_THREADS` says, else one per physical core.
 pub(super) fn use_threads(compute: &Compute) -> Result<()> {
     let n = match compute.threads {
         Some(n) => n.into(),
-        None if std::env::var_os("RAYON_NUM_THREADS").is_some() => return Ok(()),
+        None if std::env::var_os(THREADS_VARIABLE).is_some_and(|value| !value.is_empty()) => {
+            let value = std::env::var(THREADS_VARIABLE).unwrap_or_default();
+            whole::<usize>(THREADS)(&value).map_err(|e| anyhow!("{THREADS_VARIABLE} is `{value}`: {e}"))?
+        }
         // Threads of one core share its arithmetic units and its cache; fewer processors may be available than there are cores.
         None => num_cpus::get_physical().min(num_cpus::get()),
     };
@@ -74,9 +98,4 @@ pub(super) fn use_threads(compute: &Compute) -> Result<()> {
 pub(super) fn path_setting(key: &str, path: &Path) -> Result<String> {
     let path = path.to_str().with_context(|| format!("{key}: {}: the path is not UTF-8", path.display()))?;
     Ok(format!("{key}={}", toml::Value::String(path.to_owned())))
-}
-
-/// `drgan train ...` by the name that the user typed.
-pub(super) fn command_line(rest: &str) -> String {
-    format!("{} {rest}", hints::program())
 }

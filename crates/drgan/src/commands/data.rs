@@ -1,24 +1,26 @@
 //! `drgan data`.
+use super::common::report;
 use crate::cli::DataCommand;
-use crate::hints;
+use crate::naming;
 use crate::report::verification;
+use crate::signals::Stop;
 use anyhow::{Result, bail};
 
-pub(super) fn run(command: &DataCommand) -> Result<()> {
+pub(super) fn run(command: &DataCommand, stop: &Stop) -> Result<()> {
     match command {
         DataCommand::Emoji(args) => {
-            let report = drgan_data::emoji::pack(&args.fluent, &args.emojibase, &args.out)?;
-            println!("{report}");
+            let _whole = stop.hold();
+            report(&drgan_data::emoji::pack(&args.fluent, &args.emojibase, &args.out)?.to_string());
         }
         DataCommand::Verify(args) => {
-            let bar = std::io::IsTerminal::is_terminal(&std::io::stderr());
             let found = drgan_data::verify(&args.path, |done, all| {
-                if bar && (done % 64 == 0 || done == all) {
-                    eprint!("\rreading images: {done} of {all}{}", if done == all { "\n" } else { "" });
+                if done % 64 == 0 || done == all {
+                    let end = if done == all { "\n" } else { "" };
+                    drgan_terminal::passing(format!("reading images: {done} of {all}{end}"));
                 }
             });
-            let (report, usable) = verification::report(found, &args.path, &hints::program());
-            println!("{report}");
+            let (report, usable) = verification::report(found, &args.path, &naming::program());
+            drgan_terminal::result(report)?;
             if !usable {
                 bail!("{}: not usable as it is", args.path.display());
             }

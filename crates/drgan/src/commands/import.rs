@@ -1,22 +1,25 @@
 //! `drgan import`.
+use super::common::report;
 use crate::cli::ImportArgs;
-use crate::report::weights as report;
+use crate::report::weights;
+use crate::signals::Stop;
 use anyhow::{Context, Result, bail};
 use drgan_tensor::device::HOST;
-use drgan_tensor::weights;
+use drgan_tensor::weights::{self as files, safetensors};
 use drgan_train::import;
 
 /// Nothing is written of a file that lacks a tensor.
-pub(super) fn run(args: &ImportArgs) -> Result<()> {
-    let opened = weights::open(&args.file, &HOST)?;
+pub(super) fn run(args: &ImportArgs, stop: &Stop) -> Result<()> {
+    let opened = files::open(&args.file, &HOST)?;
     let network = args.network.map(Into::into);
     let found = import::fit(&opened.shapes(), network).with_context(|| args.file.display().to_string())?;
-    print!("{}", report::import(&found));
+    let mut text = weights::import(&found);
     for note in &opened.notes {
-        println!("note           {note}");
+        text += &format!("note           {note}\n");
     }
     let missing = found.fit.missing.len();
     if missing > 0 {
+        report(&text);
         bail!(
             "{}: {missing} tensors of a {} are missing; nothing was written",
             args.file.display(),
@@ -25,7 +28,8 @@ pub(super) fn run(args: &ImportArgs) -> Result<()> {
     }
     let source = args.file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let metadata = import::metadata(&found, &source)?;
-    weights::safetensors::save(&args.out, &import::contiguous(opened.tensors)?, &metadata)?;
-    println!("wrote          {}", args.out.display());
+    let _whole = stop.hold();
+    safetensors::save(&args.out, &import::contiguous(opened.tensors)?, &metadata)?;
+    report(&format!("{text}wrote          {}", args.out.display()));
     Ok(())
 }

@@ -8,10 +8,9 @@ use drgan_train::import;
 
 pub(super) fn run(args: &InspectArgs) -> Result<()> {
     let opened = weights::open(&args.file, &HOST)?;
-    print!("{}", report::table(&opened)?);
-    match import::fit(&opened.shapes(), None) {
-        Ok(found) => print!("{}", report::import(&found)),
-        Err(e) => println!("{e}"),
-    }
-    Ok(())
+    let network = match import::fit(&opened.shapes(), None) {
+        Ok(found) => report::import(&found),
+        Err(e) => e.to_string(),
+    };
+    Ok(drgan_terminal::result(report::table(&opened)? + &network)?)
 }

@@ -1,9 +1,4 @@
 //! What each command of `drgan` does, from its arguments to what it prints.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the commands' results are printed here and nowhere else"
-)]
 mod common;
 mod data;
 mod evaluate;
@@ -15,35 +10,35 @@ mod sample;
 mod train;
 
 use crate::cli::{Cli, Command};
-use crate::hints;
+use crate::signals::Stop;
+use crate::{hints, naming};
+use clap::FromArgMatches;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Does what the command line says; an error is printed with what to do about it.
-pub fn run(cli: &Cli) -> ExitCode {
-    let done = match &cli.command {
-        Command::Train(args) => train::run(args),
-        Command::Pretrain(args) => pretrain::run(args),
-        Command::Sample(args) => sample::run(args),
-        Command::Evaluate(args) => evaluate::run(args),
-        Command::Data(command) => data::run(command),
-        Command::Inspect(args) => inspect::run(args),
-        Command::Import(args) => import::run(args),
+/// Does what a command line says, its first word being the program's; an error is printed with what to do about it.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let program = naming::program();
+    let matches = naming::parser(&program).try_get_matches_from(words);
+    let cli = match matches.and_then(|found| Cli::from_arg_matches(&found)) {
+        Ok(cli) => cli,
+        Err(answer) => return drgan_terminal::refused(&answer),
     };
-    let Err(e) = done else { return ExitCode::SUCCESS };
-    eprintln!("error: {}", in_one_line(&e));
-    if let Some(hint) = hints::for_error(&e, &hints::program()) {
-        eprintln!("  {hint}");
+    match Stop::install().and_then(|stop| dispatch(&cli.command, &stop).map(|()| stop)) {
+        // Whoever asked the program to stop wants nothing that depends on it either.
+        Ok(stop) => stop.status().map_or(ExitCode::SUCCESS, ExitCode::from),
+        Err(e) => drgan_terminal::failed(&e, hints::for_error(&e, &program).as_deref()),
     }
-    ExitCode::FAILURE
 }
 
-/// The error and its causes in one line; a cause that the message before it quotes is not said again.
-fn in_one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if !line.contains(&cause) {
-            line = if line.is_empty() { cause } else { format!("{line}: {cause}") };
-        }
+fn dispatch(command: &Command, stop: &Stop) -> anyhow::Result<()> {
+    match command {
+        Command::Train(args) => train::run(args, stop),
+        Command::Pretrain(args) => pretrain::run(args, stop),
+        Command::Sample(args) => sample::run(args, stop),
+        Command::Evaluate(args) => evaluate::run(args, stop),
+        Command::Data(command) => data::run(command, stop),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Import(args) => import::run(args, stop),
     }
-    line
 }

@@ -1,12 +1,14 @@
 //! What stands before both phases of training: settings, data, the run's folder.
 use super::common::{open_data, path_setting, use_threads, write};
 use crate::cli::RunArgs;
+use crate::signals::Stop;
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use drgan_data::{COLOR_TAG, Dataset, Loader, Split};
 use drgan_infer::pretrained;
 use drgan_tensor::device::HOST;
 use drgan_tensor::weights;
+use drgan_terminal::remark;
 use drgan_train::config::{GivenEncoders, Overrides, RunConfig};
 use drgan_train::damsm::Encoders;
 use drgan_train::events::format_duration;
@@ -30,7 +32,12 @@ pub(super) struct Phases {
 }
 
 /// Nothing if only the settings were asked for; `settings` are a command's own, over all others.
-pub(super) fn prepare(args: &RunArgs, settings: &[String], phases: Phases) -> Result<Option<Prepared>> {
+pub(super) fn prepare(
+    args: &RunArgs,
+    settings: &[String],
+    phases: Phases,
+    stop: &Stop,
+) -> Result<Option<Prepared>> {
     use_threads(&args.compute)?;
     let settings = overrides(args, settings)?;
     let cfg = match &args.resume {
@@ -51,17 +58,19 @@ pub(super) fn prepare(args: &RunArgs, settings: &[String], phases: Phases) -> Re
     note_unknown_tag(&cfg, &data);
     // Before anything is built: what does not fit ends the process, and says nothing.
     let memory = memory(&cfg, &data, phases, args.force)?;
+    let described = describe(&cfg, &data, args.resume.as_deref(), &device)?;
     if args.dry_run {
-        println!("{}", cfg.to_toml()?);
-        println!("{}\n{memory}", describe(&cfg, &data, args.resume.as_deref(), &device)?);
+        drgan_terminal::result(format!("{}\n{described}\n{memory}", cfg.to_toml()?))?;
         return Ok(None);
     }
+    // From here on the run's folder is there, with its settings.
+    let _whole = stop.hold();
     let run = match &args.resume {
         Some(path) => RunDir::open(path)?,
         None => RunDir::create(args.out.as_deref(), &cfg.preset, cfg.seed)?,
     };
     write(&run.config(), &cfg.to_toml()?)?;
-    eprintln!("{}\n{memory}", describe(&cfg, &data, args.resume.as_deref(), &device)?);
+    remark(format!("{described}\n{memory}"));
     Ok(Some(Prepared { cfg, data, run }))
 }
 
@@ -107,7 +116,8 @@ fn value_at(config: &str, key: &str) -> Result<String> {
 fn note_unknown_tag(cfg: &RunConfig, data: &Dataset) {
     let repeat = &cfg.loader.repeat;
     if repeat.times > 1 && repeat.tag != COLOR_TAG && !data.records().iter().any(|r| r.has_tag(&repeat.tag)) {
-        eprintln!("data: no record has the tag `{}` of loader.repeat.tag: none is repeated", repeat.tag);
+        let tag = &repeat.tag;
+        remark(format!("data: no record has the tag `{tag}` of loader.repeat.tag: none is repeated"));
     }
 }
 
@@ -131,7 +141,7 @@ fn resumed_config(settings: &[String], path: &Path) -> Result<RunConfig> {
     let text = std::fs::read_to_string(run.config()).with_context(|| run.config().display().to_string())?;
     let (wanted, kept) = RunConfig::from_toml(&text)?.resumed(settings)?;
     for said in kept {
-        eprintln!("warning: {said}");
+        remark(format!("warning: {said}"));
     }
     if !run::list(&run.checkpoints()).is_ok_and(|found| found.is_empty()) {
         let (saved, _) = Checkpoint::load_latest_part(&run.checkpoints(), &[])?;

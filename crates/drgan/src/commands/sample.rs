@@ -1,20 +1,22 @@
 //! `drgan sample`.
-use super::common::{open_run, use_threads};
+use super::common::{open_run, report, use_threads};
 use crate::cli::SampleArgs;
+use crate::signals::Stop;
 use anyhow::Result;
 use candle_core::Device;
 use drgan_infer::pretrained::{self, Files};
 use drgan_infer::{Arithmetic, CaptionEncoder, Model, Sampler, rgb, sheet};
+use drgan_terminal::remark;
 use drgan_text::AlteredWord;
 use drgan_train::session::TrainedRun;
 
-pub(super) fn run(args: &SampleArgs) -> Result<()> {
+pub(super) fn run(args: &SampleArgs, stop: &Stop) -> Result<()> {
     use_threads(&args.compute)?;
     let device = args.compute.device.unwrap_or_default().open()?;
     let (model, named) = open(args, &device)?;
     let arithmetic = Arithmetic::from(args.precision);
     if matches!(arithmetic, Arithmetic::Packed(precision) if !precision.is_native()) {
-        eprintln!("warning: this processor has no AMX units for bf16: drawing in f32");
+        remark("warning: this processor has no AMX units for bf16: drawing in f32");
     }
     for caption in &args.captions {
         warn_of_dropped_words(model.captions(), caption)?;
@@ -23,8 +25,9 @@ pub(super) fn run(args: &SampleArgs) -> Result<()> {
     let options = sheet::Options { stages: args.stages, attention: args.attention };
     let sampler = Sampler::new(&model, arithmetic)?;
     let image = sheet::draw(&sampler, &args.captions, &noise, args.seed, options)?;
+    let _whole = stop.hold();
     rgb::save_png(&image, &args.out)?;
-    println!("{} ({named}, seed {})", args.out.display(), args.seed);
+    report(&format!("{} ({named}, seed {})", args.out.display(), args.seed));
     Ok(())
 }
 
@@ -39,7 +42,7 @@ fn open(args: &SampleArgs, device: &Device) -> Result<(Model, String)> {
     }
     let trained = TrainedRun::open(&open_run(args.run.as_deref())?, device)?;
     if let Some(w) = &trained.warning {
-        eprintln!("warning: {w}");
+        remark(format!("warning: {w}"));
     }
     Ok((trained.model, format!("{}, step {}", trained.cfg.preset, trained.step)))
 }
@@ -47,14 +50,13 @@ fn open(args: &SampleArgs, device: &Device) -> Result<(Model, String)> {
 fn warn_of_dropped_words(captions: &CaptionEncoder, caption: &str) -> Result<()> {
     let found = captions.tokenize(caption)?;
     if !found.unknown.is_empty() {
-        eprintln!("warning: \"{caption}\": not in the vocabulary, ignored: {}", found.unknown.join(", "));
+        let unknown = found.unknown.join(", ");
+        remark(format!("warning: \"{caption}\": not in the vocabulary, ignored: {unknown}"));
     }
     if !found.cut.is_empty() {
         let n = captions.max_words();
-        eprintln!(
-            "warning: \"{caption}\": only its first {n} known words are used, left out: {}",
-            found.cut.join(", ")
-        );
+        let cut = found.cut.join(", ");
+        remark(format!("warning: \"{caption}\": only its first {n} known words are used, left out: {cut}"));
     }
     let altered = captions.tokenizer().altered_words(caption)?;
     if !altered.is_empty() {
@@ -63,7 +65,7 @@ fn warn_of_dropped_words(captions: &CaptionEncoder, caption: &str) -> Result<()>
             read => format!("{written} (read as {read})"),
         });
         let altered = altered.collect::<Vec<_>>().join(", ");
-        eprintln!("warning: \"{caption}\": the vocabulary has words of ASCII letters alone: {altered}");
+        remark(format!("warning: \"{caption}\": the vocabulary has words of ASCII letters alone: {altered}"));
     }
     Ok(())
 }

@@ -1,14 +1,15 @@
 //! `drgan train`.
-use super::common::{command_line, path_setting, sinks, write};
+use super::common::{path_setting, report_of_run, sinks, write};
 use super::prepare::{Phases, Prepared, prepare};
 use crate::cli::TrainArgs;
-use crate::interrupt;
+use crate::naming::command;
 use crate::report::text;
+use crate::signals::Stop;
 use anyhow::Result;
 use drgan_train::events::Event;
 use drgan_train::session::{Outcome, Session};
 
-pub(super) fn run(args: &TrainArgs) -> Result<()> {
+pub(super) fn run(args: &TrainArgs, stop: &Stop) -> Result<()> {
     let mut settings: Vec<String> = args.steps.map(|n| format!("train.steps={n}")).into_iter().collect();
     for (key, path) in [
         ("run", &args.encoders),
@@ -20,45 +21,49 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
             .extend(path.as_deref().map(|path| path_setting(&format!("encoders.{key}"), path)).transpose()?);
     }
     let Some(Prepared { cfg, data, run }) =
-        prepare(&args.run, &settings, Phases { gan: true, evaluate: !args.no_evaluate })?
+        prepare(&args.run, &settings, Phases { gan: true, evaluate: !args.no_evaluate }, stop)?
     else {
         return Ok(());
     };
     let mut sinks = sinks(&run)?;
-    let interrupt = interrupt::install()?;
     sinks.emit(&Event::Message { text: format!("run folder {}", run.path().display()) });
     let mut session = Session {
         cfg: &cfg,
         run: &run,
         sinks: &mut sinks,
-        interrupt: &interrupt,
+        interrupt: &stop.interrupt,
         evaluate: !args.no_evaluate,
     };
-    let folder = run.path().display();
-    match session.train(&data)? {
+    let outcome = session.train(&data)?;
+    let text = match outcome {
         Outcome::Interrupted { step, checkpoint } => {
             let at = checkpoint.map_or_else(
                 || "before the first checkpoint".to_owned(),
                 |p| format!("checkpoint {}", p.display()),
             );
-            println!("stopped at step {step}: {at}");
-            println!("continue with: {}", command_line(&format!("train --resume {folder}")));
+            let again = command("train").option("--resume", run.path());
+            let again = if args.no_evaluate { again.flag("--no-evaluate") } else { again };
+            format!("stopped at step {step}: {at}\ncontinue with: {again}")
         }
         Outcome::Finished { grid, checkpoint, evaluation } => {
+            let mut text = String::new();
             if let Some(e) = evaluation {
+                let _whole = stop.hold();
                 write(&run.evaluation(), &serde_json::to_string_pretty(&*e)?)?;
-                println!("{}", text::table(&e));
+                text = text::table(&e) + "\n";
             }
-            println!("sample grid  {}", grid.display());
-            println!("checkpoint   {}", checkpoint.display());
-            println!("log          {}", run.log().display());
+            for (what, path) in [("sample grid", grid), ("checkpoint", checkpoint), ("log", run.log())] {
+                text += &format!("{what:<12} {}\n", path.display());
+            }
             let caption = match cfg.data.path.as_str() {
                 "" => "a red heart",
                 _ => &data.records()[0].captions[0],
             };
-            println!("draw with: {}", command_line(&format!("sample {caption:?} --run {folder}")));
+            let draw = command("sample").option("--run", run.path()).argument(caption);
+            text + &format!("draw with: {draw}")
         }
-        other => println!("{other:?}"),
-    }
+        other => format!("{other:?}"),
+    };
+    report_of_run(&mut sinks, &text);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The findings on a data set for people: with the size of its vocabulary, and the next command.
 use crate::hints;
 use drgan_data::{DataError, Dataset, PublishedSet, Refusal, Split, Verification};
+use drgan_terminal::CommandLine;
 use drgan_train::TrainError;
 use drgan_train::config::{Overrides, RunConfig, SplitRule};
 use drgan_train::damsm::{CaptionSurvey, Encoders};
@@ -99,18 +100,17 @@ impl Plan {
 
     fn command(&self, path: &Path, program: &str) -> String {
         let Self { command, preset, .. } = self;
-        let mut next = format!("{program} {command} --preset {preset} --data {}", path.display());
-        if self.published {
-            next += " --set image_encoder.weights=INCEPTION.pth";
+        let mut next = CommandLine::new(program, command).option("--preset", preset).option("--data", path);
+        let weights = self.published.then_some("image_encoder.weights=INCEPTION.pth");
+        for setting in weights.into_iter().chain(self.settings.iter().map(String::as_str)) {
+            next = next.option("--set", setting);
         }
-        for setting in &self.settings {
-            next += &format!(" --set {setting}");
+        match weights {
+            Some(_) => format!(
+                "{next}\n               (INCEPTION.pth: Inception-v3 of torchvision; docs/data.md says from where)"
+            ),
+            None => next.to_string(),
         }
-        if self.published {
-            next +=
-                "\n               (INCEPTION.pth: Inception-v3 of torchvision; docs/data.md says from where)";
-        }
-        next
     }
 }
 
@@ -199,7 +199,7 @@ mod tests {
             let packed = folder.path().join("a.tar");
             std::fs::write(&packed, bytes).unwrap();
             let (text, usable) = said(&packed);
-            assert!(!usable && text.contains(&format!("unpack it with `{command}")), "{text}");
+            assert!(!usable && text.contains(&format!("that this unpacks: {command}")), "{text}");
         }
     }
 

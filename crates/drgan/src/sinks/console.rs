@@ -1,21 +1,22 @@
 //! Events as lines of a terminal.
-#![allow(clippy::print_stderr, reason = "the one place that shows events to the user")]
+use drgan_terminal::try_remark;
 use drgan_train::events::{Event, Sink, format_duration};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-/// A progress line on a terminal, else a plain line about every ten seconds; all to stderr.
+/// A progress line on a terminal, else a plain line about every ten seconds; all to stderr, until that cannot be written.
 #[derive(Debug)]
 pub(crate) struct Console {
     terminal: bool,
     bar: Option<ProgressBar>,
     last: Option<Instant>,
+    closed: bool,
 }
 
 impl Default for Console {
     fn default() -> Self {
-        Self { terminal: std::io::stderr().is_terminal(), bar: None, last: None }
+        Self { terminal: std::io::stderr().is_terminal(), bar: None, last: None, closed: false }
     }
 }
 
@@ -60,6 +61,9 @@ fn line(event: &Event) -> String {
 
 impl Sink for Console {
     fn event(&mut self, event: &Event) -> Option<String> {
+        if self.closed {
+            return None;
+        }
         match event {
             Event::PhaseStarted { total, .. } if self.terminal => {
                 let bar = ProgressBar::new(*total);
@@ -88,10 +92,16 @@ impl Sink for Console {
             _ => {}
         }
         match &self.bar {
-            Some(bar) => bar.println(line(event)),
-            None => eprintln!("{}", line(event)),
+            Some(bar) => {
+                bar.println(line(event));
+                None
+            }
+            None => {
+                let e = try_remark(line(event)).err()?;
+                self.closed = true;
+                Some(format!("stderr: cannot be written, no more is shown there: {e}"))
+            }
         }
-        None
     }
 }
 
