@@ -71,6 +71,16 @@ impl DamsmTrainer {
         &self.features.skipped
     }
 
+    /// Learning rate of the epoch that comes next.
+    pub(crate) fn learning_rate(&self, cfg: &RunConfig) -> f64 {
+        cfg.damsm.opt.lr * self.lr_scale(cfg)
+    }
+
+    /// Its part of the first epoch's.
+    fn lr_scale(&self, cfg: &RunConfig) -> f64 {
+        cfg.damsm.decay.powi(self.epoch as i32).max(LOWEST_LR)
+    }
+
     /// One pass over the records; the mean loss, or nothing if `progress`, told a batch's pairs and its loss, asked to stop.
     ///
     /// # Errors
@@ -86,7 +96,7 @@ impl DamsmTrainer {
         let mut ctx = Ctx::with_stream(Mode::Train, cfg.seed, FIRST_STREAM + self.epoch as u64);
         let mut order: Vec<usize> = (0..self.features.records.len()).collect();
         order.shuffle(ctx.rng());
-        let lr = d.decay.powi(self.epoch as i32).max(LOWEST_LR);
+        let lr = self.lr_scale(cfg);
         let (mut sum, mut batches) = (0., 0);
         for rows in order.chunks(d.batch).filter(|rows| rows.len() > 1) {
             let mut texts = Vec::with_capacity(rows.len());

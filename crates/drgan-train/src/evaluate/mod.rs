@@ -39,6 +39,19 @@ pub struct Evaluation {
     pub early_kid: Option<f64>,
 }
 
+impl Evaluation {
+    /// All numbers side by side, by name: the trained generator's as they are called, the others' behind `untrained_` and `real_`.
+    pub fn scores(&self) -> Vec<(String, f64)> {
+        let sources =
+            [("", Some(&self.trained)), ("untrained_", Some(&self.untrained)), ("real_", self.real.as_ref())];
+        let all =
+            METRICS.iter().flat_map(|metric| sources.map(|(prefix, scores)| (prefix, scores, metric.name)));
+        let found =
+            all.filter_map(|(prefix, scores, name)| Some((format!("{prefix}{name}"), scores?.get(name)?)));
+        found.chain(self.early_kid.map(|kid| ("early_kid".to_owned(), kid))).collect()
+    }
+}
+
 /// Measures models beside the real images of a data set, whose features are extracted once.
 #[derive(Debug)]
 pub struct Evaluator<'a> {

@@ -1,10 +1,8 @@
 //! Events, and the sinks that take them.
-use serde::Serialize;
 use std::path::PathBuf;
 
 /// Something worth telling; times are in seconds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
     /// A phase (`"backbone features"`, `"damsm"`, `"gan"`) of `total` steps begins.
@@ -13,6 +11,8 @@ pub enum Event {
         name: String,
         /// The phase's number of steps.
         total: u64,
+        /// Number of steps that a resumed run has done already.
+        step: u64,
     },
     /// How far a phase is.
     Progress {
@@ -26,10 +26,19 @@ pub enum Event {
         images: u64,
         /// Losses and other numbers, in the order to show them.
         scalars: Vec<(String, f64)>,
+        /// Learning rates: `lr`, and of the discriminators, where there are any, `lr_discriminator`.
+        rates: Vec<(String, f64)>,
         /// Images per second, exponentially smoothed.
         images_per_s: f64,
         /// Seconds left, when it can be told.
         eta: Option<f64>,
+    },
+    /// Something was measured.
+    Evaluation {
+        /// Number of steps done when it was measured.
+        step: u64,
+        /// The numbers by name; those that could not be taken are left out.
+        scores: Vec<(String, f64)>,
     },
     /// An image was written.
     Images {
@@ -62,6 +71,22 @@ pub enum Event {
         /// The phase's name.
         name: String,
     },
+}
+
+impl Event {
+    /// What the event is called in a log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::PhaseStarted { .. } => "phase_started",
+            Self::Progress { .. } => "progress",
+            Self::Evaluation { .. } => "evaluation",
+            Self::Images { .. } => "images",
+            Self::Checkpoint { .. } => "checkpoint",
+            Self::Message { .. } => "message",
+            Self::Warning { .. } => "warning",
+            Self::PhaseEnded { .. } => "phase_ended",
+        }
+    }
 }
 
 /// Somewhere events go: console, JSON lines, a browser.
@@ -112,6 +137,34 @@ pub fn format_duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// Fails at the first event, and keeps what it is told after that.
+    #[derive(Clone, Default)]
+    struct Failing(Arc<Mutex<Option<Vec<Event>>>>);
+
+    impl Sink for Failing {
+        fn event(&mut self, event: &Event) -> Option<String> {
+            match &mut *self.0.lock().unwrap() {
+                Some(told) => told.push(event.clone()),
+                failed => {
+                    *failed = Some(Vec::new());
+                    return Some("the disk is full".to_owned());
+                }
+            }
+            None
+        }
+    }
+
+    #[test]
+    fn the_failure_of_one_sink_is_told_to_the_others() {
+        let (first, second) = (Failing::default(), Failing(Arc::new(Mutex::new(Some(Vec::new())))));
+        let mut sinks = Sinks::default().with(first).with(second.clone());
+        let message = Event::Message { text: "hello".to_owned() };
+        sinks.emit(&message);
+        let warning = Event::Warning { text: "the disk is full".to_owned() };
+        assert_eq!(second.0.lock().unwrap().as_deref(), Some(&[message, warning][..]));
+    }
 
     #[test]
     fn durations_are_told_in_two_units() {

@@ -23,11 +23,11 @@ impl Meter {
 
     /// The event that opens the phase.
     pub(crate) fn started(&self) -> Event {
-        Event::PhaseStarted { name: self.phase.to_owned(), total: self.total }
+        Event::PhaseStarted { name: self.phase.to_owned(), total: self.total, step: self.done }
     }
 
-    /// `done` units are done now.
-    pub(crate) fn at(&mut self, done: u64, scalars: &[(String, f32)]) -> Event {
+    /// `done` units are done now, with these losses, at these learning rates.
+    pub(crate) fn at(&mut self, done: u64, scalars: &[(String, f32)], rates: &[(&str, f64)]) -> Event {
         let now = Instant::now();
         self.rate.add(done.saturating_sub(self.done) * self.images_per_unit, now - self.last);
         (self.done, self.last) = (done, now);
@@ -37,6 +37,7 @@ impl Meter {
             total: self.total,
             images: done * self.images_per_unit,
             scalars: scalars.iter().map(|(name, value)| (name.clone(), f64::from(*value))).collect(),
+            rates: rates.iter().map(|(name, rate)| ((*name).to_owned(), *rate)).collect(),
             images_per_s: self.rate.per_second(),
             eta: self.rate.eta(self.total.saturating_sub(done) * self.images_per_unit),
         }
@@ -96,14 +97,15 @@ mod tests {
     #[test]
     fn a_phase_begins_counts_and_ends() {
         let mut meter = Meter::new("gan", 10, 16, 4);
-        assert_eq!(meter.started(), Event::PhaseStarted { name: "gan".into(), total: 10 });
-        let Event::Progress { phase, step, total, images, scalars, images_per_s, eta } =
-            meter.at(6, &[("d16".into(), 0.5)])
+        assert_eq!(meter.started(), Event::PhaseStarted { name: "gan".into(), total: 10, step: 4 });
+        let Event::Progress { phase, step, total, images, scalars, rates, images_per_s, eta } =
+            meter.at(6, &[("d16".into(), 0.5)], &[("lr", 0.1)])
         else {
             panic!("progress is told");
         };
         assert_eq!((phase.as_str(), step, total, images), ("gan", 6, 10, 96));
         assert_eq!(scalars, [("d16".to_owned(), 0.5)]);
+        assert_eq!(rates, [("lr".to_owned(), 0.1)]);
         // Two units of 16 images are behind the rate, four are left.
         let left = eta.unwrap();
         assert!(images_per_s > 0. && (left * images_per_s - 64.).abs() < 1e-6, "{left} {images_per_s}");

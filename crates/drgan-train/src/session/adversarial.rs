@@ -6,7 +6,7 @@ use crate::config::RunConfig;
 use crate::damsm::Encoders;
 use crate::error::TrainError;
 use crate::evaluate::Evaluator;
-use crate::events::Meter;
+use crate::events::{Event, Meter};
 use crate::gan::{Networks, Objective, PairLabels, StepBatch};
 use crate::run::{Checkpoint, Checkpointed, History};
 use candle_core::Tensor;
@@ -71,6 +71,10 @@ impl Session<'_> {
                 step,
                 last: step == total,
                 stopping: false,
+                rates: [
+                    ("lr", cfg.generator_opt.lr * lr_scale),
+                    ("lr_discriminator", cfg.discriminator_opt.lr * lr_scale),
+                ],
                 scalars: &scalars,
                 batch: &batch,
                 networks: &networks,
@@ -99,7 +103,9 @@ impl Session<'_> {
         let evaluation = match &evaluator {
             Some(e) => {
                 let model = model(cfg, encoders, networks.ema.average());
-                Some(Box::new(e.evaluate(&model, step, &history)?))
+                let evaluation = e.evaluate(&model, step, &history)?;
+                self.sinks.emit(&Event::Evaluation { step, scores: evaluation.scores() });
+                Some(Box::new(evaluation))
             }
             None => None,
         };

@@ -23,6 +23,8 @@ pub(super) struct AfterStep<'a> {
     pub(super) last: bool,
     /// Whether the run stops here because it was asked to: known once everything is measured.
     pub(super) stopping: bool,
+    /// The step's learning rates, by their names in events.
+    pub(super) rates: [(&'a str, f64); 2],
     /// The step's losses.
     pub(super) scalars: &'a [Scalar],
     /// The batch that the step read.
@@ -65,7 +67,7 @@ pub(super) struct Log {
 impl Hook for Log {
     fn after_step(&mut self, now: &mut AfterStep<'_>) -> Result<(), TrainError> {
         if now.is_due(self.every) {
-            now.sinks.emit(&self.meter.at(now.step, now.scalars));
+            now.sinks.emit(&self.meter.at(now.step, now.scalars, &now.rates));
         }
         Ok(())
     }
@@ -83,7 +85,9 @@ impl Hook for EarlyEvaluation<'_> {
     fn after_step(&mut self, now: &mut AfterStep<'_>) -> Result<(), TrainError> {
         if now.step == self.at {
             let model = model(self.cfg, self.encoders, now.networks.ema.average());
-            now.history.record(History::EARLY_KID, self.evaluator.kid(&model)?);
+            let kid = self.evaluator.kid(&model)?;
+            now.history.record(History::EARLY_KID, kid);
+            now.sinks.emit(&Event::Evaluation { step: now.step, scores: vec![("kid".to_owned(), kid)] });
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ impl Session<'_> {
         });
         let (sinks, interrupt) = (&mut *self.sinks, self.interrupt);
         let trainer = DamsmTrainer::new(cfg, encoders, data, records, |done| {
-            sinks.emit(&meter.at(done as u64, &[]));
+            sinks.emit(&meter.at(done as u64, &[], &[]));
             !interrupt.requested()
         })?;
         let Some(mut trainer) = trainer else { return Ok(false) };
@@ -50,10 +50,11 @@ impl Session<'_> {
         self.sinks.emit(&meter.started());
         while trainer.epoch < cfg.damsm.epochs {
             let mut seen = pairs_before(trainer.epoch);
+            let rates = [("lr", trainer.learning_rate(cfg))];
             let (sinks, interrupt) = (&mut *self.sinks, self.interrupt);
             let mean = trainer.run_epoch(cfg, encoders, data, |pairs, loss| {
                 seen += pairs as u64;
-                sinks.emit(&meter.at(seen, &[("damsm".to_owned(), loss)]));
+                sinks.emit(&meter.at(seen, &[("damsm".to_owned(), loss)], &rates));
                 !interrupt.requested()
             });
             let batches = seen.div_ceil(cfg.damsm.batch as u64);
@@ -65,14 +66,19 @@ impl Session<'_> {
                 told = trainer.skipped().len();
                 self.warn_of_skipped(trainer.skipped());
             }
+            let mut scores =
+                vec![("epoch".to_owned(), trainer.epoch as f64), ("damsm".to_owned(), f64::from(mean))];
             meter.skip_pause();
             if let Some(held_out) = &held_out {
                 let r = held_out.r_precision(cfg, encoders, cfg.evaluate.candidates);
                 let r = r.map_err(|e| self.locate(e, Phase::Damsm, batches))?;
                 if let Some(r) = r {
-                    let shares = [("r_image_to_text", r.image_to_text), ("r_text_to_image", r.text_to_image)];
-                    let shares = shares.map(|(name, share)| (name.to_owned(), share as f32));
-                    self.sinks.emit(&meter.at(pairs_before(trainer.epoch), &shares));
+                    let measured = [
+                        ("r_image_to_text", r.image_to_text),
+                        ("r_text_to_image", r.text_to_image),
+                        ("candidates", r.candidates as f64),
+                    ];
+                    scores.extend(measured.map(|(name, value)| (name.to_owned(), value)));
                     text += &format!(
                         ", held-out R-precision over {} candidates: {:.3} image to caption, {:.3} caption to image",
                         r.candidates, r.image_to_text, r.text_to_image
@@ -82,6 +88,7 @@ impl Session<'_> {
                 }
             }
             self.sinks.emit(&Event::Message { text });
+            self.sinks.emit(&Event::Evaluation { step: pairs_before(trainer.epoch), scores });
             // What does not give numbers any more must not become the last good checkpoint.
             let checkpoint = trainer
                 .verify_finite(cfg, encoders)

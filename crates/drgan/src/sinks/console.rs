@@ -39,8 +39,8 @@ fn grouped(scalars: &[(String, f64)]) -> Vec<(&str, f64)> {
 /// The event as one line.
 fn line(event: &Event) -> String {
     match event {
-        Event::PhaseStarted { name, total } => format!("{name}: {total} in all"),
-        Event::Progress { phase, step, total, images, scalars, images_per_s, eta } => {
+        Event::PhaseStarted { name, total, .. } => format!("{name}: {total} in all"),
+        Event::Progress { phase, step, total, images, scalars, images_per_s, eta, .. } => {
             // What matters most comes first: a narrow terminal cuts the end.
             let mut s = format!("{phase} {step}/{total}");
             eta.iter().for_each(|e| s += &format!("  {} left", format_duration(*e)));
@@ -89,6 +89,8 @@ impl Sink for Console {
                 }
                 self.last = Some(Instant::now());
             }
+            // For programs; in words it is told by a message, or in a table at the end.
+            Event::Evaluation { .. } => return None,
             _ => {}
         }
         match &self.bar {
@@ -117,6 +119,7 @@ mod tests {
             total: 10,
             images: 48,
             scalars: vec![("d16".into(), 1.), ("d32".into(), 1.5), ("g".into(), -0.5)],
+            rates: vec![("lr".into(), 2e-4)],
             images_per_s: 8.04,
             eta: Some(200.),
         };
