@@ -209,7 +209,7 @@ impl Dataset {
     /// that, resized to `side`.
     ///
     /// # Errors
-    /// No such record, `side` 0, a file that cannot be read, an image that does not decode: one that is truncated, has more
+    /// No such record, `side` 0, an archive that cannot be read; [`DataError::Image`], a picture that cannot be read or does not decode: one that is truncated, has more
     /// than 2^26 pixels, or would take more than 512 MiB to decode.
     pub fn load_image(&self, index: usize, side: usize) -> Result<Image, DataError> {
         let bad = |entry: &str, source| DataError::Image {
@@ -224,7 +224,11 @@ impl Dataset {
         if side == 0 {
             return Err(bad(name, "a side of 0 pixels was asked for".into()));
         }
-        let bytes = self.format.read(location)?;
+        // A picture whose own file cannot be read is as good as one that does not decode; an archive that is gone ends all.
+        let bytes = self.format.read(location).map_err(|e| match (e, location) {
+            (DataError::Io { source, .. }, Location::File(_)) => bad(name, source.into()),
+            (e, _) => e,
+        })?;
         let (image, odd) =
             image::load(&bytes, side, *bbox, &self.budget).map_err(|source| bad(name, source))?;
         if !odd.is_empty() {

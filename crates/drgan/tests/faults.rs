@@ -113,10 +113,14 @@ fn an_image_that_does_not_decode_is_named_and_left_out() {
         std::fs::write(folder.join(format!("{i}.txt")), caption).unwrap();
     }
     std::fs::write(folder.join("7.png"), b"not an image").unwrap();
+    // One whose mark at its end is cut, which is told once.
+    let whole = std::fs::read(folder.join("20.png")).unwrap();
+    std::fs::write(folder.join("20.png"), &whole[..whole.len() - 4]).unwrap();
     let data = folder.to_str().unwrap();
     let more = ["--data", data, "--set", "data.limit=0", "--steps", "2"];
     let (_, stderr) = success(&mut train_tiny(&dir.path().join("run"), &more));
     assert!(stderr.contains("7.png") && stderr.contains("left out"), "{stderr}");
+    assert_eq!(stderr.matches("20.png").count(), 1, "{stderr}");
     for i in 10..13 {
         std::fs::write(folder.join(format!("{i}.png")), b"not an image").unwrap();
     }

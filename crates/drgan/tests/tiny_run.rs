@@ -122,6 +122,12 @@ fn a_truncated_checkpoint_is_passed_over_and_said_so() {
     let run = dir.path().join("run");
     success(&mut train_tiny(&run, &[]));
     let last = run.join("checkpoints/step-000006.safetensors");
+    let (said, _) = success(drgan().arg("inspect").arg(&last));
+    let line = format!(
+        "checkpoint of a run: {}, preset tiny, recipe 2, seed 0; generator in training, 6 steps done",
+        run.display()
+    );
+    assert!(said.ends_with(&format!("{line}\n")), "{said}");
     let half = bytes(&last).len() / 2;
     std::fs::write(&last, &bytes(&last)[..half]).unwrap();
     let mut command = drgan();
@@ -137,7 +143,14 @@ fn the_dry_run_shows_the_configuration_sizes_and_time_and_writes_nothing() {
     let mut command = drgan();
     command.current_dir(dir.path()).args(["train", "--preset", "tiny", "--dry-run", "--set", "loss.dal=7"]);
     let (stdout, _) = success(&mut command);
-    for said in ["dal = 7.0", "generator", "discriminator 64", "M parameters", "expected on this machine"] {
+    for said in [
+        "dal = 7.0",
+        "generator",
+        "discriminator 64",
+        "M parameters",
+        "captions: ",
+        "expected on this machine",
+    ] {
         assert!(stdout.contains(said), "{said} is missing in: {stdout}");
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -166,3 +166,15 @@ fn a_list_of_more_than_the_limit_is_refused_unread() {
     let error = Dataset::open(dir.path()).unwrap_err().to_string();
     assert!(error.contains("metadata.jsonl") && error.contains("larger than 512 MiB"), "{error}");
 }
+
+#[test]
+fn a_picture_that_cannot_be_read_is_left_out_as_one_that_does_not_decode() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), &["a", "b", "c"]);
+    let data = Dataset::open(dir.path()).unwrap();
+    std::fs::remove_file(dir.path().join("b.png")).unwrap();
+    let loaded = data.load_part(&[0, 1, 2], 8).unwrap();
+    assert_eq!((loaded.indices, loaded.skipped), (vec![0, 2], vec!["b.png".to_owned()]));
+    let error = data.load_image(1, 8).unwrap_err().to_string();
+    assert!(error.contains("b.png") && error.contains("No such file"), "{error}");
+}

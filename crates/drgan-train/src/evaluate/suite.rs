@@ -36,9 +36,17 @@ pub struct Metric {
     /// Which values are better.
     pub better: Better,
     /// A number of things, which evaluation.json holds as an integer.
-    count: bool,
+    pub count: bool,
+    /// Why the metric may be missing of generated images.
+    pub missing: &'static str,
     measure: fn(Source<'_>) -> Result<Option<f64>, TrainError>,
 }
+
+/// Why there are no attribute accuracies.
+const PROMPTS: &str =
+    "the data set does not show each of the 27 prompts, \"a red circle\" to \"a white heart\"";
+/// Why there is no R-precision.
+const CAPTIONS: &str = "all captions of the samples are the same";
 
 /// All metrics, in the order of a table.
 pub const METRICS: [Metric; 8] = [
@@ -47,6 +55,7 @@ pub const METRICS: [Metric; 8] = [
         label: "hue within 30 degrees",
         better: Better::Higher,
         count: false,
+        missing: PROMPTS,
         measure: |s| Ok(s.images.attributes.as_ref().map(|a| a.hue)),
     },
     Metric {
@@ -54,6 +63,7 @@ pub const METRICS: [Metric; 8] = [
         label: "nearest of nine colours (Lab)",
         better: Better::Higher,
         count: false,
+        missing: PROMPTS,
         measure: |s| Ok(s.images.attributes.as_ref().map(|a| a.lab)),
     },
     Metric {
@@ -61,6 +71,7 @@ pub const METRICS: [Metric; 8] = [
         label: "nearest of three shapes",
         better: Better::Higher,
         count: false,
+        missing: PROMPTS,
         measure: |s| Ok(s.images.attributes.as_ref().map(|a| a.shape)),
     },
     Metric {
@@ -68,6 +79,7 @@ pub const METRICS: [Metric; 8] = [
         label: "pair distance / real",
         better: Better::Neither,
         count: false,
+        missing: "",
         measure: |s| {
             let distance = diversity(&s.images.features, &distinct(s.images.texts.len()))?;
             Ok(Some(distance / s.reality.pair_distance))
@@ -78,6 +90,7 @@ pub const METRICS: [Metric; 8] = [
         label: "noise diversity",
         better: Better::Higher,
         count: false,
+        missing: "",
         measure: noise_diversity,
     },
     Metric {
@@ -85,6 +98,7 @@ pub const METRICS: [Metric; 8] = [
         label: "KID (backbone features)",
         better: Better::Lower,
         count: false,
+        missing: "",
         measure: |s| Ok(Some(kid(&s.images.features, &s.reality.features)?)),
     },
     Metric {
@@ -92,6 +106,7 @@ pub const METRICS: [Metric; 8] = [
         label: "R-precision",
         better: Better::Higher,
         count: false,
+        missing: CAPTIONS,
         measure: |s| Ok(retrieval(s)?.map(|r| r.image_to_text)),
     },
     Metric {
@@ -99,6 +114,7 @@ pub const METRICS: [Metric; 8] = [
         label: "  of this many candidates",
         better: Better::Neither,
         count: true,
+        missing: CAPTIONS,
         measure: |s| Ok(retrieval(s)?.map(|r| r.candidates as f64)),
     },
 ];

@@ -17,13 +17,14 @@ use std::sync::Arc;
 const EARLY: u64 = 8;
 
 impl Session<'_> {
-    /// All steps that are left, with `encoders` as constants. The `watch` ends before the last measure, after which there is
-    /// nothing more to save.
+    /// All steps that are left, with `encoders` as constants; `told` are the notes on pictures that were given already. The
+    /// `watch` ends before the last measure, after which there is nothing more to save.
     pub(super) fn train_gan(
         &mut self,
         data: &Arc<Dataset>,
         encoders: &Encoders,
         saved: Option<&Checkpoint>,
+        told: &mut Vec<String>,
         watch: Watch,
     ) -> Result<Outcome, TrainError> {
         let (cfg, run) = (self.cfg, self.run);
@@ -55,7 +56,7 @@ impl Session<'_> {
         let mut keepers: Vec<Box<dyn Hook + '_>> =
             vec![Box::new(Checkpoints { cfg, run, encoders }), Box::new(SampleGrids { ..grids })];
 
-        let mut told = 0;
+        let mut skipped = 0;
         while step < total {
             let Some(batch) = loader.next() else { break };
             let batch = prepare(cfg, batch?, encoders)?;
@@ -63,8 +64,8 @@ impl Session<'_> {
             let scalars = networks.step(step, &objective, &batch, lr_scale);
             let scalars = scalars.map_err(|e| self.locate(e, Phase::Gan, step + 1))?;
             step += 1;
-            if loader.skipped().len() > told {
-                told = loader.skipped().len();
+            if loader.skipped().len() > skipped {
+                skipped = loader.skipped().len();
                 self.warn_of_skipped(&loader.skipped());
             }
             let mut now = AfterStep {
@@ -94,7 +95,7 @@ impl Session<'_> {
         drop((measures, keepers));
         self.sinks.emit(&ended);
         drop(loader);
-        self.warn_of_odd(data);
+        self.warn_of_odd(data, told);
         let grid = match step > first {
             true => grids.path(step),
             false => grids.draw(networks.ema.average(), step, self.sinks)?,

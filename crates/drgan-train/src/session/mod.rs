@@ -78,16 +78,17 @@ impl Session<'_> {
             encoders.restore(checkpoint)?;
         }
         self.tell_captions(data, &encoders)?;
+        let mut told = Vec::new();
         let gan = match saved {
             Some(c) if Phase::of(&c)? == Phase::Gan => Some(c),
             early => {
-                if !trained && !self.pretrain(data, &records, &encoders, early.as_ref())? {
+                if !trained && !self.pretrain(data, &records, &encoders, early.as_ref(), &mut told)? {
                     return Ok(Outcome::Interrupted { step: 0, checkpoint: self.latest_checkpoint() });
                 }
                 None
             }
         };
-        self.train_gan(data, &encoders, gan.as_ref(), watch)
+        self.train_gan(data, &encoders, gan.as_ref(), &mut told, watch)
     }
 
     /// Trains the encoders alone: the same phase, and nothing after it. False if it was interrupted.
@@ -107,7 +108,8 @@ impl Session<'_> {
             encoders.restore(checkpoint)?;
         }
         self.tell_captions(data, &encoders)?;
-        let done = self.pretrain(data, &data.split(Split::Train), &encoders, saved.as_ref())?;
+        let done =
+            self.pretrain(data, &data.split(Split::Train), &encoders, saved.as_ref(), &mut Vec::new())?;
         if done {
             encoders.export(self.run)?;
         }
@@ -156,10 +158,13 @@ impl Session<'_> {
         }
     }
 
-    /// Says which images are read otherwise than one might think, of those decoded so far.
-    fn warn_of_odd(&mut self, data: &Dataset) {
+    /// Says which images are read otherwise than one might think, of those decoded so far, but for what was `told` already.
+    fn warn_of_odd(&mut self, data: &Dataset, told: &mut Vec<String>) {
         for text in data.decoding_notes() {
-            self.sinks.emit(&Event::Warning { text });
+            if !told.contains(&text) {
+                self.sinks.emit(&Event::Warning { text: text.clone() });
+                told.push(text);
+            }
         }
     }
 

@@ -9,13 +9,14 @@ use drgan_data::Dataset;
 use std::sync::Arc;
 
 impl Session<'_> {
-    /// Runs the DAMSM phase; false if it was interrupted.
+    /// Runs the DAMSM phase; false if it was interrupted. Notes on pictures are added to what was `told`.
     pub(super) fn pretrain(
         &mut self,
         data: &Arc<Dataset>,
         records: &[usize],
         encoders: &Encoders,
         saved: Option<&Checkpoint>,
+        told: &mut Vec<String>,
     ) -> Result<bool, TrainError> {
         let cfg = self.cfg;
         let views = if cfg.loader.flip { 2 } else { 1 };
@@ -38,12 +39,12 @@ impl Session<'_> {
             self.sinks.emit(&meter.ended());
         }
         self.warn_of_skipped(trainer.skipped());
-        self.warn_of_odd(data);
+        self.warn_of_odd(data, told);
         if let Some(c) = saved {
             trainer.restore(c)?;
         }
         let held_out = HeldOut::new(cfg, encoders, data)?;
-        let mut told = trainer.skipped().len();
+        let mut skipped = trainer.skipped().len();
         let pairs_before = |epoch: usize| (epoch * records.len()) as u64;
         let mut meter =
             Meter::new(Phase::Damsm.name(), pairs_before(cfg.damsm.epochs), 1, pairs_before(trainer.epoch));
@@ -62,8 +63,8 @@ impl Session<'_> {
                 return Ok(false);
             };
             let mut text = format!("DAMSM epoch {} of {}: loss {mean:.3}", trainer.epoch, cfg.damsm.epochs);
-            if trainer.skipped().len() > told {
-                told = trainer.skipped().len();
+            if trainer.skipped().len() > skipped {
+                skipped = trainer.skipped().len();
                 self.warn_of_skipped(trainer.skipped());
             }
             let mut scores =

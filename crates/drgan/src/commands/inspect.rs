@@ -8,9 +8,12 @@ use drgan_train::import;
 
 pub(super) fn run(args: &InspectArgs) -> Result<()> {
     let opened = weights::open(&args.file, &HOST)?;
-    let network = match import::fit(&opened.shapes(), None) {
-        Ok(found) => report::import(&found),
-        Err(e) => e.to_string(),
-    };
-    Ok(drgan_terminal::result(report::table(&opened)? + &network)?)
+    let mut text = report::table(&opened, &args.file)?;
+    if !report::is_checkpoint(&opened) {
+        text += &match import::fit(&opened.shapes(), None) {
+            Ok(found) => report::import(&found),
+            Err(e) => e.to_string(),
+        };
+    }
+    Ok(drgan_terminal::result(text)?)
 }

@@ -10,7 +10,7 @@ use drgan_tensor::device::HOST;
 use drgan_tensor::weights;
 use drgan_terminal::remark;
 use drgan_train::config::{GivenEncoders, Overrides, RunConfig};
-use drgan_train::damsm::Encoders;
+use drgan_train::damsm::{CaptionSurvey, Encoders};
 use drgan_train::events::format_duration;
 use drgan_train::run::{self, Checkpoint, RunDir};
 use drgan_train::session::{Workload, available_memory, check_data, estimate, require_memory};
@@ -58,7 +58,7 @@ pub(super) fn prepare(
     note_unknown_tag(&cfg, &data);
     // Before anything is built: what does not fit ends the process, and says nothing.
     let memory = memory(&cfg, &data, phases, args.force)?;
-    let described = describe(&cfg, &data, args.resume.as_deref(), &device)?;
+    let described = describe(&cfg, &data, args, &device)?;
     if args.dry_run {
         drgan_terminal::result(format!("{}\n{described}\n{memory}", cfg.to_toml()?))?;
         return Ok(None);
@@ -102,6 +102,7 @@ fn with_encoder_settings(cfg: RunConfig, settings: &[String]) -> Result<RunConfi
             value_at(&asked, key)?
         );
     }
+    unused(&cfg, settings).iter().for_each(|text| remark(format!("warning: {text}")));
     Ok(cfg)
 }
 
@@ -110,6 +111,19 @@ fn value_at(config: &str, key: &str) -> Result<String> {
     let config: toml::Value = toml::Value::Table(config.parse()?);
     let value = key.split('.').try_fold(&config, |table, part| table.get(part));
     Ok(value.map_or_else(|| "not given".to_owned(), ToString::to_string))
+}
+
+/// Settings of how encoders are trained that are given beside trained ones, each with the reason why it is not used.
+fn unused(cfg: &RunConfig, settings: &[String]) -> Vec<String> {
+    let (why, read): (_, &[&str]) = match cfg.encoders.run.as_str() {
+        _ if cfg.encoders.is_empty() => return Vec::new(),
+        // AttnGAN's files bring no settings, and the GAN reads these two.
+        "" => ("the given encoders are trained already", &["damsm.max_words", "damsm.gammas"]),
+        _ => ("the given encoders are trained already, and bring their settings", &[]),
+    };
+    let keys = settings.iter().filter_map(|set| Some(set.split_once('=')?.0.trim()));
+    let keys = keys.filter(|key| key.starts_with("damsm.") && !read.iter().any(|read| key.starts_with(read)));
+    keys.map(|key| format!("`{key}` is not used: {why}")).collect()
 }
 
 /// Tells of a tag to repeat that no record has; the tag of the default settings need not be there.
@@ -175,10 +189,11 @@ fn memory(cfg: &RunConfig, data: &Dataset, phases: Phases, force: bool) -> Resul
     Ok(format!("memory: about {}{of}", gib(need.peak())))
 }
 
-/// What a run will do and how long that takes here; one that is resumed needs its own folder only.
-fn describe(cfg: &RunConfig, data: &Dataset, resumed: Option<&Path>, device: &Device) -> Result<String> {
+/// What a run will do and how long that takes here; one that is resumed needs its own folder only. A dry run says also what is
+/// read of the captions, which others say when they begin.
+fn describe(cfg: &RunConfig, data: &Dataset, args: &RunArgs, device: &Device) -> Result<String> {
     let (train, held_out) = (data.split(Split::Train).len(), data.split(Split::HeldOut).len());
-    let (encoders, trained) = match resumed.map(RunDir::open).transpose()? {
+    let (encoders, trained) = match args.resume.as_deref().map(RunDir::open).transpose()? {
         Some(run) if run.tokenizer().is_file() => {
             (Encoders::kept(cfg, &run, device)?, !cfg.encoders.is_empty())
         }
@@ -198,6 +213,11 @@ fn describe(cfg: &RunConfig, data: &Dataset, resumed: Option<&Path>, device: &De
     for (name, count) in &e.sizes {
         text += &format!("  {name:<18} {:>9.3} M parameters\n", *count as f64 / 1e6);
     }
+    if args.dry_run {
+        let survey = CaptionSurvey::new(cfg, data, encoders.captions.tokenizer())?;
+        text += &format!("captions: {}\n", survey.length());
+        survey.losses().iter().for_each(|loss| text += &format!("warning: {loss}\n"));
+    }
     text += &format!(
         "expected on this machine: about {} (encoders {}, GAN {})",
         format_duration((e.damsm + e.gan).as_secs_f64()),
@@ -205,4 +225,31 @@ fn describe(cfg: &RunConfig, data: &Dataset, resumed: Option<&Path>, device: &De
         format_duration(e.gan.as_secs_f64())
     );
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_training_encoders_are_not_used_beside_given_ones() {
+        let set = [
+            "damsm.epochs=3",
+            " damsm.gammas.words = 4",
+            "damsm.max_words=9",
+            "text.words_dim=256",
+            "train.steps=1",
+        ];
+        let set = set.map(str::to_owned);
+        let with = |encoders: &[&str]| {
+            let encoders: Vec<String> = encoders.iter().map(|set| (*set).to_owned()).collect();
+            unused(&RunConfig::resolve("tiny", &Overrides { file: None, set: &encoders }).unwrap(), &set)
+        };
+        assert_eq!(with(&[]), Vec::<String>::new());
+        let of_run = with(&["encoders.run=a"]);
+        assert_eq!(of_run.len(), 3);
+        assert!(of_run[0].starts_with("`damsm.epochs` is not used: "), "{}", of_run[0]);
+        let files = with(&["encoders.text=a", "encoders.image=b", "encoders.vocabulary=c"]);
+        assert_eq!(files, ["`damsm.epochs` is not used: the given encoders are trained already"]);
+    }
 }

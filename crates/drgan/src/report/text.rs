@@ -1,5 +1,5 @@
 //! An evaluation as a table for people.
-use drgan_train::evaluate::{Better, Evaluation, METRICS, Scores};
+use drgan_train::evaluate::{Better, Evaluation, METRICS, Metric, Scores};
 
 /// Trained, untrained and real side by side, with everything that a number depends on above them.
 pub(crate) fn table(e: &Evaluation) -> String {
@@ -9,13 +9,18 @@ pub(crate) fn table(e: &Evaluation) -> String {
     );
     for metric in &METRICS {
         let cell = |scores: Option<&Scores>| {
-            scores.and_then(|s| s.get(metric.name)).map_or_else(|| "-".to_owned(), shown)
+            scores
+                .and_then(|s| s.get(metric.name))
+                .map_or_else(|| "-".to_owned(), |value| shown(metric, value))
         };
         let (trained, untrained, real) =
             (cell(Some(&e.trained)), cell(Some(&e.untrained)), cell(e.real.as_ref()));
         let row =
             format!("{:<34}{trained:>9}{untrained:>11}{real:>9}  {}", metric.label, better(metric.better));
         text += &format!("{}\n", row.trim_end());
+    }
+    for (labels, why) in missing(e) {
+        text += &format!("-: {}: {why}\n", labels.join(", "));
     }
     text += "real: held-out images in the samples' place; for the first three rows, the 27 real images themselves\n";
     if let (Some(early), Some(kid)) = (e.early_kid, e.trained.get("kid")) {
@@ -33,8 +38,21 @@ fn better(better: Better) -> &'static str {
     }
 }
 
-fn shown(value: f64) -> String {
-    if value >= 10. { format!("{value:.0}") } else { format!("{value:.3}") }
+fn shown(metric: &Metric, value: f64) -> String {
+    if metric.count || value >= 10. { format!("{value:.0}") } else { format!("{value:.3}") }
+}
+
+/// The rows that could not be taken of the trained generator, by the reason.
+fn missing(e: &Evaluation) -> Vec<(Vec<&'static str>, &'static str)> {
+    let mut found: Vec<(Vec<_>, _)> = Vec::new();
+    for metric in METRICS.iter().filter(|m| !m.missing.is_empty() && e.trained.get(m.name).is_none()) {
+        let label = metric.label.trim_start();
+        match found.iter_mut().find(|(_, why)| *why == metric.missing) {
+            Some((labels, _)) => labels.push(label),
+            None => found.push((vec![label], metric.missing)),
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -45,21 +63,24 @@ mod tests {
     fn every_metric_has_a_row_and_what_was_not_measured_a_dash() {
         let evaluation = serde_json::json!({
             "preset": "tiny", "seed": 3, "step": 2, "samples": 16, "noise_seeds": 1,
-            "trained": { "hue": null, "kid": 0.0546, "candidates": 16 },
+            "trained": { "hue": null, "lab": 0.5, "shape": 0.5, "kid": 0.0546, "candidates": 4 },
             "untrained": { "kid": 12.3 },
             "real": null,
             "early_kid": 0.1092,
         });
         let text = table(&serde_json::from_value(evaluation).unwrap());
         let rows: Vec<&str> = text.lines().collect();
-        assert_eq!(rows.len(), 2 + METRICS.len() + 2);
+        assert_eq!(rows.len(), 2 + METRICS.len() + 4);
         let row = |label: &str| -> Vec<&str> {
             let found = rows.iter().find_map(|row| row.strip_prefix(label));
             found.unwrap_or_else(|| panic!("no row {label} in\n{text}")).split_whitespace().collect()
         };
         assert_eq!(row("KID (backbone features)"), ["0.055", "12", "-", "lower"]);
         assert_eq!(row("hue within 30 degrees"), ["-", "-", "-", "higher"]);
-        assert_eq!(row("  of this many candidates"), ["16", "-", "-"]);
+        assert_eq!(row("  of this many candidates"), ["4", "-", "-"]);
+        let why = "-: hue within 30 degrees: the data set does not show each of the 27 prompts";
+        assert!(text.contains(why), "{text}");
+        assert!(text.contains("-: R-precision: all captions of the samples are the same"), "{text}");
         assert!(text.ends_with("KID at one eighth of the run: 0.109; now 0.50 of it\n"), "{text}");
     }
 }
