@@ -102,6 +102,8 @@ fn impostor(bytes: &[u8]) -> Option<&'static str> {
         }
         [0x80, 2..=5, ..] => "it is a Python pickle without PyTorch's header",
         _ if starts(b"(") || starts(b"]") => "it is a Python pickle without PyTorch's header",
+        _ if starts(b"PK\x05\x06") => "it is a zip archive without entries",
+        _ if !safetensors::may_begin(bytes) => "it begins neither as safetensors nor as a PyTorch checkpoint",
         _ => return None,
     })
 }
@@ -173,6 +175,10 @@ mod tests {
                 "in several parts",
             ),
             (b"hello", "not a whole safetensors file"),
+            (b"hello, world", "begins neither as safetensors nor as a PyTorch checkpoint"),
+            (b"\x89HDF\r\n\x1a\n", "begins neither"),
+            (b"PK\x05\x06\0\0\0\0\0\0", "zip archive without entries"),
+            (b"\x64\0\0\0\0\0\0\0{}", "not a whole safetensors file"),
         ] {
             std::fs::write(&path, bytes).unwrap();
             let message = open(&path, &Device::Cpu).unwrap_err().to_string();

@@ -28,6 +28,11 @@ pub(super) fn has_header(bytes: &[u8]) -> bool {
     header.is_some_and(|header| header.starts_with(b"{"))
 }
 
+/// Whether a file's first bytes can be the length of a safetensors header, of which the format allows 100 MB; also of fewer bytes.
+pub(super) fn may_begin(bytes: &[u8]) -> bool {
+    bytes.first_chunk::<8>().is_none_or(|length| u64::from_le_bytes(*length) <= 100_000_000)
+}
+
 /// The bytes of a safetensors file; equal contents give equal bytes.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use crate::report::weights;
 use crate::signals::Stop;
 use anyhow::{Context, Result, bail};
 use drgan_tensor::device::HOST;
+use drgan_tensor::internal::escaped;
 use drgan_tensor::weights::{self as files, safetensors};
 use drgan_train::import;
 
@@ -15,7 +16,7 @@ pub(super) fn run(args: &ImportArgs, stop: &Stop) -> Result<()> {
     let found = import::fit(&opened.shapes(), network).with_context(|| args.file.display().to_string())?;
     let mut text = weights::import(&found);
     for note in &opened.notes {
-        text += &format!("note           {note}\n");
+        text += &format!("note           {}\n", escaped(note));
     }
     let missing = found.fit.missing.len();
     if missing > 0 {
