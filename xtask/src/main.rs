@@ -6,6 +6,7 @@ mod ci;
 mod compat;
 mod data;
 mod growth;
+mod kills;
 mod measure;
 mod peer;
 mod run;
@@ -31,6 +32,7 @@ Examples:
   cargo xtask bench --peer step-4                beside the same training step in PyTorch
   cargo xtask bench --growth                     time and memory against batch, image size and words
   cargo xtask compat v0.1.0                      whether an older revision's run continues with the same bits
+  cargo xtask kills --times 100                  runs that are killed at random moments continue to the same bits
   cargo xtask tidy                               the invariants a program can check";
 
 #[derive(Parser)]
@@ -75,6 +77,8 @@ enum Task {
     Bench(bench::Bench),
     /// Compare the bits of a short training run with those of an older revision.
     Compat(compat::Compat),
+    /// Kill training runs at random moments, and check that they continue to the same bits.
+    Kills(kills::Kills),
     /// Check the invariants of docs/architecture.md.
     Tidy {
         /// The tree to check.
@@ -111,6 +115,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Asan(asan) => asan.run(),
         Task::Bench(bench) => bench.run(),
         Task::Compat(compat) => compat.run(),
+        Task::Kills(kills) => kills.run(),
         Task::Tidy { root } => tidy::run(&root),
         Task::Ci => ci::run(),
     }

@@ -167,6 +167,9 @@ pub enum DataError {
         /// Number of the thread among the loader's.
         worker: usize,
     },
+    /// A file that cannot be written.
+    #[error(transparent)]
+    File(#[from] drgan_tensor::Error),
     /// Anything candle reports.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

@@ -56,7 +56,7 @@ impl Model {
     /// The file cannot be written.
     #[cfg(feature = "fs")]
     pub fn save(&self, path: &Path) -> Result<()> {
-        weights::file::write_atomic(path, &self.to_bytes()?)
+        drgan_tensor::file::write_atomic(path, &self.to_bytes()?)
     }
 }
 

@@ -75,7 +75,7 @@ pub fn save_png(image: &RgbImage, path: &std::path::Path) -> Result<()> {
             .map_err(|e| Error::file_because(path, "its folder cannot be made", e))?;
     }
     let bytes = encode_png(image).map_err(|e| Error::file_because(path, "cannot be encoded", e))?;
-    drgan_tensor::weights::file::write_atomic(path, &bytes)
+    drgan_tensor::file::write_atomic(path, &bytes)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! - the values that networks exchange ([`TextFeatures`], [`GeneratorOutput`], ...) and how a pass is made ([`Ctx`]);
 //! - named parameters of one network ([`ParamStore`]) and their initial values ([`init`]);
 //! - layers with PyTorch's parameter names ([`nn`]) and differentiable operations ([`ops`]);
-//! - weight files ([`weights`]): safetensors, and PyTorch's checkpoints with the feature `torch`.
+//! - whole files ([`file`]) and weight files ([`weights`]): safetensors, and PyTorch's checkpoints with the feature `torch`.
 //!
 //! [`prelude`] brings what most modules need into scope.
 mod ctx;
@@ -19,6 +19,7 @@ mod values;
 mod variant;
 
 pub mod device;
+pub mod file;
 pub mod internal;
 pub mod nn;
 pub mod prelude;

@@ -1,4 +1,6 @@
 //! Numerical comparison for tests: both tolerances, worst offender named.
+pub mod disk;
+
 use crate::device::HOST;
 use crate::{Hint, Result, TensorSource, VarBuilder, builder_over};
 use candle_core::{DType, Device, Shape, Tensor};

@@ -33,6 +33,39 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
+    /// A run that another process works in.
+    #[error(
+        "{}: in use by {}; wait until it ends, or stop it", path.display(),
+        pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+    )]
+    RunInUse {
+        /// The run's folder.
+        path: PathBuf,
+        /// The number of the process, where the lock says it.
+        pid: Option<u32>,
+    },
+    /// A run whose folder was taken away while it was written to.
+    #[error(
+        "{}: the run's folder was removed or replaced while the run worked in it; what it learnt since its last \
+         checkpoint is lost", path.display()
+    )]
+    RunGone {
+        /// The run's folder, as it was named.
+        path: PathBuf,
+    },
+    /// A run that is not continued with what it was begun with.
+    #[error(
+        "{}: {what} are not those that the run in {} was begun with: continue it with what it had, or begin a new run",
+        path.display(), run.display()
+    )]
+    Changed {
+        /// The data set or file that differs.
+        path: PathBuf,
+        /// What of it differs, in words.
+        what: String,
+        /// The run's folder.
+        run: PathBuf,
+    },
     /// A folder that holds no run.
     #[error("{}: not a run folder: config.toml is missing; runs nearby: {}", path.display(), list(nearby))]
     NotARun {
@@ -41,11 +74,19 @@ pub enum TrainError {
         /// Run folders beside it.
         nearby: Vec<PathBuf>,
     },
-    /// No run where the newest was asked for.
-    #[error("{}: no run folder is in it", root.display())]
+    /// No run that can be drawn with where the newest was asked for.
+    #[error(
+        "{}: {}", root.display(),
+        match passed_over.as_slice() {
+            [] => "no run folder is in it".to_owned(),
+            all => format!("no run in it can be drawn with: {}", all.join("; ")),
+        }
+    )]
     NoRuns {
         /// The folder of runs.
         root: PathBuf,
+        /// Why each of its runs was passed over.
+        passed_over: Vec<String>,
     },
     /// A run whose generator was asked for too early.
     #[error("{}: its generator has not been trained yet: the run stands at its encoders", path.display())]

@@ -11,7 +11,7 @@ pub mod run;
 pub mod session;
 
 pub use error::TrainError;
-pub use run::{Checkpoint, RunDir};
+pub use run::{Checkpoint, LockedRun, RunDir};
 pub use session::{Interrupt, Session, TrainedRun};
 
 /// The README's example, compiled and run with the documentation's.

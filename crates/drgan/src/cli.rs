@@ -153,7 +153,7 @@ pub struct SampleArgs {
     /// What to draw, one caption per row.
     #[arg(required = true)]
     pub captions: Vec<String>,
-    /// The run to draw with [default: the newest in runs/].
+    /// The run to draw with; `latest` is the newest in runs/ that can be drawn with [default: latest].
     #[arg(long, value_name = "RUN", conflicts_with = "generator")]
     pub run: Option<PathBuf>,
     /// A generator trained elsewhere (.pth or .safetensors), with its text encoder and vocabulary, instead of a run.
@@ -217,7 +217,7 @@ impl From<PrecisionArg> for Arithmetic {
 /// Arguments of `drgan evaluate`.
 #[derive(Args, Debug)]
 pub struct EvaluateArgs {
-    /// The run to measure [default: the newest in runs/].
+    /// The run to measure; `latest` is the newest in runs/ that can be drawn with [default: latest].
     #[arg(long, value_name = "RUN")]
     pub run: Option<PathBuf>,
     /// What computes.

@@ -24,6 +24,7 @@ fn for_train_error(error: &TrainError, program: &str) -> Option<String> {
             format!("give another --out, or continue it with: {}", resume(path))
         }
         TrainError::NoRuns { .. } => format!("name one with --run, or train one with: {train}"),
+        TrainError::Changed { .. } => "data that were moved are given with --data DIR_OR_TAR".to_owned(),
         TrainError::NotTrained { path } | TrainError::EncodersTrained { path } => {
             format!("continue with: {}", resume(path))
         }

@@ -30,6 +30,8 @@ impl Stop {
     /// The system refuses it.
     pub(crate) fn install() -> Result<Self> {
         let stop = Self::default();
+        #[cfg(unix)]
+        write_past_the_limit_is_an_error()?;
         let mut flags = Vec::new();
         for signal in signals() {
             let came = Arc::new(AtomicBool::new(false));
@@ -116,6 +118,14 @@ fn signals() -> Vec<i32> {
     use signal_hook::consts::SIGHUP;
     let hangup = (!hangup_is_ignored()).then_some(SIGHUP);
     [SIGINT, SIGTERM].into_iter().chain(hangup).collect()
+}
+
+/// A write beyond the limit of a file's size (`ulimit -f`) sends SIGXFSZ, which would end the program: heard, it leaves an error to
+/// whoever writes.
+#[cfg(unix)]
+fn write_past_the_limit_is_an_error() -> Result<()> {
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+    Ok(())
 }
 
 #[cfg(not(unix))]

@@ -167,7 +167,7 @@ pub fn pack(fluent: &Path, emojibase: &Path, out: &Path) -> Result<PackReport, D
     if report.bytes > MOST_BYTES {
         return Err(bad(out, format!("{} bytes, above {MOST_BYTES}", report.bytes)));
     }
-    std::fs::write(out, tar).map_err(DataError::io(out))?;
+    drgan_tensor::file::write_atomic(out, &tar)?;
     Ok(report)
 }
 

@@ -13,7 +13,6 @@
 //! store.assign(&file.tensors)?;
 //! # Ok::<(), drgan_tensor::Error>(())
 //! ```
-pub mod file;
 pub(crate) mod pickle;
 pub mod safetensors;
 mod tensors;
@@ -23,6 +22,7 @@ mod unrepeated;
 
 pub use tensors::{Metadata, Tensors, strip_module};
 
+use crate::file;
 use crate::{Error, Result, Shapes};
 use candle_core::Device;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! Named tensors and metadata in one `.safetensors` file.
-use super::file::{read, write_atomic};
 use super::tensors::{self, ElementType, Metadata, Tensors};
 use super::unrepeated::repeated_key;
 use crate::error::Cause;
+use crate::file::{open, read, write_atomic};
 use crate::text::escaped;
 use crate::{Error, Result};
 use ::safetensors::Dtype;
@@ -91,7 +91,7 @@ pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<(Tensors
 pub fn load_part(path: &Path, wanted: impl Fn(&str) -> bool, device: &Device) -> Result<(Tensors, Metadata)> {
     let unreadable = |e: std::io::Error| Error::file_because(path, "cannot be read", e);
     let bad = |e: Cause| Error::file_because(path, NOT_WHOLE, e);
-    let mut file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut file = open(path)?;
     let length = file.metadata().map_err(unreadable)?.len();
     let mut prefix = [0; 8];
     file.read_exact(&mut prefix).map_err(|e| bad(e.into()))?;

@@ -58,13 +58,13 @@ impl Tokenizer {
         Self::from_bytes(&json).map_err(|e| Error::file_because(path, "not a tokenizer of this kind", e))
     }
 
-    /// Writes the tokenizer into a file such as `tokenizer.json`.
+    /// Writes the tokenizer into a file such as `tokenizer.json`, whole or not at all.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        std::fs::write(path, self.to_json()?).map_err(|e| Error::file_because(path, "cannot be written", e))
+        drgan_tensor::file::write_atomic(path, self.to_json()?.as_bytes())
     }
 }
 

@@ -2,7 +2,7 @@
 use super::ranges::Range;
 use super::seed;
 use crate::error::TrainError;
-use drgan_tensor::weights::file;
+use drgan_tensor::file;
 use std::path::Path;
 use toml::{Table, Value};
 

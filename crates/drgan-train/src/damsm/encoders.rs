@@ -2,13 +2,14 @@
 use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::gan::refuse_non_finite_tensors;
-use crate::run::{Checkpoint, Checkpointed, RunDir, section};
+use crate::run::{Checkpoint, Checkpointed, Fingerprint, RunDir, section};
 use candle_core::{DType, Device, Tensor};
 use drgan_data::Dataset;
 use drgan_infer::{CaptionEncoder, pretrained};
 use drgan_tensor::ParamStore;
 use drgan_tensor::VarBuilder;
 use drgan_tensor::device::HOST;
+use drgan_tensor::file;
 use drgan_tensor::weights::{self, Tensors};
 use drgan_text::{
     BackboneFeatures, BackboneKind, DamsmImageEncoder, Tokenize, Vocabulary, backbone_weights_from_bytes,
@@ -81,7 +82,8 @@ impl Encoders {
     /// The tokenizer that a run's folder keeps.
     pub(crate) fn kept_tokenizer(cfg: &RunConfig, run: &RunDir) -> Result<Box<dyn Tokenize>, TrainError> {
         let path = run.tokenizer();
-        let json = std::fs::read(&path).map_err(|e| TrainError::io(&path, e))?;
+        let json = file::read(&path)?;
+        Fingerprint::check_vocabulary(run, &json)?;
         let tokenizer = cfg.text.tokenizer(&json);
         tokenizer.map_err(|e| TrainError::Run(format!("{}: {e}", path.display())))
     }
@@ -91,7 +93,7 @@ impl Encoders {
     /// # Errors
     /// A file cannot be read or written.
     pub fn keep(&self, cfg: &RunConfig, run: &RunDir) -> Result<(), TrainError> {
-        weights::file::write_atomic(&run.tokenizer(), self.captions.tokenizer().to_json()?.as_bytes())?;
+        file::write_atomic(&run.tokenizer(), self.captions.tokenizer().to_json()?.as_bytes())?;
         let source = match Path::new(&cfg.encoders.run).join("backbone.safetensors") {
             kept if !cfg.encoders.run.is_empty() && kept.is_file() => kept,
             _ => Path::new(backbone_file(cfg)).to_owned(),

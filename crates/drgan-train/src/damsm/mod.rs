@@ -12,4 +12,4 @@ pub use encoders::Encoders;
 pub(crate) use held_out::HeldOut;
 pub(crate) use images::load_images;
 pub use survey::{CaptionSurvey, Loss};
-pub(crate) use trainer::DamsmTrainer;
+pub(crate) use trainer::{DamsmTrainer, epochs_done};

@@ -160,6 +160,14 @@ impl DamsmTrainer {
 /// Metadata key of the epochs done.
 const EPOCH: &str = "epoch";
 
+/// The epochs done in a checkpoint of the DAMSM phase.
+///
+/// # Errors
+/// It is of another phase.
+pub(crate) fn epochs_done(checkpoint: &Checkpoint) -> Result<u64, TrainError> {
+    checkpoint.get(EPOCH)
+}
+
 impl Checkpointed for DamsmTrainer {
     fn save(&self, to: &mut Checkpoint) -> Result<(), TrainError> {
         to.set(EPOCH, self.epoch);

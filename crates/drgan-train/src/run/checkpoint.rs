@@ -5,7 +5,6 @@ use drgan_tensor::Error;
 use drgan_tensor::device::HOST;
 use drgan_tensor::weights::safetensors as file;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Version of the file's layout; a reader refuses another, but for the one before it.
@@ -19,7 +18,6 @@ const VERSION_KEY: &str = "format_version";
 /// [`SECTION_CRC`] and its name.
 const CRC_KEY: &str = "crc32c";
 const SECTION_CRC: &str = "crc32c.";
-const LATEST: &str = "latest";
 
 /// Named tensors (`g.`, `g_avg.`, `d0.`, `adam_g.m.`, ... are prefixes by agreement) and text.
 #[derive(Clone, Debug, Default)]
@@ -30,29 +28,6 @@ pub struct Checkpoint {
     pub meta: BTreeMap<String, String>,
     /// The file it was read from, for messages.
     origin: PathBuf,
-}
-
-/// Tells that a damaged checkpoint was passed over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// The damaged file.
-    pub bad: PathBuf,
-    /// What is wrong with the damaged file.
-    pub reason: String,
-    /// The checkpoint that was read in its place.
-    pub used: PathBuf,
-}
-
-impl std::fmt::Display for Warning {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "checkpoint {} is damaged ({}); continuing from {}",
-            self.bad.display(),
-            self.reason,
-            self.used.display()
-        )
-    }
 }
 
 impl Checkpoint {
@@ -97,35 +72,12 @@ impl Checkpoint {
         Ok(file::to_bytes(&self.tensors, &meta)?)
     }
 
-    /// Writes `dir/step-000123.safetensors` and then `dir/latest`, each beside and renamed.
-    ///
-    /// # Errors
-    /// [`Error::File`]; earlier checkpoints are untouched and no partial file is left.
-    pub fn save(&self, dir: &Path, step: u64) -> Result<PathBuf> {
-        self.save_through(dir, step, |f| f)
-    }
-
-    fn save_through<W: Write>(
-        &self,
-        dir: &Path,
-        step: u64,
-        wrap: impl FnOnce(std::fs::File) -> W,
-    ) -> Result<PathBuf> {
-        std::fs::create_dir_all(dir).map_err(|e| Error::file_because(dir, "cannot be created", e))?;
-        let name = format!("step-{step:06}.safetensors");
-        let path = dir.join(&name);
-        drgan_tensor::weights::file::write_atomic_through(&path, &self.to_bytes()?, wrap)?;
-        drgan_tensor::weights::file::write_atomic(&dir.join(LATEST), format!("{name}\n").as_bytes())?;
-        Ok(path)
-    }
-
     /// Reads and verifies one file.
     ///
     /// # Errors
     /// [`Error::File`] when it cannot be read, is cut short, fails its checksum or has another format version.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::file_because(path, "cannot be read", e))?;
-        let (tensors, meta) = file::from_bytes(&bytes, path, &HOST)?;
+        let (tensors, meta) = file::from_bytes(&drgan_tensor::file::read(path)?, path, &HOST)?;
         Self::verified(tensors, meta, path, None)
     }
 
@@ -140,6 +92,22 @@ impl Checkpoint {
             return Self::load(path);
         }
         Self::verified(tensors, meta, path, Some(sections))
+    }
+
+    /// Verifies a file, one section after the other: no more than the largest is in memory.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`].
+    pub(crate) fn verify(path: &Path) -> Result<()> {
+        let (_, meta) = file::load_part(path, |_| false, &HOST)?;
+        let mut sections: Vec<_> = meta.keys().filter_map(|key| key.strip_prefix(SECTION_CRC)).collect();
+        sections.push(""); // the metadata alone: a file without sections is verified too
+        sections.into_iter().try_for_each(|section| Self::load_part(path, &[section]).map(drop))
+    }
+
+    /// The file that it was read from; empty where it was made here.
+    pub fn origin(&self) -> &Path {
+        &self.origin
     }
 
     /// `only`: the sections that were read; `None` for all.
@@ -185,54 +153,6 @@ impl Checkpoint {
         }
         Ok(Self { tensors, meta, origin: path.to_owned() })
     }
-
-    /// The newest good checkpoint: what `latest` names, else the others from the highest step down.
-    ///
-    /// # Errors
-    /// [`Error::File`] when none can be read; the first failure is told.
-    pub fn load_latest(dir: &Path) -> Result<(Self, Option<Warning>)> {
-        Self::latest(dir, Self::load)
-    }
-
-    /// [`Checkpoint::load_latest`], of which only the tensors under some prefixes are read and verified.
-    ///
-    /// # Errors
-    /// As [`Checkpoint::load_latest`].
-    pub fn load_latest_part(dir: &Path, sections: &[&str]) -> Result<(Self, Option<Warning>)> {
-        Self::latest(dir, |path| Self::load_part(path, sections))
-    }
-
-    fn latest(dir: &Path, read: impl Fn(&Path) -> Result<Self>) -> Result<(Self, Option<Warning>)> {
-        let mut candidates: Vec<_> = list(dir)?.into_iter().rev().map(|(_, p)| p).collect();
-        if let Ok(name) = std::fs::read_to_string(dir.join(LATEST)) {
-            let named = dir.join(name.trim());
-            candidates.retain(|p| *p != named);
-            candidates.insert(0, named);
-        }
-        let mut bad: Option<(PathBuf, TrainError)> = None;
-        for used in candidates {
-            match read(&used) {
-                Ok(c) => {
-                    let warning = bad.map(|(bad, e)| Warning { bad, reason: reason_of(e), used });
-                    return Ok((c, warning));
-                }
-                Err(e) => bad = bad.or(Some((used, e))),
-            }
-        }
-        Err(match bad {
-            Some((path, e)) => Error::file(&path, format!("{}; no other checkpoint is usable", reason_of(e))),
-            None => Error::file(dir, "holds no checkpoint (step-*.safetensors)"),
-        }
-        .into())
-    }
-}
-
-/// What is wrong with a file, without its name.
-fn reason_of(e: TrainError) -> String {
-    match e {
-        TrainError::Model(Error::File { reason, .. }) => reason,
-        other => other.to_string(),
-    }
 }
 
 /// CRC-32C of every tensor's name, type, shape and bytes, and of the metadata, in order.
@@ -261,33 +181,6 @@ fn section_checksums(tensors: &BTreeMap<String, Tensor>) -> Result<BTreeMap<Stri
     }
     let none = BTreeMap::new();
     sections.into_iter().map(|(name, t)| Ok((format!("{SECTION_CRC}{name}"), checksum(&t, &none)?))).collect()
-}
-
-/// The folder's checkpoints, ascending by step.
-///
-/// # Errors
-/// [`Error::File`] when the folder cannot be listed.
-pub fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
-    let entries = std::fs::read_dir(dir).map_err(|e| Error::file_because(dir, "cannot be listed", e))?;
-    let step = |p: &Path| -> Option<u64> {
-        p.file_name()?.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
-    };
-    let mut found: Vec<_> = entries.flatten().filter_map(|e| Some((step(&e.path())?, e.path()))).collect();
-    found.sort();
-    Ok(found)
-}
-
-/// Removes all but the `keep` (at least one) newest checkpoints.
-///
-/// # Errors
-/// [`Error::File`] for one that cannot be removed.
-pub(crate) fn prune(dir: &Path, keep: usize) -> Result<()> {
-    let found = list(dir)?;
-    let extra = found.len().saturating_sub(keep.max(1));
-    for (_, path) in &found[..extra] {
-        std::fs::remove_file(path).map_err(|e| Error::file_because(path, "cannot be removed", e))?;
-    }
-    Ok(())
 }
 
 /// Dotted keys whose values differ between two TOML documents, or that only one of them has.
@@ -319,20 +212,8 @@ fn flatten(prefix: &str, value: &toml::Value, out: &mut BTreeMap<String, String>
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{first, sample};
     use super::*;
-
-    fn sample(x: f32) -> Checkpoint {
-        let mut c = Checkpoint::default();
-        let t = Tensor::new(&[[x, 2., 3.]], &HOST).unwrap();
-        c.insert_all("g", [("a.weight".to_owned(), t.clone()), ("b".to_owned(), t)]);
-        c.insert_all("g_avg", [("b".to_owned(), Tensor::new(5i64, &HOST).unwrap())]);
-        c.meta.extend((0..8).map(|i| (format!("key{i}"), format!("{x}"))));
-        c
-    }
-
-    fn first(c: &Checkpoint) -> f32 {
-        c.tensors["g.b"].to_vec2::<f32>().unwrap()[0][0]
-    }
 
     #[test]
     fn what_was_saved_comes_back_in_the_same_bytes() -> Result<()> {
@@ -417,46 +298,6 @@ mod tests {
         *damaged.last_mut().unwrap() ^= 1;
         std::fs::write(&path, damaged).unwrap();
         assert!(Checkpoint::load_part(&path, &["g"]).is_err());
-        Ok(())
-    }
-
-    struct Full(std::fs::File, usize);
-    impl Write for Full {
-        fn write(&mut self, b: &[u8]) -> std::io::Result<usize> {
-            if self.1 == 0 {
-                return Err(std::io::ErrorKind::StorageFull.into());
-            }
-            let n = self.0.write(&b[..b.len().min(self.1)])?;
-            self.1 -= n;
-            Ok(n)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            self.0.flush()
-        }
-    }
-
-    #[test]
-    fn a_full_disk_leaves_the_earlier_checkpoint_and_nothing_else() -> Result<()> {
-        let dir = tempfile::tempdir().unwrap();
-        sample(1.).save(dir.path(), 1)?;
-        for room in [0, 10, 300] {
-            let e = sample(2.).save_through(dir.path(), 2, |f| Full(f, room)).unwrap_err();
-            assert!(e.to_string().contains("step-000002.safetensors"), "{e}");
-            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
-            assert_eq!(first(&Checkpoint::load_latest(dir.path())?.0), 1.);
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn pruning_keeps_the_newest_and_an_empty_folder_is_named() -> Result<()> {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(Checkpoint::load_latest(dir.path()).unwrap_err().to_string().contains("no checkpoint"));
-        for step in [5, 1, 9, 7] {
-            sample(1.).save(dir.path(), step)?;
-        }
-        prune(dir.path(), 2)?;
-        assert_eq!(list(dir.path())?.iter().map(|x| x.0).collect::<Vec<_>>(), [7, 9]);
         Ok(())
     }
 

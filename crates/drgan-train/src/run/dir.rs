@@ -2,34 +2,14 @@
 use crate::error::TrainError;
 use std::path::{Path, PathBuf};
 
-/// The folder of a run, with the places of its files.
+const CONFIG: &str = "config.toml";
+pub(super) const LOCK: &str = "run.lock";
+
+/// The folder of a run, with the places of its files. Whoever writes there holds it as a [`LockedRun`](super::LockedRun).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunDir(PathBuf);
+pub struct RunDir(pub(super) PathBuf);
 
 impl RunDir {
-    /// Makes `out`, or the first free `runs/PRESET-sSEED-NNN`.
-    ///
-    /// # Errors
-    /// `out` is not empty or cannot be made.
-    pub fn create(out: Option<&Path>, preset: &str, seed: u64) -> Result<Self, TrainError> {
-        let dir = match out {
-            Some(p) => p.to_owned(),
-            None => (1..)
-                .map(|i| Path::new("runs").join(format!("{preset}-s{seed}-{i:03}")))
-                .find(|p| !p.exists())
-                .unwrap_or_default(),
-        };
-        if std::fs::read_dir(&dir).is_ok_and(|mut d| d.next().is_some()) {
-            return Err(TrainError::RunExists { path: dir });
-        }
-        for sub in ["checkpoints", "samples"] {
-            let p = dir.join(sub);
-            std::fs::create_dir_all(&p)
-                .map_err(|e| drgan_tensor::Error::file_because(&p, "cannot be created", e))?;
-        }
-        Ok(Self(dir))
-    }
-
     /// Opens the folder of an existing run.
     ///
     /// # Errors
@@ -42,15 +22,12 @@ impl RunDir {
         Err(TrainError::NotARun { path: path.to_owned(), nearby: runs(path.parent().unwrap_or(path)) })
     }
 
-    /// The run under `root` whose configuration is newest.
-    ///
-    /// # Errors
-    /// [`TrainError::NoRuns`].
-    pub fn latest(root: &Path) -> Result<Self, TrainError> {
-        let newest = runs(root)
-            .into_iter()
-            .max_by_key(|p| std::fs::metadata(p.join("config.toml")).and_then(|m| m.modified()).ok());
-        newest.map(Self).ok_or_else(|| TrainError::NoRuns { root: root.to_owned() })
+    /// The runs under `root`, the one that was begun or continued last first.
+    pub fn newest_first(root: &Path) -> Vec<Self> {
+        let mut found = runs(root);
+        let begun = |p: &PathBuf| std::fs::metadata(p.join(CONFIG)).and_then(|m| m.modified()).ok();
+        found.sort_by_cached_key(|p| std::cmp::Reverse((begun(p), p.clone())));
+        found.into_iter().map(Self).collect()
     }
 
     /// The run's folder.
@@ -59,7 +36,7 @@ impl RunDir {
     }
     /// `config.toml`: the run's settings.
     pub fn config(&self) -> PathBuf {
-        self.0.join("config.toml")
+        self.0.join(CONFIG)
     }
     /// `checkpoints/`: the run's checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
@@ -89,11 +66,37 @@ impl RunDir {
     pub fn tokenizer(&self) -> PathBuf {
         self.0.join("tokenizer.json")
     }
+    /// `fingerprint.json`: what data and vocabulary the run was begun with.
+    pub fn fingerprint(&self) -> PathBuf {
+        self.0.join("fingerprint.json")
+    }
+    /// `run.lock`: locked by the process that writes into the folder, whose number it holds.
+    pub fn lock_file(&self) -> PathBuf {
+        self.0.join(LOCK)
+    }
+
+    /// The files that a run may have in its folder, without the lock.
+    pub(super) fn files(&self) -> [PathBuf; 7] {
+        [
+            self.config(),
+            self.tokenizer(),
+            self.fingerprint(),
+            self.log(),
+            self.evaluation(),
+            self.backbone(),
+            self.encoders(),
+        ]
+    }
+
+    /// The folders that a run has in its folder.
+    pub(super) fn folders(&self) -> [PathBuf; 2] {
+        [self.checkpoints(), self.samples()]
+    }
 }
 
 fn runs(root: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten().map(|e| e.path());
-    let mut found: Vec<_> = entries.filter(|p| p.join("config.toml").is_file()).collect();
+    let mut found: Vec<_> = entries.filter(|p| p.join(CONFIG).is_file()).collect();
     found.sort();
     found
 }
@@ -103,21 +106,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_are_made_found_and_never_overwritten() {
+    fn runs_are_found_the_newest_first() {
         let root = tempfile::tempdir().unwrap();
-        assert!(RunDir::latest(root.path()).is_err());
-        let a = RunDir::create(Some(&root.path().join("a")), "p", 1).unwrap();
-        let e = RunDir::create(Some(a.path()), "p", 1).unwrap_err().to_string();
-        assert!(e.contains("not empty") && e.contains("resume"), "{e}");
-        assert!(RunDir::open(a.path()).unwrap_err().to_string().contains("config.toml"));
-        let file = root.path().join("file");
-        std::fs::write(&file, "").unwrap();
-        let e = RunDir::create(Some(&file.join("run")), "p", 1).unwrap_err().to_string();
-        assert!(e.contains("file/run/checkpoints: cannot be created: "), "{e}");
-        std::fs::write(a.config(), "").unwrap();
-        assert_eq!(RunDir::open(a.path()).unwrap(), a);
-        assert_eq!(RunDir::latest(root.path()).unwrap(), a);
-        let e = RunDir::open(&root.path().join("b")).unwrap_err().to_string();
-        assert!(e.contains("/a"), "{e}");
+        assert!(RunDir::newest_first(root.path()).is_empty());
+        let now = std::time::SystemTime::now();
+        for (name, age) in [("b", 10), ("a", 5), ("c", 20), ("no-run", 0)] {
+            let run = RunDir(root.path().join(name));
+            std::fs::create_dir(run.path()).unwrap();
+            if name != "no-run" {
+                let config = std::fs::File::create(run.config()).unwrap();
+                config.set_modified(now - std::time::Duration::from_secs(age)).unwrap();
+            }
+        }
+        let found = RunDir::newest_first(root.path());
+        let names: Vec<_> = found.iter().map(|run| run.path().file_name().unwrap()).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+        assert_eq!(RunDir::open(found[0].path()).unwrap(), found[0]);
+        let e = RunDir::open(&root.path().join("no-run")).unwrap_err().to_string();
+        assert!(e.contains("config.toml") && e.contains("/a"), "{e}");
     }
 }

@@ -1,11 +1,20 @@
-//! What a run keeps on disk: its folder, its checkpoints, and who writes what into them.
+//! What a run keeps on disk: its folder, its checkpoints, its log, and who writes what into them.
 mod checkpoint;
+mod checkpoints;
 mod dir;
+mod fingerprint;
 mod history;
+mod lock;
+pub(crate) mod log;
 pub(crate) mod section;
+#[cfg(test)]
+mod testing;
 
-pub(crate) use checkpoint::prune;
-pub use checkpoint::{Checkpoint, Warning, diff_config, list};
+pub use checkpoint::{Checkpoint, diff_config};
+pub(crate) use checkpoints::Pruner;
+pub use checkpoints::{Warning, list};
 pub use dir::RunDir;
+pub(crate) use fingerprint::Fingerprint;
 pub use history::History;
+pub use lock::LockedRun;
 pub use section::Checkpointed;

@@ -8,7 +8,7 @@ use crate::error::TrainError;
 use crate::evaluate::Evaluator;
 use crate::events::{Event, Meter};
 use crate::gan::{Networks, Objective, PairLabels, StepBatch};
-use crate::run::{Checkpoint, Checkpointed, History};
+use crate::run::{Checkpoint, Checkpointed, History, Pruner};
 use candle_core::Tensor;
 use drgan_data::{Batch, Dataset, Loader, Split};
 use std::sync::Arc;
@@ -53,8 +53,10 @@ impl Session<'_> {
         if let Some(evaluator) = &evaluator {
             measures.push(Box::new(EarlyEvaluation { cfg, encoders, at: (total / EARLY).max(1), evaluator }));
         }
-        let mut keepers: Vec<Box<dyn Hook + '_>> =
-            vec![Box::new(Checkpoints { cfg, run, encoders }), Box::new(SampleGrids { ..grids })];
+        let mut keepers: Vec<Box<dyn Hook + '_>> = vec![
+            Box::new(Checkpoints { cfg, run, encoders, pruner: Pruner::default() }),
+            Box::new(SampleGrids { ..grids }),
+        ];
 
         let mut skipped = 0;
         while step < total {
@@ -110,6 +112,7 @@ impl Session<'_> {
             }
             None => None,
         };
+        run.verify()?;
         let checkpoint = self.latest_checkpoint().unwrap_or_else(|| run.checkpoints());
         Ok(Outcome::Finished { grid, checkpoint, evaluation })
     }

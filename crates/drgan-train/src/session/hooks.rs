@@ -8,7 +8,7 @@ use crate::error::TrainError;
 use crate::evaluate::Evaluator;
 use crate::events::{Event, Meter, Sinks};
 use crate::gan::{Networks, Scalar, StepBatch, verify_finite};
-use crate::run::{self, History, RunDir};
+use crate::run::{self, History, LockedRun, Pruner};
 use drgan_data::Dataset;
 use drgan_infer::sheet::{self, Options};
 use drgan_infer::{Model, Precision, Sampler, rgb};
@@ -96,8 +96,9 @@ impl Hook for EarlyEvaluation<'_> {
 /// Writes checkpoints of networks that still give numbers, and removes old ones.
 pub(super) struct Checkpoints<'a> {
     pub(super) cfg: &'a RunConfig,
-    pub(super) run: &'a RunDir,
+    pub(super) run: &'a LockedRun,
     pub(super) encoders: &'a Encoders,
+    pub(super) pruner: Pruner,
 }
 
 impl Hook for Checkpoints<'_> {
@@ -108,8 +109,8 @@ impl Hook for Checkpoints<'_> {
         verify_finite(&now.networks.generator, &now.networks.discriminators, now.batch)?;
         let owners = [self.encoders as &dyn run::Checkpointed, now.networks, now.history];
         let checkpoint = Phase::Gan.checkpoint(self.cfg, now.step, &owners)?;
-        let path = checkpoint.save(&self.run.checkpoints(), now.step)?;
-        run::prune(&self.run.checkpoints(), self.cfg.train.keep)?;
+        let path = self.run.save(&checkpoint, now.step)?;
+        self.pruner.prune(&self.run.checkpoints(), self.cfg.train.keep, &path)?;
         now.sinks.emit(&Event::Checkpoint { step: now.step, path });
         Ok(())
     }
@@ -118,7 +119,7 @@ impl Hook for Checkpoints<'_> {
 /// Draws fixed captions under fixed noise, by the averaged generator.
 pub(super) struct SampleGrids<'a> {
     pub(super) cfg: &'a RunConfig,
-    pub(super) run: &'a RunDir,
+    pub(super) run: &'a LockedRun,
     pub(super) encoders: &'a Encoders,
     pub(super) data: &'a Dataset,
 }
@@ -140,6 +141,7 @@ impl SampleGrids<'_> {
         if !known.is_empty() {
             let noise: Vec<u64> = (0..SAMPLES).collect();
             let image = sheet::draw(&sampler, &known, &noise, self.cfg.seed, Options::default())?;
+            self.run.verify()?;
             rgb::save_png(&image, &path)?;
             sinks.emit(&Event::Images { tag: "samples".to_owned(), step, path: path.clone() });
         }

@@ -1,5 +1,6 @@
 //! The whole job: data, encoders, GAN, images, scores; with checkpoints, events and an end that loses nothing.
 mod adversarial;
+mod begin;
 mod check;
 mod estimate;
 mod hooks;
@@ -15,14 +16,14 @@ pub use estimate::{Estimate, estimate};
 pub use interrupt::{Interrupt, Watch};
 pub use memory::{MemoryNeed, Workload, available_memory, require_memory};
 pub use resume::Phase;
-pub use trained::TrainedRun;
+pub use trained::{Newest, TrainedRun};
 
 use crate::config::RunConfig;
 use crate::damsm::{CaptionSurvey, Encoders};
 use crate::error::TrainError;
 use crate::evaluate::Evaluation;
 use crate::events::{Event, Sinks};
-use crate::run::{self, Checkpoint, Checkpointed, RunDir};
+use crate::run::{self, Checkpoint, Checkpointed, Fingerprint, LockedRun};
 use drgan_data::{Dataset, Split};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ pub struct Session<'a> {
     /// The run's settings, resolved.
     pub cfg: &'a RunConfig,
     /// The folder that the session writes into.
-    pub run: &'a RunDir,
+    pub run: &'a LockedRun,
     /// Where the session's events go.
     pub sinks: &'a mut Sinks,
     /// The request to stop, asked between steps; watched until all is saved.
@@ -65,13 +66,19 @@ pub struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Trains from the start, or from where the run's last good checkpoint stands.
+    /// Trains from the start, or from where the run's last good checkpoint stands, with the data it was begun with.
     ///
     /// # Errors
     /// [`TrainError`]; whatever was learnt until the last checkpoint is in it.
     pub fn train(&mut self, data: &Arc<Dataset>) -> Result<Outcome, TrainError> {
         let watch = self.interrupt.watch();
+        let done = self.train_both(data, watch);
+        self.decide_what_stays(done)
+    }
+
+    fn train_both(&mut self, data: &Arc<Dataset>, watch: Watch) -> Result<Outcome, TrainError> {
         let saved = self.last_checkpoint()?;
+        let saved = self.begin(saved, data)?;
         let records = data.split(Split::Train);
         let (mut encoders, trained) = self.encoders(data, saved.as_ref())?;
         if let Some(checkpoint) = &saved {
@@ -97,12 +104,18 @@ impl Session<'_> {
     /// As [`Session::train`]; a run whose GAN was begun.
     pub fn pretrain_only(&mut self, data: &Arc<Dataset>) -> Result<bool, TrainError> {
         let _watch = self.interrupt.watch();
+        let done = self.train_encoders(data);
+        self.decide_what_stays(done)
+    }
+
+    fn train_encoders(&mut self, data: &Arc<Dataset>) -> Result<bool, TrainError> {
         let saved = self.last_checkpoint()?;
-        if let Some(c) = &saved
+        if let Some((c, _)) = &saved
             && Phase::of(c)? == Phase::Gan
         {
             return Err(TrainError::EncodersTrained { path: self.run.path().to_owned() });
         }
+        let saved = self.begin(saved, data)?;
         let (mut encoders, _) = self.encoders(data, saved.as_ref())?;
         if let Some(checkpoint) = &saved {
             encoders.restore(checkpoint)?;
@@ -110,6 +123,7 @@ impl Session<'_> {
         self.tell_captions(data, &encoders)?;
         let done =
             self.pretrain(data, &data.split(Split::Train), &encoders, saved.as_ref(), &mut Vec::new())?;
+        self.run.verify()?;
         if done {
             encoders.export(self.run)?;
         }
@@ -125,18 +139,8 @@ impl Session<'_> {
         // Held-out captions too: a word that no training image has is known, if untrained.
         let (encoders, trained) = Encoders::starting(self.cfg, data, &device)?;
         encoders.keep(self.cfg, self.run)?;
+        Fingerprint::write(self.run, data)?;
         Ok((encoders, trained))
-    }
-
-    fn last_checkpoint(&mut self) -> Result<Option<Checkpoint>, TrainError> {
-        if self.latest_checkpoint().is_none() {
-            return Ok(None);
-        }
-        let (checkpoint, warning) = Checkpoint::load_latest(&self.run.checkpoints())?;
-        if let Some(w) = warning {
-            self.sinks.emit(&Event::Warning { text: w.to_string() });
-        }
-        Ok(Some(checkpoint))
     }
 
     /// Says how many captions are cut, and what they lose to the vocabulary.

@@ -95,7 +95,7 @@ impl Session<'_> {
                 .verify_finite(cfg, encoders)
                 .and_then(|()| Phase::Damsm.checkpoint(cfg, 0, &[encoders, &trainer]))
                 .map_err(|e| self.locate(e, Phase::Damsm, batches))?;
-            checkpoint.save(&self.run.checkpoints(), 0)?;
+            self.run.save(&checkpoint, 0)?;
             meter.skip_pause();
         }
         self.sinks.emit(&meter.ended());

@@ -7,6 +7,7 @@ use crate::run::{Checkpoint, Checkpointed, History, RunDir, section};
 use candle_core::Device;
 use drgan_infer::{CaptionEncoder, Model};
 use drgan_tensor::ParamStore;
+use std::path::Path;
 
 /// The last good checkpoint of a run, as far as drawing and measuring need it.
 #[derive(Debug)]
@@ -23,6 +24,15 @@ pub struct TrainedRun {
     pub warning: Option<String>,
     run: RunDir,
     checkpoint: Checkpoint,
+}
+
+/// The newest run that can be drawn with.
+#[derive(Debug)]
+pub struct Newest {
+    /// The run.
+    pub trained: TrainedRun,
+    /// Why newer ones were passed over, a line each.
+    pub passed_over: Vec<String>,
 }
 
 impl TrainedRun {
@@ -51,6 +61,32 @@ impl TrainedRun {
             cfg,
             checkpoint,
         })
+    }
+
+    /// Reads the newest run under `root` that can be drawn with; newer ones without a usable checkpoint of their generator are
+    /// passed over.
+    ///
+    /// # Errors
+    /// [`TrainError::NoRuns`].
+    pub fn newest(root: &Path, device: &Device) -> Result<Newest, TrainError> {
+        let mut passed_over = Vec::new();
+        for run in RunDir::newest_first(root) {
+            match Self::open(&run, device) {
+                Ok(trained) => return Ok(Newest { trained, passed_over }),
+                Err(e) => passed_over.push(e.to_string()),
+            }
+        }
+        Err(TrainError::NoRuns { root: root.to_owned(), passed_over })
+    }
+
+    /// The run's folder.
+    pub fn run(&self) -> &RunDir {
+        &self.run
+    }
+
+    /// The checkpoint that was read.
+    pub fn checkpoint(&self) -> &Path {
+        self.checkpoint.origin()
     }
 
     /// Both encoders of the DAMSM with their trained weights, to measure with.

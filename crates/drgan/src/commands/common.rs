@@ -3,12 +3,14 @@ use crate::cli::{Compute, THREADS};
 use crate::numbers::whole;
 use crate::sinks::Console;
 use anyhow::{Context, Result, anyhow, bail};
+use candle_core::Device;
 use drgan_data::Dataset;
 use drgan_terminal::remark;
 use drgan_text::Vocabulary;
 use drgan_train::RunDir;
 use drgan_train::config::{RunConfig, SplitRule};
 use drgan_train::events::{Event, Jsonl, Sinks};
+use drgan_train::session::{Newest, TrainedRun};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,7 +19,7 @@ const RUNS: &str = "runs";
 
 /// Writes a text file; a reader sees the old one or the new one.
 pub(super) fn write(path: &Path, text: &str) -> Result<()> {
-    Ok(drgan_tensor::weights::file::write_atomic(path, text.as_bytes())?)
+    Ok(drgan_tensor::file::write_atomic(path, text.as_bytes())?)
 }
 
 /// The data set of a run's settings.
@@ -68,12 +70,27 @@ pub(super) fn report_of_run(sinks: &mut Sinks, text: &str) {
     }
 }
 
-/// The run that was named, or the newest.
-pub(super) fn open_run(path: Option<&Path>) -> Result<RunDir> {
-    match path {
-        Some(path) => Ok(RunDir::open(path)?),
-        None => Ok(RunDir::latest(Path::new(RUNS))?),
+/// The name of the newest run that can be drawn with; a folder of this name is `./latest`.
+const LATEST: &str = "latest";
+
+/// The run that was named, or the newest that can be drawn with, and which one that is as the first line of what a command
+/// prints.
+pub(super) fn open_trained(path: Option<&Path>, device: &Device) -> Result<TrainedRun> {
+    let Newest { trained, passed_over } = match path {
+        Some(path) if path != Path::new(LATEST) => {
+            Newest { trained: TrainedRun::open(&RunDir::open(path)?, device)?, passed_over: Vec::new() }
+        }
+        _ => TrainedRun::newest(Path::new(RUNS), device)?,
+    };
+    let name = trained.checkpoint().file_name().unwrap_or_default().display();
+    report(&format!("run {}, checkpoint {name}", trained.run().path().display()));
+    for reason in passed_over {
+        remark(format!("warning: a newer run is passed over: {reason}"));
     }
+    if let Some(w) = &trained.warning {
+        remark(format!("warning: {w}"));
+    }
+    Ok(trained)
 }
 
 /// The number of threads, where the command line does not say it.

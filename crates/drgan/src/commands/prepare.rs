@@ -1,5 +1,5 @@
 //! What stands before both phases of training: settings, data, the run's folder.
-use super::common::{open_data, path_setting, use_threads, write};
+use super::common::{open_data, path_setting, use_threads};
 use crate::cli::RunArgs;
 use crate::signals::Stop;
 use anyhow::{Context, Result, bail};
@@ -12,7 +12,7 @@ use drgan_terminal::remark;
 use drgan_train::config::{GivenEncoders, Overrides, RunConfig};
 use drgan_train::damsm::{CaptionSurvey, Encoders};
 use drgan_train::events::format_duration;
-use drgan_train::run::{self, Checkpoint, RunDir};
+use drgan_train::run::{self, Checkpoint, LockedRun, RunDir};
 use drgan_train::session::{Workload, available_memory, check_data, estimate, require_memory};
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub(super) struct Prepared {
     pub(super) cfg: RunConfig,
     pub(super) data: Arc<Dataset>,
-    pub(super) run: RunDir,
+    pub(super) run: LockedRun,
 }
 
 /// What a command does after the encoders are there.
@@ -40,6 +40,11 @@ pub(super) fn prepare(
 ) -> Result<Option<Prepared>> {
     use_threads(&args.compute)?;
     let settings = overrides(args, settings)?;
+    // Before anything of the run is read: another process may be changing it.
+    let locked = match &args.resume {
+        Some(run) if !args.dry_run => Some(RunDir::open(run)?.lock()?),
+        _ => None,
+    };
     let cfg = match &args.resume {
         Some(run) => resumed_config(&settings, run)?,
         // Preset, file, `--set`, then the flags that have their own names. A resumed run has its encoders' settings already.
@@ -63,13 +68,12 @@ pub(super) fn prepare(
         drgan_terminal::result(format!("{}\n{described}\n{memory}", cfg.to_toml()?))?;
         return Ok(None);
     }
-    // From here on the run's folder is there, with its settings.
+    // From here on the run's folder is there.
     let _whole = stop.hold();
-    let run = match &args.resume {
-        Some(path) => RunDir::open(path)?,
+    let run = match locked {
+        Some(run) => run,
         None => RunDir::create(args.out.as_deref(), &cfg.preset, cfg.seed)?,
     };
-    write(&run.config(), &cfg.to_toml()?)?;
     remark(format!("{described}\n{memory}"));
     Ok(Some(Prepared { cfg, data, run }))
 }
@@ -145,7 +149,8 @@ fn overrides(args: &RunArgs, more: &[String]) -> Result<Vec<String>> {
     Ok(all)
 }
 
-/// Settings that a resumed run may change: none of them changes a tensor's shape or what batches hold.
+/// Settings that a resumed run may change: none of them changes a tensor's shape or what batches hold. The data's path is one more
+/// where the run knows them by their contents.
 const RESUMABLE: [&str; 7] =
     ["train.", "loss.", "evaluate.", "damsm.epochs", "generator_opt.lr", "discriminator_opt.lr", "device"];
 
@@ -161,7 +166,8 @@ fn resumed_config(settings: &[String], path: &Path) -> Result<RunConfig> {
         let (saved, _) = Checkpoint::load_latest_part(&run.checkpoints(), &[])?;
         let saved = RunConfig::from_toml(&saved.get::<String>("config")?)?;
         let mut differing = run::diff_config(&saved.to_toml()?, &wanted.to_toml()?)?;
-        differing.retain(|key| !RESUMABLE.iter().any(|r| key.starts_with(r)));
+        let moved = |key: &str| key == "data.path" && run.fingerprint().is_file();
+        differing.retain(|key| !RESUMABLE.iter().any(|r| key.starts_with(r)) && !moved(key));
         if !differing.is_empty() {
             bail!(
                 "{}: its checkpoint was trained with another configuration; these keys differ: {}. Resume without \

@@ -8,7 +8,6 @@ use anyhow::Result;
 use drgan_terminal::CommandLine;
 use drgan_train::RunDir;
 use drgan_train::config::RunConfig;
-use drgan_train::events::Event;
 use drgan_train::session::Session;
 
 pub(super) fn run(args: &PretrainArgs, stop: &Stop) -> Result<()> {
@@ -19,7 +18,6 @@ pub(super) fn run(args: &PretrainArgs, stop: &Stop) -> Result<()> {
         return Ok(());
     };
     let mut sinks = sinks(&run)?;
-    sinks.emit(&Event::Message { text: format!("run folder {}", run.path().display()) });
     let mut session =
         Session { cfg: &cfg, run: &run, sinks: &mut sinks, interrupt: &stop.interrupt, evaluate: false };
     let text = if session.pretrain_only(&data)? {

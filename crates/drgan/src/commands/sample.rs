@@ -1,5 +1,5 @@
 //! `drgan sample`.
-use super::common::{open_run, report, use_threads};
+use super::common::{open_trained, report, use_threads};
 use crate::cli::SampleArgs;
 use crate::signals::Stop;
 use anyhow::Result;
@@ -8,9 +8,9 @@ use drgan_infer::pretrained::{self, Files};
 use drgan_infer::{Arithmetic, CaptionEncoder, Model, Sampler, rgb, sheet};
 use drgan_terminal::remark;
 use drgan_text::AlteredWord;
-use drgan_train::session::TrainedRun;
 
 pub(super) fn run(args: &SampleArgs, stop: &Stop) -> Result<()> {
+    drgan_tensor::file::target(&args.out)?;
     use_threads(&args.compute)?;
     let device = args.compute.device.unwrap_or_default().open()?;
     let (model, named) = open(args, &device)?;
@@ -40,10 +40,7 @@ fn open(args: &SampleArgs, device: &Device) -> Result<(Model, String)> {
         let files = Files { generator, text_encoder, vocabulary, mask_logit_scale };
         return Ok((pretrained::open(&files, device)?, generator.display().to_string()));
     }
-    let trained = TrainedRun::open(&open_run(args.run.as_deref())?, device)?;
-    if let Some(w) = &trained.warning {
-        remark(format!("warning: {w}"));
-    }
+    let trained = open_trained(args.run.as_deref(), device)?;
     Ok((trained.model, format!("{}, step {}", trained.cfg.preset, trained.step)))
 }
 

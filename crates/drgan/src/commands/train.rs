@@ -6,7 +6,6 @@ use crate::naming::command;
 use crate::report::text;
 use crate::signals::Stop;
 use anyhow::Result;
-use drgan_train::events::Event;
 use drgan_train::session::{Outcome, Session};
 
 pub(super) fn run(args: &TrainArgs, stop: &Stop) -> Result<()> {
@@ -26,7 +25,6 @@ pub(super) fn run(args: &TrainArgs, stop: &Stop) -> Result<()> {
         return Ok(());
     };
     let mut sinks = sinks(&run)?;
-    sinks.emit(&Event::Message { text: format!("run folder {}", run.path().display()) });
     let mut session = Session {
         cfg: &cfg,
         run: &run,

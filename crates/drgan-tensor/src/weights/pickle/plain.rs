@@ -2,7 +2,7 @@
 use super::machine::{Globals, Machine};
 use super::reader::Reader;
 use super::value::{self, Object, Value};
-use crate::weights::file::read;
+use crate::file::read;
 use crate::{Error, Result};
 use std::collections::HashSet;
 use std::path::Path;

@@ -14,9 +14,9 @@ mod state_dict;
 mod storage;
 mod zip;
 
-use super::file::read;
 use super::tensors::{Tensors, floats_as_f32};
 use crate::Result;
+use crate::file::read;
 use candle_core::Device;
 use std::path::Path;
 
