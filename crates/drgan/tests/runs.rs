@@ -15,11 +15,12 @@ fn pictures(folder: &Path) {
     }
 }
 
-/// Steps of the GAN in the order of the log.
+/// Steps of the GAN that the log tells of, in its order.
 fn logged_steps(run: &Path) -> Vec<u64> {
     let log = std::fs::read_to_string(run.join("log.jsonl")).unwrap();
     let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    lines.filter(|line| line["phase"] == "gan").filter_map(|line| line["step"].as_u64()).collect()
+    let steps = lines.filter(|line| line["phase"] == "gan" && line["event"] == "progress");
+    steps.filter_map(|line| line["step"].as_u64()).collect()
 }
 
 fn resume(run: &Path, more: &[&str]) -> assert_cmd::Command {

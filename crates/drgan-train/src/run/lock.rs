@@ -210,8 +210,13 @@ fn is_free(path: &Path) -> bool {
         let path = entry.path();
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
         let is_empty = || std::fs::read_dir(&path).is_ok_and(|mut found| found.next().is_none());
+        let is_begun_log = || path == run.log() && entry.metadata().is_ok_and(|meta| meta.len() == 0);
         match is_file {
-            true => entry.file_name() == LOCK || path.extension().is_some_and(|e| e == "partial"),
+            true => {
+                entry.file_name() == LOCK
+                    || is_begun_log()
+                    || path.extension().is_some_and(|e| e == "partial")
+            }
             false => run.folders().contains(&path) && is_empty(),
         }
     })
@@ -281,6 +286,7 @@ mod tests {
         std::fs::create_dir_all(killed.join("samples")).unwrap();
         std::fs::write(killed.join(LOCK), "1").unwrap();
         std::fs::write(killed.join(".drgan-1-0.partial"), "half").unwrap();
+        std::fs::write(killed.join("log.jsonl"), "").unwrap();
         let run = RunDir::create(Some(&killed), "p", 1).unwrap();
         assert!(!killed.join(".drgan-1-0.partial").exists() && run.checkpoints().is_dir());
     }
@@ -305,7 +311,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let run = RunDir(root.path().to_owned());
         std::fs::write(run.config(), "").unwrap();
-        for place in [run.log(), run.tokenizer(), run.lock_file()] {
+        for place in [run.lock_file(), run.log(), run.tokenizer()] {
             assert!(std::process::Command::new("mkfifo").arg(&place).status().unwrap().success());
             let e = run.clone().lock().unwrap_err().to_string();
             assert!(e.contains(place.to_str().unwrap()) && e.contains("pipe"), "{e}");
