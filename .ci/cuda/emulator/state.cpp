@@ -1,0 +1,81 @@
+#include "state.h"
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+namespace emu {
+
+std::recursive_mutex lock;
+Counters counters;
+
+static unsigned long number(const char *name, unsigned long otherwise) {
+    const char *text = getenv(name);
+    if (!text || !*text) return otherwise;
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+    if (*end) wrong("%s: `%s` is not a number", name, text);
+    return value;
+}
+
+static Settings read() {
+    Settings s{};
+    s.devices = number("CUDAEMU_DEVICES", 1);
+    s.memory = number("CUDAEMU_MEMORY", 8ul << 30);
+    s.driver = number("CUDAEMU_DRIVER", 13000);
+    const char *report = getenv("CUDAEMU_REPORT"), *order = getenv("CUDAEMU_ORDER");
+    s.report = report ? report : "";
+    std::string o = order ? order : "ascending";
+    if (o == "ascending") s.order = Settings::ascending;
+    else if (o == "descending") s.order = Settings::descending;
+    else if (o.rfind("random:", 0) == 0) s.order = Settings::random, s.seed = atoi(o.c_str() + 7);
+    else wrong("CUDAEMU_ORDER: `%s` is none of ascending, descending, random:SEED", o.c_str());
+    return s;
+}
+const Settings settings = read();
+
+void wrong(const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    fputs("emulated device: ", stderr);
+    vfprintf(stderr, format, list);
+    fprintf(stderr, "%s\n", where().c_str());
+    va_end(list);
+    abort();
+}
+
+int refuse(int error, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    fprintf(stderr, "emulated device: refused with error %d: ", error);
+    vfprintf(stderr, format, list);
+    fputc('\n', stderr);
+    va_end(list);
+    return error;
+}
+
+// One JSON object, so that a test can read it.
+static struct Report {
+    ~Report() {
+        if (settings.report.empty()) return;
+        FILE *f = fopen(settings.report.c_str(), "w");
+        if (!f) return;
+        auto &c = counters;
+        fprintf(f,
+                "{\"launches\": %lu, \"uploads\": %lu, \"upload_bytes\": %lu, \"downloads\": %lu, \"download_bytes\": %lu, "
+                "\"copies\": %lu, \"allocations\": %lu, \"float_atomics\": %lu, \"live_bytes\": %zu, \"peak_bytes\": %zu, "
+                "\"streams\": %zu, \"kernels\": {",
+                c.launches, c.uploads, c.upload_bytes, c.downloads, c.download_bytes, c.copies, c.allocations,
+                c.float_atomics, c.live, c.peak, c.by_stream.size());
+        std::vector<std::pair<unsigned long, std::string>> most;
+        for (auto &[name, n] : c.by_kernel) most.push_back({n, name});
+        std::sort(most.rbegin(), most.rend());
+        for (size_t i = 0; i < most.size(); i++) fprintf(f, "%s\"%s\": %lu", i ? ", " : "", most[i].second.c_str(), most[i].first);
+        fputs("}}\n", f);
+        fclose(f);
+    }
+} at_the_end;
+
+} // namespace emu

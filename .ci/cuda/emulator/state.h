@@ -1,0 +1,60 @@
+// What all parts of the emulated device share: settings from the environment, counters, and the two ways to object.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+
+namespace emu {
+
+// Taken by every function of the emulated libraries: the program may call them from several threads.
+extern std::recursive_mutex lock;
+using Hold = std::lock_guard<std::recursive_mutex>;
+
+struct Settings {
+    unsigned devices;    // CUDAEMU_DEVICES: how many there are; 1
+    size_t memory;       // CUDAEMU_MEMORY: bytes of each; 8 GiB
+    int driver;          // CUDAEMU_DRIVER: what the driver supports, 1000 * major + 10 * minor; 13000
+    std::string report;  // CUDAEMU_REPORT: the file that gets the counters when the program ends; none
+    enum Order { ascending, descending, random } order; // CUDAEMU_ORDER: of blocks and of threads between barriers
+    uint32_t seed;       // ... =random:SEED
+};
+extern const Settings settings;
+
+struct Counters {
+    unsigned long launches, uploads, upload_bytes, downloads, download_bytes, copies, allocations, float_atomics;
+    size_t live, peak; // bytes
+    std::map<std::string, unsigned long> by_kernel;
+    std::map<const void *, unsigned long> by_stream; // launches and copies
+};
+extern Counters counters;
+
+// The program does what a GPU would not notice, or would answer with wrong values: says it and aborts.
+[[noreturn, gnu::format(printf, 1, 2)]] void wrong(const char *format, ...);
+
+// The program asks for what the real library refuses: says why on stderr and gives its error number back.
+[[gnu::format(printf, 2, 3)]] int refuse(int error, const char *format, ...);
+
+// --- memory.cpp: allocations, each between two pages that nobody may touch.
+using Address = unsigned long long;
+// What lies at an address: the allocation it is in, or none.
+struct Allocation { Address begin; size_t bytes; unsigned device; };
+const Allocation *allocation_of(Address);
+// Aborts unless `bytes` bytes from `at` on lie in one allocation.
+void check_range(const char *what, Address at, size_t bytes);
+// Whether a stream may be used: made and not destroyed, or one of the predefined ones.
+bool is_stream(const void *);
+
+// --- kernels: what build.py registers of each .cu file.
+struct Kernel {
+    const char *name;
+    void (*call)(void **arguments);
+    bool waits; // has barriers or exchanges values within a warp: its threads run as fibers
+};
+void register_kernels(const Kernel *, unsigned);
+const Kernel *find_kernel(const char *name);
+// Where the running kernel is, for messages; empty if none runs.
+std::string where();
+
+} // namespace emu
