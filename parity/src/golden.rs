@@ -2,6 +2,7 @@
 use crate::report::Row;
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor, Var};
+use drgan_tensor::VarBuilder;
 use drgan_tensor::testing::Fill;
 use drgan_tensor::weights::safetensors;
 use std::cell::RefCell;
@@ -13,18 +14,19 @@ use std::path::Path;
 pub struct Golden {
     tensors: BTreeMap<String, Tensor>,
     metadata: BTreeMap<String, String>,
+    device: Device,
     used: RefCell<BTreeSet<String>>,
 }
 
 impl Golden {
-    /// Reads a golden file.
+    /// Reads a golden file onto a device.
     ///
     /// # Errors
     /// Not a whole safetensors file.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path, device: &Device) -> Result<Self> {
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-        let (tensors, metadata) = safetensors::from_bytes(&bytes, path, &Device::Cpu)?;
-        Ok(Self { tensors, metadata, used: RefCell::default() })
+        let (tensors, metadata) = safetensors::from_bytes(&bytes, path, device)?;
+        Ok(Self { tensors, metadata, device: device.clone(), used: RefCell::default() })
     }
 
     /// A tensor that must be there.
@@ -89,6 +91,16 @@ impl Golden {
     /// The rule that fills the weights of this file's network.
     pub fn fill(&self, salt: &str, default_prefix: &str) -> Fill {
         Fill::new(salt, self.metadata.get("fill_prefix").map_or(default_prefix, String::as_str))
+    }
+
+    /// The device that its tensors are on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Weights that follow the rule, on the file's device.
+    pub fn weights(&self, salt: &str, default_prefix: &str) -> VarBuilder<'static> {
+        self.fill(salt, default_prefix).builder().set_device(self.device.clone())
     }
 
     /// One row for each of the given tensors that the file has; at least one must be there.

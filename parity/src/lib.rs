@@ -15,6 +15,7 @@ pub use report::{Outcome, Report, Row};
 pub use settings::Settings;
 
 use anyhow::{Context, Result, bail};
+use candle_core::Device;
 use std::path::Path;
 
 /// Largest relative error of an output.
@@ -22,12 +23,12 @@ pub const OUTPUT: f64 = 1e-4;
 /// Largest relative error of a gradient.
 pub const GRADIENT: f64 = 1e-3;
 
-/// Runs every golden file in `dir`. `weights` is a folder searched for trained weights that some files belong to.
+/// Runs every golden file in `dir` on a device. `weights` is a folder searched for trained weights that some files belong to.
 ///
 /// # Errors
 /// `dir` cannot be read, has no `golden.json`, or holds a file of unknown purpose. What goes wrong within a case is a
 /// failed row of the report.
-pub fn run(dir: &Path, weights: &Path) -> Result<Report> {
+pub fn run(dir: &Path, weights: &Path, device: &Device) -> Result<Report> {
     let settings = Settings::read(&dir.join("golden.json"))?;
     let mut names = Vec::new();
     for entry in std::fs::read_dir(dir).with_context(|| dir.display().to_string())? {
@@ -52,7 +53,7 @@ pub fn run(dir: &Path, weights: &Path) -> Result<Report> {
     }
     let mut report = Report { notes: settings.notes.clone(), ..Report::default() };
     for (name, case) in found {
-        let place = cases::Place { dir, name: &name, settings: &settings, weights };
+        let place = cases::Place { dir, name: &name, settings: &settings, weights, device };
         match case(&place) {
             Ok(rows) => report.rows.extend(rows.into_iter().map(|row| row.of(&name))),
             Err(e) => report.rows.push(Row::failed("", format!("{e:#}")).of(&name)),

@@ -1,5 +1,6 @@
 //! The program behind `cargo xtask parity DIR`.
 use clap::Parser;
+use drgan_tensor::device::DeviceRequest;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -17,6 +18,9 @@ struct Cli {
     /// of DIR, else a folder `shared` here or above].
     #[arg(long, value_name = "DIR")]
     weights: Option<PathBuf>,
+    /// Where the modules compute: `cpu`, `cuda`, `cuda:N`, or `auto` for the fastest there is.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: DeviceRequest,
 }
 
 /// The parent of `dir`, or a folder `shared` of the current folder or one above it: the first that has `weights/`.
@@ -33,7 +37,8 @@ fn main() -> ExitCode {
         Err(answer) => return drgan_terminal::refused(&answer),
     };
     let weights = cli.weights.clone().unwrap_or_else(|| nearest_weights(&cli.dir));
-    match drgan_parity::run(&cli.dir, &weights) {
+    let device = cli.device.open().map_err(Into::into);
+    match device.and_then(|device| drgan_parity::run(&cli.dir, &weights, &device)) {
         Ok(report) => match drgan_terminal::result(&report) {
             Ok(()) => ExitCode::from(u8::from(report.failures() > 0)),
             Err(e) => drgan_terminal::failed(&e.into(), None),

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
 use assert_cmd::Command;
 use drgan_parity::{Outcome, Report, run};
+use drgan_tensor::device::HOST;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,7 @@ fn copy(names: &[&str]) -> tempfile::TempDir {
 }
 
 fn run_here(dir: &Path) -> anyhow::Result<Report> {
-    run(dir, dir)
+    run(dir, dir, &HOST)
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn all_golden_files_agree() {
         eprintln!("skipped: no shared/golden beside the repository");
         return;
     };
-    let report = run(&shared.join("golden"), &shared).unwrap();
+    let report = run(&shared.join("golden"), &shared, &HOST).unwrap();
     assert_eq!(report.failures(), 0, "{report}");
     assert!(report.rows.len() > 100, "{report}");
 }

@@ -23,6 +23,7 @@ Examples:
   cargo xtask train                              train the default preset on the embedded data set
   cargo xtask train --preset tiny --out runs/t   a run of seconds
   cargo xtask sample \"a red heart\" --out hearts.png
+  cargo xtask train --features cuda              with support for NVIDIA GPUs (docs/cuda.md)
   cargo xtask train --help                       the options of `drgan train`
   cargo xtask parity ../shared/golden            compare golden files of another framework with our modules
   cargo xtask test                               all tests

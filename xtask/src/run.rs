@@ -35,6 +35,11 @@ const EXAMPLE: &str = "align";
 
 /// Builds the binary `name`, and of the workspace only what it needs; returns its path. cargo shows its progress.
 pub(crate) fn build(name: &str) -> Result<PathBuf> {
+    build_with(name, &[])
+}
+
+/// [`build`] with some features of the binary's package, which has its name.
+fn build_with(name: &str, features: &[String]) -> Result<PathBuf> {
     if !target().join("release").join(name).exists() {
         drgan_terminal::remark(format!(
             "building {name} and what it needs: about 5 minutes the first time on two cores, seconds after a change"
@@ -42,6 +47,10 @@ pub(crate) fn build(name: &str) -> Result<PathBuf> {
     }
     let mut build = cargo();
     build.args(["build", "--workspace", "--release", "--bin", name, "--example", EXAMPLE]);
+    if !features.is_empty() {
+        let of_binary: Vec<_> = features.iter().map(|feature| format!("{name}/{feature}")).collect();
+        build.arg("--features").arg(of_binary.join(","));
+    }
     binary(&mut build, name)
 }
 
@@ -68,9 +77,31 @@ fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     })
 }
 
-/// Builds `drgan` and becomes `drgan ARGS`, in the caller's directory.
+/// The features that `--features A,B` asks for, as cargo takes it, and the arguments without it.
+fn split_features(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<(Vec<String>, Vec<OsString>)> {
+    let (mut features, mut rest, mut args) = (vec![], vec![], args.into_iter());
+    while let Some(arg) = args.next() {
+        let arg = arg.as_ref();
+        let list = match arg.to_str().and_then(|arg| arg.strip_prefix("--features")) {
+            Some("") => {
+                let next = args.next().map(|list| list.as_ref().to_string_lossy().into_owned());
+                next.context("--features: names the features to build with, e.g. `cuda`")?
+            }
+            Some(list) if list.starts_with('=') => list[1..].to_owned(),
+            _ => {
+                rest.push(arg.to_owned());
+                continue;
+            }
+        };
+        features.extend(list.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    Ok((features, rest))
+}
+
+/// Builds `drgan`, with `--features` of the arguments if there, and becomes `drgan ARGS`, in the caller's directory.
 pub(crate) fn drgan(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<ExitCode> {
-    let mut drgan = Command::new(build("drgan")?);
+    let (features, args) = split_features(args)?;
+    let mut drgan = Command::new(build_with("drgan", &features)?);
     // The commands that it shows begin with what the user typed.
     drgan.args(args).env("DRGAN_INVOKED_AS", "cargo xtask");
     become_it(drgan)
@@ -78,7 +109,8 @@ pub(crate) fn drgan(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result
 
 /// Builds `drgan-parity` and becomes it, in the caller's directory.
 pub(crate) fn parity(args: &[String]) -> Result<ExitCode> {
-    let mut parity = Command::new(build("drgan-parity")?);
+    let (features, args) = split_features(args)?;
+    let mut parity = Command::new(build_with("drgan-parity", &features)?);
     parity.args(args);
     become_it(parity)
 }
@@ -113,6 +145,17 @@ mod tests {
         );
         assert_eq!(executable(messages, "drgan"), Some(PathBuf::from("/t/drgan")));
         assert_eq!(executable(messages, "other"), None);
+    }
+
+    #[test]
+    fn features_are_cargos_and_the_rest_is_the_programs() {
+        let split = |line: &str| {
+            let split = split_features(line.split(' '));
+            split.map(|(features, rest)| (features.join("+"), rest.join(OsStr::new(" "))))
+        };
+        let (features, rest) = split("--features cuda --preset tiny --features=a,b --features-of x").unwrap();
+        assert_eq!((features.as_str(), rest.to_str()), ("cuda+a+b", Some("--preset tiny --features-of x")));
+        assert!(split("--preset tiny --features").unwrap_err().to_string().contains("e.g. `cuda`"));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! A small discriminator: builds it and prints the shapes that come out.
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
-use candle_core::{DType, Device};
+use candle_core::DType;
 use drgan_dnm::{DiscriminatorConfig, StageDiscriminator};
+use drgan_tensor::device::DeviceRequest;
 use drgan_tensor::{Ctx, Discriminator, FromConfig, Mode, ParamStore, Result, init};
 
 fn main() -> Result<()> {
-    let dev = Device::Cpu;
+    let dev = DeviceRequest::Auto.open()?;
     let cfg = DiscriminatorConfig { side: 64, base: 16, ndf: 8, ..Default::default() };
     let store = ParamStore::seeded(1);
     let net = StageDiscriminator::from_config(&cfg, store.builder(DType::F32, &dev))?;

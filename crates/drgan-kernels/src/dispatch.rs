@@ -42,6 +42,11 @@ pub(crate) fn is_float(x: &Tensor) -> bool {
     x.dtype().is_float()
 }
 
+/// Whether a tensor's device takes work in one queue, to which threads side by side would add nothing.
+pub fn in_one_queue(x: &Tensor) -> bool {
+    !x.device().is_cpu()
+}
+
 /// Runs a reference implementation in place of a kernel.
 pub(crate) fn fall_back<R>(reference: impl FnOnce() -> Result<R>) -> Result<R> {
     #[cfg(any(test, feature = "testing"))]

@@ -19,12 +19,19 @@
     unsafe_code,
     reason = "invariant 8: unsafe lives in this crate only; each block states what it relies on"
 )]
+// tests/common belongs to unit tests too, and names this crate.
+#[cfg(test)]
+extern crate self as drgan_kernels;
+
 mod cpu;
+mod device;
 mod dispatch;
 mod op;
 mod ops;
 mod runtime;
 
+pub use device::{NoCuda, open_cuda};
+pub use dispatch::in_one_queue;
 pub use ops::activation::{Activation, activate};
 pub use ops::adam::{AdamStep, adam_update, ema_update, sum_of_squares};
 pub use ops::attention::word_attention;

@@ -57,7 +57,7 @@ fn attention_on_many_shapes() {
             &format!("attention of {c}x{h}x{w} to {lens:?} of {t}"),
             &inputs,
             5e-5,
-            |x| joined(word_attention(&x[0], &x[1], &mask)?),
+            |x| joined(word_attention(&x[0], &x[1], &mask.to_device(x[0].device())?)?),
             |x| joined(reference::word_attention(&x[0], &x[1], &mask)?),
         );
     }

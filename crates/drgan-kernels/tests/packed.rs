@@ -1,12 +1,14 @@
 //! Packed convolutions against the composed references.
-use candle_core::{DType, Device, Result, Tensor};
+mod common;
+use candle_core::{DType, Result, Tensor};
+use common::device;
 use drgan_kernels::{Activation, Conv2dSpec, PackedConv, PackedSpec, Precision, reference};
 use proptest::prelude::*;
 
 /// Values in [-1, 1] with nothing special about them.
 fn values(shape: &[usize], seed: f32) -> Result<Tensor> {
     let n: usize = shape.iter().product();
-    Tensor::from_iter((0..n).map(|i| (i as f32 * 0.73 + seed).sin()), &Device::Cpu)?.reshape(shape)
+    Tensor::from_iter((0..n).map(|i| (i as f32 * 0.73 + seed).sin()), &device())?.reshape(shape)
 }
 
 /// The largest magnitude.
@@ -96,7 +98,7 @@ fn a_batch_of_no_images_gives_no_images() -> Result<()> {
     for ((kernel, stride, upsample), dtype) in
         layers.into_iter().flat_map(|layer| [DType::F32, DType::F64].map(|dtype| (layer, dtype)))
     {
-        let zero = |shape: &[usize]| Tensor::zeros(shape, dtype, &Device::Cpu);
+        let zero = |shape: &[usize]| Tensor::zeros(shape, dtype, &device());
         let (weight, shift) = (values(&[16, 8, kernel, kernel], 0.2)?.to_dtype(dtype)?, zero(&[16])?);
         for precision in [Precision::F32, Precision::Bf16] {
             let conv = Conv2dSpec::new(stride, kernel / 2);
@@ -110,7 +112,7 @@ fn a_batch_of_no_images_gives_no_images() -> Result<()> {
                 assert_eq!((y.dims(), y.dtype()), (want.as_slice(), dtype));
             }
             let other = if dtype == DType::F32 { DType::F64 } else { DType::F32 };
-            let error = packed.forward(&Tensor::zeros((0, 8, 16, 16), other, &Device::Cpu)?, None);
+            let error = packed.forward(&Tensor::zeros((0, 8, 16, 16), other, &device())?, None);
             assert!(error.is_err(), "another type");
             assert!(packed.forward(&zero(&[0, 7, 16, 16])?, None).is_err(), "other channels");
         }

@@ -1,7 +1,8 @@
 //! Eight images and eight captions without any network: their features alone are moved until each finds its match.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use drgan_losses::damsm::{self, Gammas};
+use drgan_tensor::device::DeviceRequest;
 use drgan_tensor::{ImageFeatures, Result, TextFeatures};
 
 const PAIRS: usize = 8;
@@ -14,7 +15,7 @@ fn hits(scores: &Tensor) -> Result<f64> {
 }
 
 fn main() -> Result<()> {
-    let dev = Device::Cpu;
+    let dev = DeviceRequest::Auto.open()?;
     let wave = |dims: &[usize], phase: f32| -> Result<Tensor> {
         let n = dims.iter().product::<usize>();
         Ok(Tensor::from_iter((0..n).map(|i| ((i * i) as f32 * 0.37 + phase).sin()), &dev)?.reshape(dims)?)

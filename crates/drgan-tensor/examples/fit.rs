@@ -1,6 +1,7 @@
 //! Trains one block to do what another does, by plain gradient descent, and keeps its weights in a file.
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
-use candle_core::{DType, Device};
+use candle_core::DType;
+use drgan_tensor::device::DeviceRequest;
 use drgan_tensor::nn::UpBlock;
 use drgan_tensor::weights::safetensors;
 use drgan_tensor::{Ctx, Mode, ParamKind, ParamStore, Result, init};
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 const RATE: f64 = 0.2;
 
 fn main() -> Result<()> {
-    let dev = Device::Cpu;
+    let dev = DeviceRequest::Auto.open()?;
     let (store, wanted) = (ParamStore::seeded(1), ParamStore::seeded(2));
     let block = UpBlock::new(8, 4, store.builder(DType::F32, &dev))?;
     UpBlock::new(8, 4, wanted.builder(DType::F32, &dev))?;

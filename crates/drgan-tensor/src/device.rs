@@ -14,6 +14,7 @@
 //! ```
 use crate::{Error, Result};
 use candle_core::{DType, Device};
+use drgan_kernels::open_cuda;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -36,19 +37,24 @@ pub enum DeviceRequest {
 }
 
 impl DeviceRequest {
-    /// Opens the device.
+    /// Opens the device. `auto` is the first CUDA device where one can be opened, else the CPU.
     ///
     /// # Errors
-    /// [`Error::Config`] that says what to use in place of a device that this build does not support.
+    /// [`Error::Config`] that says what a CUDA device that was asked for lacks, and what to install.
     pub fn open(self) -> Result<Device> {
         match self {
-            Self::Auto | Self::Cpu => Ok(HOST),
-            Self::Cuda(_) => {
-                let reason = format!("`{self}`: this build has no CUDA support; use `cpu` or `auto`");
-                Err(Error::Config { field: "device", reason })
+            Self::Auto => Ok(open_cuda(0).unwrap_or(HOST)),
+            Self::Cpu => Ok(HOST),
+            Self::Cuda(number) => {
+                open_cuda(number).map_err(|e| Error::Config { field: "device", reason: e.to_string() })
             }
         }
     }
+}
+
+/// Whether an error's text says that a device's memory is exhausted. candle passes the driver's errors on as text only.
+pub fn is_out_of_device_memory(error: &str) -> bool {
+    ["CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED"].iter().any(|name| error.contains(name))
 }
 
 impl fmt::Display for DeviceRequest {

@@ -2,12 +2,19 @@
 use anyhow::Error;
 use drgan_data::{Compression, DataError};
 use drgan_infer::grid;
+use drgan_tensor::device::is_out_of_device_memory;
 use drgan_terminal::CommandLine;
 use drgan_train::TrainError;
 use std::path::Path;
 
+const LESS_DEVICE_MEMORY: &str = "the device's memory is exhausted: lower loader.batch or damsm.batch with --set \
+     KEY=VALUE, or sample with a smaller --count; the last checkpoint is kept";
+
 /// What to do about an error, if there is more to say than its message.
 pub(crate) fn for_error(error: &Error, program: &str) -> Option<String> {
+    if is_out_of_device_memory(&format!("{error:#}")) {
+        return Some(LESS_DEVICE_MEMORY.to_owned());
+    }
     error.chain().find_map(|cause| {
         let known = cause.downcast_ref::<TrainError>().and_then(|e| for_train_error(e, program));
         let known =

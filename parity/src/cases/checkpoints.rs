@@ -2,7 +2,7 @@
 use super::{Place, text};
 use crate::{Golden, Outcome, Row, relative_error};
 use anyhow::{Context, Result};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use drgan_sdm::{GeneratorConfig, RefineStage};
 use drgan_tensor::testing::Fill;
 use drgan_tensor::weights::{Tensors, torch};
@@ -10,7 +10,7 @@ use drgan_tensor::{Variant, parameter_shapes};
 
 /// `stage2.legacy.pth`: the state of the generator's second stage.
 pub(super) fn stage(place: &Place<'_>) -> Result<Vec<Row>> {
-    let tensors = torch::load(&place.path(), &Device::Cpu)?;
+    let tensors = torch::load(&place.path(), place.device)?;
     let weight = tensors.get("att.conv_context.weight").context("no tensor `att.conv_context.weight`")?;
     let blocks = (0..).take_while(|i| tensors.contains_key(&format!("residual.{i}.block.0.weight")));
     let cfg = GeneratorConfig {
@@ -36,10 +36,10 @@ pub(super) fn stage(place: &Place<'_>) -> Result<Vec<Row>> {
 pub(super) fn text_encoder(place: &Place<'_>) -> Result<Vec<Row>> {
     let path = place.path();
     let mut rows =
-        vec![values(&torch::load(&path, &Device::Cpu)?, &Fill::new(&place.settings.salt, "text_encoder."))?];
+        vec![values(&torch::load(&path, place.device)?, &Fill::new(&place.settings.salt, "text_encoder."))?];
     let golden = place.dir.join("text_encoder.safetensors");
     if golden.is_file() {
-        rows.extend(text::encode(&Golden::open(&golden)?, &path)?);
+        rows.extend(text::encode(&Golden::open(&golden, place.device)?, &path)?);
     }
     Ok(rows)
 }

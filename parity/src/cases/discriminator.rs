@@ -2,7 +2,7 @@
 use super::{Place, outputs};
 use crate::{Golden, Row};
 use anyhow::{Context, Result};
-use candle_core::{DType, Device};
+use candle_core::DType;
 use candle_nn::ops::sigmoid;
 use drgan_dnm::{DiscriminatorConfig, LatentNoise, StageDiscriminator};
 use drgan_tensor::{Ctx, Discriminator, FromConfig, Mode, ParamStore, Variant};
@@ -28,7 +28,7 @@ pub(super) fn discriminator(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     };
     // A power iteration needs variables: the store is given the rule's values.
     let store = ParamStore::seeded(0);
-    let net = StageDiscriminator::from_config(&cfg, store.builder(DType::F32, &Device::Cpu))?;
+    let net = StageDiscriminator::from_config(&cfg, store.builder(DType::F32, g.device()))?;
     let fallback = format!("discriminator{}.", side(place.name).context("no side in the name")?);
     let fill = g.fill(&place.settings.salt, &fallback);
     let mut values = BTreeMap::new();

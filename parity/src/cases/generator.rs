@@ -10,7 +10,7 @@ use drgan_tensor::{Ctx, FromConfig, Mode, TextFeatures, Variant};
 
 pub(super) fn word_attention(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     let (h, words) = (g.get("h")?, g.get("words")?);
-    let vb = g.fill(&place.settings.salt, "attention.").builder();
+    let vb = g.weights(&place.settings.salt, "attention.");
     let attention = WordAttention::new(words.dim(1)?, h.dim(1)?, vb)?;
     let (context, theta) = attention.attend(h, words, &g.mask(words)?)?;
     outputs(g, &[("context", &context), ("attention", &theta)])
@@ -42,7 +42,7 @@ pub(super) fn generator(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
         mask_logit_scale: place.settings.mask_logit_scale.unwrap_or(1. / batch as f64),
         ..listed
     };
-    let vb = g.fill(&place.settings.salt, "generator.").builder();
+    let vb = g.weights(&place.settings.salt, "generator.");
     let padding: Vec<Vec<u8>> = mask.to_vec2()?;
     let lens = padding.iter().map(|row| row.iter().filter(|p| **p == 0).count()).collect();
     let text = TextFeatures { words: words.clone(), sentence: sentence.clone(), mask, lens };
@@ -69,7 +69,7 @@ pub(super) fn real_image_path(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>>
     let base = listed(place)?.unwrap_or_default();
     let ngf = g.find(&format!("feature{}", base.base)).map_or(Ok(base.ngf), |f| f.dim(1))?;
     let cfg = RealImageConfig { form: Variant::Released, ngf, ..base.real_image() };
-    let vb = g.fill(&place.settings.salt, "generator.").builder();
+    let vb = g.weights(&place.settings.salt, "generator.");
     let path = RealImagePath::from_config(&cfg, vb.clone())?;
     let ctx = Ctx::new(Mode::Eval, 0);
     let mut rows = Vec::new();

@@ -9,6 +9,7 @@ mod text;
 
 use crate::{Golden, OUTPUT, Row, Settings};
 use anyhow::Result;
+use candle_core::Device;
 use std::path::{Path, PathBuf};
 
 /// Where a case finds its files.
@@ -18,6 +19,8 @@ pub(crate) struct Place<'a> {
     pub(crate) settings: &'a Settings,
     /// A folder searched for trained weights.
     pub(crate) weights: &'a Path,
+    /// Where the modules compute.
+    pub(crate) device: &'a Device,
 }
 
 impl Place<'_> {
@@ -69,7 +72,7 @@ pub(crate) fn of(name: &str) -> Option<Case> {
 
 /// Runs a case over one file and adds a failed row for each tensor that it overlooked.
 fn golden(place: &Place<'_>, run: impl Fn(&Place<'_>, &Golden) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
-    let file = Golden::open(&place.path())?;
+    let file = Golden::open(&place.path(), place.device)?;
     let mut rows = run(place, &file)?;
     if !rows.iter().any(|r| matches!(r.outcome, crate::Outcome::Skipped(_))) {
         rows.extend(file.overlooked());

@@ -2,7 +2,7 @@
 use super::{Place, outputs};
 use crate::{Golden, Row};
 use anyhow::{Context, Result};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use drgan_tensor::weights::torch;
 use drgan_tensor::{Ctx, FromConfig, ImageEncoder, Mode, TextEncoder, TokenBatch, VarBuilder, builder_over};
 use drgan_text::{
@@ -27,7 +27,7 @@ fn compare(g: &Golden, cfg: &TextEncoderConfig, vb: VarBuilder<'_>) -> Result<Ve
 
 /// The golden file's captions by the encoder of a checkpoint, whose tensors tell its sizes.
 pub(super) fn encode(g: &Golden, checkpoint: &Path) -> Result<Vec<Row>> {
-    let tensors = torch::load(checkpoint, &Device::Cpu)?;
+    let tensors = torch::load(checkpoint, g.device())?;
     let embedding = tensors.get("encoder.weight").context("no tensor `encoder.weight`")?;
     let recurrent = tensors.get("rnn.weight_hh_l0").context("no tensor `rnn.weight_hh_l0`")?;
     let cfg = TextEncoderConfig {
@@ -36,7 +36,7 @@ pub(super) fn encode(g: &Golden, checkpoint: &Path) -> Result<Vec<Row>> {
         words_dim: 2 * recurrent.dim(1)?,
         ..Default::default()
     };
-    compare(g, &cfg, builder_over(tensors, DType::F32, &Device::Cpu))
+    compare(g, &cfg, builder_over(tensors, DType::F32, g.device()))
 }
 
 /// The width of the file's sentences.
@@ -50,12 +50,12 @@ pub(super) fn text_encoder(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
     // The embedding's width is in no output: a checkpoint of the same weights tells it.
     for checkpoint in ["text_encoder.zip.pth", "text_encoder.legacy.pth"].map(|name| place.dir.join(name)) {
         if g.number::<usize>("embedding")?.is_none() && checkpoint.is_file() {
-            let tensors = torch::load(&checkpoint, &Device::Cpu)?;
+            let tensors = torch::load(&checkpoint, g.device())?;
             cfg.embedding = tensors.get("encoder.weight").map_or(Ok(cfg.embedding), |t| t.dim(1))?;
         }
     }
     cfg.embedding = g.number("embedding")?.unwrap_or(cfg.embedding);
-    compare(g, &cfg, g.fill(&place.settings.salt, "text_encoder.").builder())
+    compare(g, &cfg, g.weights(&place.settings.salt, "text_encoder."))
 }
 
 /// Trained weights of the fashion encoder, in PyTorch's legacy format.
@@ -69,7 +69,7 @@ pub(super) fn fashion(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
 }
 
 pub(super) fn image_encoder(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
-    let vb = g.fill(&place.settings.salt, "image_encoder.").builder();
+    let vb = g.weights(&place.settings.salt, "image_encoder.");
     let words_dim = g.get("code")?.dim(1)?;
     let cfg = ImageEncoderConfig { backbone: BackboneKind::InceptionV3, ..Default::default() };
     let out =
@@ -87,7 +87,7 @@ pub(super) fn efficientnet(place: &Place<'_>, g: &Golden) -> Result<Vec<Row>> {
             format!("its trained weights {EFFICIENTNET} are not here (--weights)"),
         )]);
     };
-    let vb = load_backbone_weights(path, DType::F32, &Device::Cpu)?;
+    let vb = load_backbone_weights(path, DType::F32, g.device())?;
     let images = g.get("image_u8_hwc")?;
     // (x - 127) / 128 of the levels x is taken by the network; it is given [-1, 1].
     let levels = images.to_dtype(DType::F32)?.permute((0, 3, 1, 2))?.contiguous()?;

@@ -4,6 +4,18 @@
 use candle_core::{DType, Device, Result, Tensor, Var};
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
+use std::sync::OnceLock;
+
+/// Where the kernels under test run: the CPU, or the device that DRGAN_TEST_DEVICE names.
+pub(crate) fn device() -> Device {
+    static DEVICE: OnceLock<Device> = OnceLock::new();
+    let open = || match std::env::var("DRGAN_TEST_DEVICE").as_deref() {
+        Err(_) | Ok("cpu") => Device::Cpu,
+        Ok("cuda") => drgan_kernels::open_cuda(0).unwrap(),
+        Ok(other) => panic!("DRGAN_TEST_DEVICE: `{other}` is neither cpu nor cuda"),
+    };
+    DEVICE.get_or_init(open).clone()
+}
 
 /// Standard normal values, the same for the same seed.
 pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
@@ -46,7 +58,7 @@ pub(crate) fn run(
             .collect();
     let seen: Vec<Tensor> = leaves.iter().map(swap).collect();
     let y = f(&seen).unwrap();
-    let cotangent = random(y.dims(), 99).to_dtype(y.dtype()).unwrap();
+    let cotangent = random(y.dims(), 99).to_dtype(y.dtype()).unwrap().to_device(y.device()).unwrap();
     let loss = (&y * &cotangent).unwrap().sum_all().unwrap();
     // Nothing tracked: no graph to go back through.
     let grads = if tracked.is_empty() { None } else { Some(loss.backward().unwrap()) };
@@ -84,7 +96,7 @@ pub(crate) fn assert_near_largest(what: &str, got: &Tensor, want: &Tensor, toler
     }
 }
 
-/// `fast` in f32 against `reference` in f64: value, gradients of all inputs together, of each alone, twice over with
+/// `fast` in f32 on [`device`] against `reference` in f64 on the CPU: value, gradients of all inputs together, of each alone, twice over with
 /// the same bits.
 #[track_caller]
 pub(crate) fn assert_same(
@@ -95,15 +107,16 @@ pub(crate) fn assert_same(
     reference: impl Fn(&[Tensor]) -> Result<Tensor>,
 ) {
     let exact: Vec<Tensor> = inputs.iter().map(|t| t.to_dtype(DType::F64).unwrap()).collect();
+    let inputs: Vec<Tensor> = inputs.iter().map(|t| t.to_device(&device()).unwrap()).collect();
     let all: Vec<usize> = (0..inputs.len()).collect();
     let (want, want_grads) = run(&exact, &all, Layout::Contiguous, &reference);
     let sets = std::iter::once(all.clone()).chain(all.iter().map(|&i| vec![i])).chain([vec![]]);
     for tracked in sets {
-        let (first, first_grads) = run(inputs, &tracked, Layout::Contiguous, &fast);
+        let (first, first_grads) = run(&inputs, &tracked, Layout::Contiguous, &fast);
         assert_eq!(first.dtype(), DType::F32);
         for layout in [Layout::Contiguous, Layout::Swapped] {
             let what = format!("{what}, {layout:?}, gradients of {tracked:?}");
-            let (got, grads) = run(inputs, &tracked, layout, &fast);
+            let (got, grads) = run(&inputs, &tracked, layout, &fast);
             assert_near_largest(&format!("{what}: value"), &got, &want, tolerance);
             assert_eq!(values(&got), values(&first), "{what}: other bits");
             for (i, (got, want)) in grads.iter().zip(&want_grads).enumerate() {

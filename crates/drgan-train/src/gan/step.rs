@@ -16,7 +16,7 @@ use crate::error::TrainError;
 use crate::optim::Gradients;
 use candle_core::{Tensor, Var};
 use drgan_losses::{damsm, kl};
-use drgan_tensor::{GeneratorOutput, Mode};
+use drgan_tensor::{GeneratorOutput, Mode, ops};
 use rayon::prelude::*;
 
 /// The networks that one step trains.
@@ -68,7 +68,7 @@ const LARGE: usize = 128;
 
 /// One step of every discriminator; then the gradient of the generator's losses with respect to each stage's images,
 /// coarse to fine, the DAMSM's added to the finest, and all losses. Nothing of their graphs is left. Branches of large
-/// images run one after another, so that the memory they need does not add up.
+/// images run one after another, so that the memory they need does not add up; so do all on a device with one queue.
 fn image_gradients(
     made: &GeneratorOutput,
     discriminators: &mut [DiscriminatorTrainer],
@@ -77,7 +77,8 @@ fn image_gradients(
     lr_scale: f64,
 ) -> Result<(Vec<Tensor>, Vec<Scalar>), TrainError> {
     let finest = made.stages.len() - 1;
-    let alone = made.stages[finest].image.dim(2)? >= LARGE;
+    let image = &made.stages[finest].image;
+    let alone = ops::in_one_queue(image) || image.dim(2)? >= LARGE;
     let one = |discriminator: &mut DiscriminatorTrainer| {
         discriminator.step(&made.stages[discriminator.stage].image, batch, objective, lr_scale)
     };

@@ -1,0 +1,140 @@
+//! The program on a CUDA device: the emulated one in the folder that DRGAN_CUDA_EMULATOR names, or a GPU.
+#![cfg(feature = "cuda")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers panic as tests do; a skipped check says so"
+)]
+mod common;
+use assert_cmd::Command;
+use common::{drgan, failure, success, train_tiny};
+use std::path::{Path, PathBuf};
+
+const LIBRARIES: [&str; 3] = ["libcuda.so.1", "libcublas.so.13", "libcurand.so.10"];
+
+/// The folder of the emulated device, if tests are to use one.
+fn emulator() -> Option<PathBuf> {
+    std::env::var_os("DRGAN_CUDA_EMULATOR").map(PathBuf::from)
+}
+
+/// A command that finds the emulated device, or NVIDIA's libraries where they are.
+fn on_device(mut command: Command) -> Command {
+    if let Some(folder) = emulator() {
+        command.env("LD_LIBRARY_PATH", folder);
+    }
+    command
+}
+
+fn bytes(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn last(run: &Path) -> Vec<u8> {
+    bytes(&run.join("checkpoints/step-000006.safetensors"))
+}
+
+/// Takes a run of six steps back to its third.
+fn back_to_the_third_step(run: &Path) {
+    std::fs::remove_file(run.join("checkpoints/step-000006.safetensors")).unwrap();
+    std::fs::write(run.join("checkpoints/latest"), "step-000003.safetensors").unwrap();
+}
+
+fn resume(run: &Path, device: &str) -> Command {
+    let mut command = drgan();
+    command.args(["train", "--no-evaluate", "--device", device, "--resume"]).arg(run);
+    on_device(command)
+}
+
+fn sample(run: &Path, device: &str, out: &Path) -> Command {
+    let mut command = drgan();
+    command.args(["sample", "a red heart", "--device", device, "--run"]).arg(run).arg("--out").arg(out);
+    on_device(command)
+}
+
+#[test]
+fn a_run_on_the_device_resumes_to_its_bits_and_draws_the_cpus_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    success(&mut on_device(train_tiny(&at("run"), &["--device", "cuda"])));
+    let whole = last(&at("run"));
+
+    back_to_the_third_step(&at("run"));
+    success(&mut resume(&at("run"), "cuda"));
+    assert!(last(&at("run")) == whole, "3 steps, a restart and 3 steps on the device are not 6 steps");
+
+    success(&mut sample(&at("run"), "cuda", &at("device.png")));
+    success(&mut sample(&at("run"), "cpu", &at("cpu.png")));
+    let pixels = |name: &str| image::open(at(name)).unwrap().to_rgb8();
+    let (device, cpu) = (pixels("device.png"), pixels("cpu.png"));
+    assert_eq!(device.dimensions(), cpu.dimensions());
+    let furthest = device.iter().zip(cpu.iter()).map(|(a, b)| a.abs_diff(*b)).max();
+    assert!(furthest.is_some_and(|furthest| furthest <= 1), "a channel differs by {furthest:?} of 255");
+}
+
+#[test]
+fn a_run_goes_from_the_cpu_to_the_device_and_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    success(&mut train_tiny(&run, &["--device", "cpu"]));
+    for device in ["cuda", "cpu"] {
+        back_to_the_third_step(&run);
+        success(&mut resume(&run, device));
+    }
+}
+
+#[test]
+fn a_device_without_memory_left_keeps_the_last_checkpoint() {
+    if emulator().is_none() {
+        eprintln!("skipped: DRGAN_CUDA_EMULATOR names no emulated device, and a GPU's memory cannot be set");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    success(&mut train_tiny(&run, &["--device", "cpu"]));
+    back_to_the_third_step(&run);
+    let before = bytes(&run.join("checkpoints/step-000003.safetensors"));
+    let said = failure(resume(&run, "cuda").env("CUDAEMU_MEMORY", "30000000"));
+    assert!(said.contains("loader.batch") && said.contains("the last checkpoint is kept"), "{said}");
+    assert!(bytes(&run.join("checkpoints/step-000003.safetensors")) == before);
+    success(&mut resume(&run, "cpu"));
+}
+
+/// What `sample --device DEVICE` says where the device has these settings and libraries.
+fn refusal(device: &str, libraries: &Path, settings: &[(&str, &str)]) -> String {
+    let mut command = drgan();
+    command.args(["sample", "a red heart", "--device", device]).env("LD_LIBRARY_PATH", libraries);
+    failure(command.envs(settings.iter().copied()))
+}
+
+#[test]
+fn what_a_device_lacks_is_named() {
+    let Some(folder) = emulator() else {
+        eprintln!(
+            "skipped: DRGAN_CUDA_EMULATOR names no emulated device, and NVIDIA's libraries stay where they are"
+        );
+        return;
+    };
+    for missing in LIBRARIES {
+        let there = tempfile::tempdir().unwrap();
+        for library in LIBRARIES.iter().filter(|library| **library != missing) {
+            std::fs::copy(folder.join(library), there.path().join(library)).unwrap();
+        }
+        let said = refusal("cuda", there.path(), &[]);
+        assert!(said.contains(missing) && said.contains("LD_LIBRARY_PATH"), "{missing}: {said}");
+    }
+    for (device, setting, words) in [
+        ("cuda", ("CUDAEMU_DEVICES", "0"), "there is no NVIDIA GPU"),
+        ("cuda:3", ("CUDAEMU_DEVICES", "2"), "`cuda:3`: there are 2 devices"),
+        ("cuda", ("CUDAEMU_DRIVER", "12040"), "the driver supports CUDA 12.4, this program needs 13.0"),
+    ] {
+        let said = refusal(device, &folder, &[setting]);
+        assert!(said.contains(words), "{words} is not in: {said}");
+    }
+}
+
+#[test]
+fn auto_is_the_cpu_where_there_is_no_device() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = train_tiny(&dir.path().join("run"), &["--steps", "1", "--device", "auto"]);
+    success(command.env("LD_LIBRARY_PATH", dir.path()).env("CUDAEMU_DEVICES", "0"));
+}
