@@ -7,7 +7,7 @@
 //! - the values that networks exchange ([`TextFeatures`], [`GeneratorOutput`], ...) and how a pass is made ([`Ctx`]);
 //! - named parameters of one network ([`ParamStore`]) and their initial values ([`init`]);
 //! - layers with PyTorch's parameter names ([`nn`]) and differentiable operations ([`ops`]);
-//! - whole files ([`file`]) and weight files ([`weights`]): safetensors, and PyTorch's checkpoints with the feature `torch`.
+//! - whole files ([`file`](mod@file)) and weight files ([`weights`]): safetensors, and PyTorch's checkpoints with the feature `torch`.
 //!
 //! [`prelude`] brings what most modules need into scope.
 mod ctx;

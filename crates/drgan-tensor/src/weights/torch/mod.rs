@@ -43,7 +43,7 @@ pub fn format_of(bytes: &[u8]) -> Option<Format> {
 /// Reads a file; floats come back as `f32`, integers as `i64`, bytes and booleans as `u8`.
 ///
 /// # Errors
-/// [`Error::File`] that names the file and what is wrong or refused.
+/// [`Error::File`](crate::Error::File) that names the file and what is wrong or refused.
 pub fn load(path: &Path, device: &Device) -> Result<Tensors> {
     floats_as_f32(from_bytes(&read(path)?, path, device)?)
 }
