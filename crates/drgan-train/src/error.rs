@@ -1,5 +1,6 @@
 //! What can go wrong in a run, in words for its user.
 use drgan_data::DataError;
+use drgan_tensor::internal::escaped;
 use std::path::{Path, PathBuf};
 
 /// Errors of the training crate. A message says what is wrong and what would be accepted; how to say that to a program is left
@@ -179,7 +180,9 @@ fn gib(bytes: f64) -> String {
 fn list(paths: &[PathBuf]) -> String {
     match paths {
         [] => "none".to_owned(),
-        paths => paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "),
+        paths => {
+            paths.iter().map(|p| escaped(&p.to_string_lossy()).to_string()).collect::<Vec<_>>().join(", ")
+        }
     }
 }
 

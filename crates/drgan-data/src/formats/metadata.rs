@@ -165,6 +165,9 @@ fn table(
         seen = byte;
         format!("line {line}")
     };
+    if let Some((line, reason)) = stray_quote(text) {
+        return Err(DataError::metadata(path.display(), format!("line {line}"), reason));
+    }
     let columns = columns(path)?;
     for row in reader(text.as_bytes()).records() {
         let row = row.map_err(|e| {
@@ -181,6 +184,40 @@ fn table(
         taken(place, Row::of_table(columns.iter().map(String::as_str).zip(&row)))?;
     }
     Ok(())
+}
+
+/// The line of a quote that is left open or is followed by text, and what to do; the reader of tables would take what comes next
+/// into the value, other rows included.
+fn stray_quote(text: &str) -> Option<(usize, &'static str)> {
+    let bytes = text.as_bytes();
+    let (mut at, mut begins) = (0, true);
+    while let Some(byte) = bytes.get(at) {
+        let opened = at;
+        at += 1;
+        if *byte != b'"' || !begins {
+            begins = matches!(byte, b',' | b'\r' | b'\n');
+            continue;
+        }
+        begins = false;
+        let closed = loop {
+            match (bytes.get(at), bytes.get(at + 1)) {
+                (Some(b'"'), Some(b'"')) => at += 2, // one quote of the value
+                (Some(b'"'), after) => break Some(matches!(after, None | Some(b',' | b'\r' | b'\n'))),
+                (Some(_), _) => at += 1,
+                (None, _) => break None,
+            }
+        };
+        at += 1;
+        let line = || line_ends(&bytes[..opened]) + 1;
+        match closed {
+            Some(true) => {}
+            Some(false) => {
+                return Some((line(), "text follows a closing quote; write a quote in a value twice: \"\""));
+            }
+            None => return Some((line(), "a quote is not closed; write a quote in a value twice: \"\"")),
+        }
+    }
+    None
 }
 
 /// How many lines end in `bytes`: with a line feed, a carriage return or both.

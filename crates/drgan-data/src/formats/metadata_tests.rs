@@ -129,6 +129,14 @@ fn a_message_names_file_line_and_field() {
         "file_name,text\na.png,x\r\nb.png,red, and round",
         &["line 3", "3 values for 2", "quotes"],
     );
+    // The value would go on into the next rows, and take their captions.
+    let open = "file_name,text\na.png,\"a red square\nb.png,\"a tall tower\nc.png,x";
+    refused("metadata.csv", open, &["line 2", "text follows a closing quote"]);
+    refused(
+        "metadata.csv",
+        "file_name,text\na.png,x\nb.png,\"a tall tower\nc.png,x",
+        &["line 3", "not closed"],
+    );
     refused("metadata.csv", "a.png,red\nb.png,blue", &["line 1", "`file_name`", "among `a.png`, `red`"]);
     refused("metadata.csv", "file_name;text\na.png;red", &["line 1", "separated by commas"]);
     refused("metadata.csv", "", &["line 1", "no column"]);

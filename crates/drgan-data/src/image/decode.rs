@@ -40,7 +40,13 @@ pub(crate) fn decode<'a>(bytes: &[u8], budget: &'a Budget) -> Result<Picture<'a>
         _ => Outline::default(),
     };
     let indexed = (format == ImageFormat::Tiff).then(|| palette::indexed(bytes)).flatten();
-    let plain = (!outline.profiles.is_empty()).then(|| without(bytes, &outline.profiles));
+    let altered = !outline.profiles.is_empty() || outline.end.is_some();
+    let plain = altered.then(|| {
+        let whole = outline.end.map_or(bytes, |end| &bytes[..end]);
+        let mut plain = without(whole, &outline.profiles);
+        plain.extend_from_slice(outline.end.map_or(&[], |_| outline::PNG_END));
+        plain
+    });
     let read = indexed.as_ref().map(|i| &i.gray).or(plain.as_ref()).map_or(bytes, Vec::as_slice);
     let mut reader = ImageReader::with_format(Cursor::new(read), format);
     reader.limits(limits);

@@ -6,6 +6,8 @@ use std::ops::Range;
 pub(super) struct Outline<'a> {
     /// The mark at its end is missing.
     pub(super) no_end: bool,
+    /// Where the mark at the end belongs, if all before it is whole (PNG).
+    pub(super) end: Option<usize>,
     /// There is a second frame.
     pub(super) several: bool,
     /// The Exif data, where its place is not before the pixels' (PNG).
@@ -18,6 +20,9 @@ fn number(bytes: &[u8], at: usize, of: fn([u8; 4]) -> u32) -> Option<usize> {
     let bytes: [u8; 4] = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
     usize::try_from(of(bytes)).ok()
 }
+
+/// The last chunk of a PNG: the mark at its end.
+pub(super) const PNG_END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 
 /// The chunks of a PNG.
 pub(super) fn png(bytes: &[u8]) -> Outline<'_> {
@@ -40,6 +45,8 @@ pub(super) fn png(bytes: &[u8]) -> Outline<'_> {
         }
         at = at.saturating_add(size).saturating_add(12);
     }
+    let rest = bytes.get(at..).filter(|rest| found.no_end && PNG_END.starts_with(rest));
+    found.end = rest.map(|_| at);
     found
 }
 

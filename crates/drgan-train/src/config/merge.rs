@@ -3,6 +3,7 @@ use super::ranges::Range;
 use super::seed;
 use crate::error::TrainError;
 use drgan_tensor::file;
+use drgan_tensor::internal::escaped;
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -48,7 +49,11 @@ pub(super) fn read(path: &Path) -> Result<String, TrainError> {
 
 /// The table of a file's text; `origin` is its name in errors.
 pub(super) fn parse(text: &str, origin: &str) -> Result<Table, TrainError> {
-    text.parse().map_err(|e: toml::de::Error| TrainError::Config(format!("{origin}: {e}").trim().to_owned()))
+    text.parse().map_err(|e: toml::de::Error| {
+        // The message shows the line, which may hold anything.
+        let lines: Vec<_> = e.to_string().lines().map(|line| escaped(line).to_string()).collect();
+        TrainError::Config(format!("{origin}: {}", lines.join("\n")).trim().to_owned())
+    })
 }
 
 /// `a.b=c` as a table; a value that is not TOML is taken as a string.
@@ -155,7 +160,11 @@ fn merge_section(base: &mut Table, over: Table, prefix: &str, origin: &str) -> R
         match (base.get_mut(&key), value) {
             (None, _) => {
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                return refuse(format!("unknown key `{path}`{}", suggest_key(&key, prefix, &known)));
+                return refuse(format!(
+                    "unknown key `{}`{}",
+                    escaped(&path),
+                    suggest_key(&key, prefix, &known)
+                ));
             }
             (Some(Value::Table(inner)), Value::Table(value)) => merge_section(inner, value, &path, origin)?,
             (Some(Value::Table(_)), value) => {

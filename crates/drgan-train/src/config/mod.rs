@@ -128,6 +128,14 @@ impl RunConfig {
         Self::from_table(table)
     }
 
+    /// [`RunConfig::from_toml`] of a file, a run's `config.toml`.
+    ///
+    /// # Errors
+    /// No regular file of at most 1 MiB; not a configuration of this or an older version.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        Self::from_toml(&merge::read(path)?)
+    }
+
     /// The resolved configuration as TOML: settings only, nothing that follows from others.
     ///
     /// # Errors

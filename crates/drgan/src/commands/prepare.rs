@@ -2,7 +2,7 @@
 use super::common::{open_data, path_setting, use_threads};
 use crate::cli::RunArgs;
 use crate::signals::Stop;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use candle_core::Device;
 use drgan_data::{COLOR_TAG, Dataset, Loader, Split};
 use drgan_infer::pretrained;
@@ -83,9 +83,7 @@ fn with_encoder_settings(cfg: RunConfig, settings: &[String]) -> Result<RunConfi
     let mut cfg = cfg;
     if !cfg.encoders.run.is_empty() {
         let run = RunDir::open(Path::new(&cfg.encoders.run))?;
-        let text =
-            std::fs::read_to_string(run.config()).with_context(|| run.config().display().to_string())?;
-        cfg = cfg.with_encoders_of(&RunConfig::from_toml(&text)?);
+        cfg = cfg.with_encoders_of(&RunConfig::read(&run.config())?);
     }
     let GivenEncoders { text, image, vocabulary, .. } = &cfg.encoders;
     if [text, image, vocabulary].iter().all(|file| !file.is_empty()) {
@@ -157,8 +155,7 @@ const RESUMABLE: [&str; 7] =
 /// The configuration that a run was started with, and over it what may be changed: how it continues.
 fn resumed_config(settings: &[String], path: &Path) -> Result<RunConfig> {
     let run = RunDir::open(path)?;
-    let text = std::fs::read_to_string(run.config()).with_context(|| run.config().display().to_string())?;
-    let (wanted, kept) = RunConfig::from_toml(&text)?.resumed(settings)?;
+    let (wanted, kept) = RunConfig::read(&run.config())?.resumed(settings)?;
     for said in kept {
         remark(format!("warning: {said}"));
     }
