@@ -3,11 +3,9 @@
 #include "memory.h"
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <set>
 #include <sys/mman.h>
 #include <unistd.h>
 

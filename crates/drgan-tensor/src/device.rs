@@ -172,6 +172,12 @@ mod tests {
     }
 
     #[test]
+    fn exhausted_device_memory_is_told_from_other_errors() {
+        let said = "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")";
+        assert!(is_out_of_device_memory(said) && !is_out_of_device_memory("CUDA_ERROR_NOT_FOUND"));
+    }
+
+    #[test]
     fn types_are_read_as_they_are_written() {
         for (text, dtype) in [("f32", DType::F32), ("f64", DType::F64)] {
             let read: FloatType = text.parse().unwrap();

@@ -157,7 +157,7 @@ impl Pruner {
     pub(crate) fn prune(&mut self, dir: &Path, keep: usize, written: &Path) -> Result<()> {
         self.good.insert(written.to_owned());
         let now = step_of(written);
-        // What is no file was passed over and stays: it is not ours.
+        // A folder of such a name is no checkpoint: reading passed it over, and it stays.
         let is_other = |path: &Path| path != written && path.is_file();
         let mut others: Vec<_> = list(dir)?.into_iter().filter(|(_, path)| is_other(path)).collect();
         others.sort_by_key(|(step, _)| (Some(*step) > now, std::cmp::Reverse(*step)));
