@@ -82,7 +82,7 @@ mod tests {
         let data = open_tar(&tar_of(&all)).unwrap();
         let notes = data.duplicates();
         let name =
-            |index: usize| format!("1 pictures have the bytes of another one, first k{index:03}.png: kept");
+            |index: usize| format!("1 picture has the bytes of another one, first k{index:03}.png: kept");
         assert_eq!(notes[0], name(train[1]));
         let leak = format!("first k{:03}.png", train[2]);
         assert!(notes[1].contains("of one that is held out") && notes[1].contains(&leak), "{notes:?}");

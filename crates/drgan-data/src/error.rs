@@ -1,5 +1,6 @@
 //! What can go wrong between a file of images and a batch.
 use crate::compression::Compression;
+use drgan_tensor::internal::{agreeing, counted, escaped, shown};
 use std::path::{Path, PathBuf};
 
 /// The error that another library reports.
@@ -10,7 +11,7 @@ pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
 #[non_exhaustive]
 pub enum DataError {
     /// Nothing at the path.
-    #[error("data set {}: not found; give a WebDataset tar or a folder of images", path.display())]
+    #[error("data set {}: not found; give a WebDataset tar or a folder of images", shown(path))]
     Missing {
         /// The path as given.
         path: PathBuf,
@@ -21,7 +22,7 @@ pub enum DataError {
     )]
     NotEmbedded,
     /// Reading or writing failed.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -29,7 +30,10 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// An archive of a kind that is not read.
-    #[error("{}: compressed by {compression}; unpack it and give the folder, or give a tar, plain or by gzip", path.display())]
+    #[error(
+        "{}: compressed by {compression}; unpack it and give the folder, or give a tar, plain or by gzip",
+        shown(path)
+    )]
     Compressed {
         /// The archive.
         path: PathBuf,
@@ -37,13 +41,16 @@ pub enum DataError {
         compression: Compression,
     },
     /// One picture in place of a data set.
-    #[error("{}: a picture, not a data set; give the folder that it is in, with a .txt of captions beside each picture", path.display())]
+    #[error(
+        "{}: a picture, not a data set; give the folder that it is in, with a .txt of captions beside each picture",
+        shown(path)
+    )]
     Picture {
         /// The picture.
         path: PathBuf,
     },
     /// The archive ends before its end marker.
-    #[error("{path}: truncated after entry `{entry}`; copy or make the tar again")]
+    #[error("{}: truncated after entry `{}`; copy or make the tar again", escaped(path), escaped(entry))]
     Truncated {
         /// The archive.
         path: String,
@@ -52,7 +59,8 @@ pub enum DataError {
     },
     /// The file is not a tar at all.
     #[error(
-        "{path}: not a readable tar ({source}); give a WebDataset tar (KEY.png with KEY.txt) or a folder"
+        "{}: not a readable tar ({source}); give a WebDataset tar (KEY.png with KEY.txt) or a folder",
+        escaped(path)
     )]
     NotATar {
         /// The archive.
@@ -61,7 +69,11 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// A caption is empty, absent or not UTF-8.
-    #[error("{path}: captions of `{entry}`: {reason}; write one caption per line, in UTF-8")]
+    #[error(
+        "{}: captions of `{}`: {reason}; write one caption per line, in UTF-8",
+        escaped(path),
+        escaped(entry)
+    )]
     Caption {
         /// The archive or folder.
         path: String,
@@ -71,7 +83,7 @@ pub enum DataError {
         reason: String,
     },
     /// A JSON description or a list of a data set cannot be read.
-    #[error("{path}: `{entry}`: {reason}")]
+    #[error("{}: `{}`: {}", escaped(path), escaped(entry), escaped(reason))]
     Metadata {
         /// The archive or folder.
         path: String,
@@ -86,7 +98,8 @@ pub enum DataError {
     /// A folder without captions.
     #[error(
         "{}: neither metadata.jsonl nor a .txt beside any image; add metadata.jsonl with lines such as \
-         {{\"file_name\": \"a.png\", \"text\": \"a red heart\"}}, or a.txt beside a.png", path.display()
+         {{\"file_name\": \"a.png\", \"text\": \"a red heart\"}}, or a.txt beside a.png",
+        shown(path)
     )]
     NoCaptions {
         /// The folder.
@@ -94,8 +107,8 @@ pub enum DataError {
     },
     /// Fewer images than an adversarial game needs.
     #[error(
-        "{path}: {found} image(s) with captions in {part}; at least two are needed: add some, or let each key decide its \
-         part (the setting `data.split`: `by-key`)"
+        "{}: {} with captions in {part}; at least two are needed: add some, or let each key decide its \
+         part (the setting `data.split`: `by-key`)", escaped(path), counted(*found, "image[|s]")
     )]
     TooFew {
         /// The archive or folder.
@@ -107,7 +120,8 @@ pub enum DataError {
     },
     /// The batch does not fit the data.
     #[error(
-        "{path}: batch {batch} is larger than the data set ({records} images); lower the setting `loader.batch`"
+        "{}: batch {batch} is larger than the data set ({}); lower the setting `loader.batch`",
+        escaped(path), counted(*records, "image[|s]")
     )]
     BatchTooLarge {
         /// The archive or folder.
@@ -118,7 +132,7 @@ pub enum DataError {
         records: usize,
     },
     /// One image does not decode. The loader skips it, see [`DataError::TooManyUndecodable`].
-    #[error("{path}: image `{entry}` does not decode ({source}); replace or remove it")]
+    #[error("{}: image `{}` does not decode ({source}); replace or remove it", escaped(path), escaped(entry))]
     Image {
         /// The archive or folder.
         path: String,
@@ -129,8 +143,8 @@ pub enum DataError {
     },
     /// More than one image in a hundred does not decode.
     #[error(
-        "{path}: {} of {total} images do not decode, above 1 %: {}; replace or remove them",
-        entries.len(), entries.join(", ")
+        "{}: {} of {total} images {} not decode, above 1 %: {}; replace or remove {}",
+        escaped(path), entries.len(), agreeing(entries.len(), "[does|do]"), escaped(&entries.join(", ")), agreeing(entries.len(), "[it|them]")
     )]
     TooManyUndecodable {
         /// The archive or folder.
@@ -149,7 +163,7 @@ pub enum DataError {
         reason: String,
     },
     /// Input of the packer is not what it should be.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {}", shown(path), escaped(reason))]
     Pack {
         /// The package, folder or output.
         path: PathBuf,

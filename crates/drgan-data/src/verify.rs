@@ -3,6 +3,7 @@ use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::formats::{self, Listing, PublishedSet};
 use crate::record::Split;
+use drgan_tensor::internal::{agreeing, counted};
 use rayon::prelude::*;
 use std::fmt;
 use std::path::Path;
@@ -57,12 +58,12 @@ impl Verification {
         self.facts.push((name.to_owned(), value.to_string()));
     }
 
-    /// Names of what is missing, the first few.
+    /// Names of what is missing, the first few; `what` is said of them as [`counted`] reads it.
     fn missing(&mut self, what: &str, keys: &[String]) {
         if !keys.is_empty() {
             let shown: Vec<&str> = keys.iter().take(SHOWN).map(String::as_str).collect();
             let more = if keys.len() > SHOWN { ", ..." } else { "" };
-            self.faults.push(format!("{} {what}: {}{more}", keys.len(), shown.join(", ")));
+            self.faults.push(format!("{}: {}{more}", counted(keys.len(), what), shown.join(", ")));
         }
     }
 }
@@ -109,7 +110,7 @@ fn read(
     }
     let said: Vec<String> =
         broken.iter().map(|(index, why)| format!("{}: {why}", data.name(*index))).collect();
-    found.missing("images cannot be used", &said);
+    found.missing("image[|s] cannot be used", &said);
     found.faults.extend(data.decoding_notes());
     // As training does: what is held out may lack more.
     let to_train: Vec<String> = broken
@@ -119,7 +120,8 @@ fn read(
         .collect();
     let tolerated = data.tolerate(&to_train, train);
     if tolerated.is_ok() && train < 2 {
-        found.faults.push(format!("{train} of the set's own training images are here; two are needed"));
+        let here = agreeing(train, "[is|are] here; two are needed");
+        found.faults.push(format!("{train} of the set's own training images {here}"));
     }
     found.data = Some(data);
     tolerated
@@ -135,10 +137,12 @@ fn listed(listing: &Listing, found: &mut Verification) {
     }
     found.faults.extend(listing.remarks.iter().cloned());
     if listing.wordless > 0 {
-        found.faults.push(format!("{} captions have no word; they are left out", listing.wordless));
+        found
+            .faults
+            .push(counted(listing.wordless, "caption[|s] [has|have] no word; [it is|they are] left out"));
     }
-    found.missing("records have no image", &listing.without_image);
-    found.missing("records have no captions", &listing.without_captions);
+    found.missing("record[|s] [has|have] no image", &listing.without_image);
+    found.missing("record[|s] [has|have] no captions", &listing.without_captions);
 }
 
 /// The records whose image cannot be read or decoded, and why.

@@ -124,10 +124,10 @@ fn odd_lists_are_told_and_classes_are_the_lists_own() {
     let notes = Dataset::open(dir.path()).unwrap().notes().join("\n");
     let said = verify(dir.path(), |_, _| {}).to_string();
     for part in [
-        "1 names are in the lists of both parts, first 002.B/b_2: held out",
+        "1 name is in the lists of both parts, first 002.B/b_2: held out",
         "2 images of images.txt are in no part: left out, first 001.A/a_2",
         "1 listed names are not in images.txt: left out, first 009.Z/z_9",
-        "1 images have no line in bounding_boxes.txt: taken whole, first 001.A/a_1",
+        "1 image has no line in bounding_boxes.txt: taken whole, first 001.A/a_1",
     ] {
         assert!(notes.contains(part) && said.contains(part), "{part}\n{notes}\n{said}");
     }
@@ -189,7 +189,7 @@ fn coco_in_its_own_layout_and_in_attngans() {
     put(&attngan.join("train/filenames.pickle"), names(&keys));
     let data = Dataset::open(&attngan).unwrap();
     assert_eq!((data.split(Split::Train).len(), data.split(Split::HeldOut)), (1, vec![1]));
-    let note = format!("1 names are in the lists of both parts, first {}: held out", keys[1]);
+    let note = format!("1 name is in the lists of both parts, first {}: held out", keys[1]);
     assert!(data.notes().contains(&note), "{:?}", data.notes());
     put(&attngan.join("train/filenames.pickle"), names(&keys[..1]));
     // The archives as they unpack: text and images in train2014/ and val2014/.

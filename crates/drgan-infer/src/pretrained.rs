@@ -2,6 +2,7 @@
 use crate::{CaptionEncoder, Fit, Model, ModelConfig};
 use candle_core::{DType, Device};
 use drgan_sdm::{GeneratorConfig, StageGenerator};
+use drgan_tensor::internal::shown;
 use drgan_tensor::weights::{self, WeightFile};
 use drgan_tensor::{Error, FromConfig, ParamStore, Result, Shapes, Variant, parameter_shapes};
 use drgan_text::{TextEncoderConfig, Tokenize, Vocabulary};
@@ -36,9 +37,9 @@ pub fn open(files: &Files<'_>, device: &Device) -> Result<Model> {
     if text.words_dim != generator.text_dim {
         return Err(Error::input(format!(
             "{} gives features of {}, {} takes {}; they were not trained together",
-            files.text_encoder.display(),
+            shown(files.text_encoder),
             text.words_dim,
-            files.generator.display(),
+            shown(files.generator),
             generator.text_dim
         )));
     }
@@ -85,8 +86,8 @@ pub fn tokenizer_of(
     if rows != tokenizer.vocab_size() {
         return Err(Error::input(format!(
             "text encoder {} embeds {rows} words, vocabulary {} has {}; give the vocabulary it was trained with",
-            text_path.display(),
-            vocabulary.display(),
+            shown(text_path),
+            shown(vocabulary),
             tokenizer.vocab_size()
         )));
     }

@@ -67,15 +67,25 @@ pub fn encode_png(image: &RgbImage) -> Result<Vec<u8>> {
 /// [`Error::File`] that names `path`: an extension other than `.png`, or what the file system reports.
 #[cfg(feature = "fs")]
 pub fn save_png(image: &RgbImage, path: &std::path::Path) -> Result<()> {
-    if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
-        return Err(Error::file(path, "images are written as PNG only; end the name in .png"));
-    }
+    check_name(path)?;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)
             .map_err(|e| Error::file_because(path, "its folder cannot be made", e))?;
     }
     let bytes = encode_png(image).map_err(|e| Error::file_because(path, "cannot be encoded", e))?;
     drgan_tensor::file::write_atomic(path, &bytes)
+}
+
+/// Checks that [`save_png`] would take a name, before there is anything to save.
+///
+/// # Errors
+/// [`Error::File`] that names `path`: an extension other than `.png`.
+#[cfg(feature = "fs")]
+pub fn check_name(path: &std::path::Path) -> Result<()> {
+    match path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+        true => Ok(()),
+        false => Err(Error::file(path, "images are written as PNG only; end the name in .png")),
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 use crate::{Model, noise};
 use candle_core::{DType, Tensor};
 use drgan_sdm::{GeneratorNoise, StageGenerator};
+use drgan_tensor::internal::counted;
 use drgan_tensor::ops::Precision;
 use drgan_tensor::weights::Tensors;
 use drgan_tensor::{Ctx, Error, FromConfig, GeneratorOutput, Mode, Result, builder_over};
@@ -107,7 +108,9 @@ impl Sampler {
 fn check_pairs(captions: usize, noise: usize) -> Result<()> {
     if captions == 0 || captions != noise {
         return Err(Error::input(format!(
-            "{captions} captions and {noise} noise numbers; give one noise number for each caption, and one caption or more"
+            "{} and {}; give one noise number for each caption, and one caption or more",
+            counted(captions, "caption[|s]"),
+            counted(noise, "noise number[|s]")
         )));
     }
     Ok(())
@@ -145,7 +148,14 @@ mod tests {
             let images = sampler.images(&words, &numbers, 1).expect_err("refused");
             let drawn = sampler.draw(&words, &numbers, 1).expect_err("refused");
             for said in [images.to_string(), drawn.to_string()] {
-                assert!(said.contains(&format!("{captions} captions and {noise} noise numbers")), "{said}");
+                assert!(
+                    said.contains(&format!(
+                        "{} and {}",
+                        counted(captions, "caption[|s]"),
+                        counted(noise, "noise number[|s]")
+                    )),
+                    "{said}"
+                );
             }
         }
         Ok(())

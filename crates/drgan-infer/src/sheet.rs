@@ -3,6 +3,7 @@ use crate::grid::{self, Cell, Layout, Row};
 use crate::heat::{self, Legend, Scale};
 use crate::{Sampler, rgb};
 use candle_core::{DType, Tensor};
+use drgan_tensor::internal::agreeing;
 use drgan_tensor::{GeneratorOutput, MaskedSplit, Result};
 use image::RgbImage;
 
@@ -62,7 +63,8 @@ pub fn draw(
                 let mut note = format!("sample {number}");
                 if options.attention && words.len() > WORDS {
                     let left_out = words.len() - WORDS;
-                    note += &format!("; the last {left_out} of {} words are not shown", words.len());
+                    let are = agreeing(left_out, "[is|are]");
+                    note += &format!("; the last {left_out} of {} words {are} not shown", words.len());
                 }
                 rows.push(Row { caption: caption.to_owned(), note: Some(note), cells: sample.cells });
             }

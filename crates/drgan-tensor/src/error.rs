@@ -1,5 +1,5 @@
 //! The one error type of the model crates, and the check of shapes that every public function begins with.
-use crate::text::escaped;
+use crate::text::{escaped, shown};
 use std::path::{Path, PathBuf};
 
 /// What caused an error: of any type, so that this crate's errors do not name those of its dependencies.
@@ -38,7 +38,7 @@ pub enum Error {
         unexpected: Vec<String>,
     },
     /// A file that cannot be read, written or understood.
-    #[error("{}: {}", escaped(&path.to_string_lossy()), escaped(reason))]
+    #[error("{}: {}", shown(path), escaped(reason))]
     File {
         /// The file or folder.
         path: PathBuf,

@@ -1,5 +1,6 @@
 //! Text of unknown origin, made fit for a terminal and a log.
 use std::fmt::{self, Display, Write};
+use std::path::Path;
 
 /// Characters of one text that are shown; a name or a reason is shorter.
 const SHOWN: usize = 2000;
@@ -14,6 +15,62 @@ const SHOWN: usize = 2000;
 /// ```
 pub fn escaped(text: &str) -> impl Display + '_ {
     Escaped(text)
+}
+
+/// A path as it is shown to people: as [`escaped`] text, so that a name can neither move a terminal's cursor nor begin a line.
+///
+/// ```
+/// use drgan_tensor::internal::shown;
+/// assert_eq!(shown("runs/a\u{1b}[2J\nerror: b".as_ref()).to_string(), r"runs/a\u{1b}[2J\nerror: b");
+/// ```
+pub fn shown(path: &Path) -> impl Display + '_ {
+    let text = path.to_string_lossy();
+    fmt::from_fn(move |f| Escaped(&text).fmt(f))
+}
+
+/// A number and the words for what it counts: of each `[one|many]` in `words`, what fits the number.
+///
+/// ```
+/// use drgan_tensor::internal::counted;
+/// let said = |n: usize| counted(n, "picture[|s] [is|are] not in the list");
+/// assert_eq!([1, 2].map(said), ["1 picture is not in the list", "2 pictures are not in the list"]);
+/// ```
+pub fn counted(number: impl Into<Count>, words: &str) -> String {
+    let Count(number) = number.into();
+    format!("{number} {}", agreeing(number, words))
+}
+
+/// The words for what `number` counts, as [`counted`], without the number.
+pub fn agreeing(number: impl Into<Count>, words: &str) -> String {
+    let Count(number) = number.into();
+    let mut text = String::with_capacity(words.len());
+    for part in words.split_inclusive(']') {
+        match part.strip_suffix(']').and_then(|part| part.rsplit_once('[')) {
+            Some((before, forms)) => {
+                let (one, many) = forms.split_once('|').unwrap_or((forms, forms));
+                text += before;
+                text += if number == 1 { one } else { many };
+            }
+            None => text += part,
+        }
+    }
+    text
+}
+
+/// How many there are of something.
+#[derive(Clone, Copy, Debug)]
+pub struct Count(u64);
+
+impl From<u64> for Count {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl From<usize> for Count {
+    fn from(number: usize) -> Self {
+        Self(number as u64)
+    }
 }
 
 struct Escaped<'a>(&'a str);
@@ -48,6 +105,15 @@ mod tests {
             let shown = escaped(&part.iter().collect::<String>()).to_string();
             assert!(shown.chars().all(|c| !c.is_control() && !turns(c)));
         }
+    }
+
+    #[test]
+    fn words_agree_with_their_number() {
+        let said = |n: usize| counted(n, "caption[|s] [has|have] no word; [it is|they are] left out");
+        assert_eq!(said(0), "0 captions have no word; they are left out");
+        assert_eq!(said(1), "1 caption has no word; it is left out");
+        assert_eq!(agreeing(1u64, "a [b] c"), "a b c");
+        assert_eq!(counted(7usize, "]["), "7 ][");
     }
 
     #[test]

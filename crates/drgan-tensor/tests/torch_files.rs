@@ -76,7 +76,7 @@ fn data_parallel_names_lose_their_prefix() {
 #[case("outside.zip.pth", "tensor `w`: it reaches outside its storage")]
 #[case("expanded.zip.pth", "tensor `w`: the tensors together are many times larger than the file")]
 #[case("overflow.zip.pth", "tensor `w`: sizes beyond")]
-#[case("claims.zip.pth", "claims 1 values and holds 0 bytes")]
+#[case("claims.zip.pth", "claims 1 value and holds 0 bytes")]
 #[case("several.zip.pth", "several state dicts (a, b)")]
 #[case("make.py", "neither of PyTorch's")]
 #[case("absent.pth", "cannot be read")]
@@ -177,12 +177,35 @@ fn a_key_that_stands_twice_is_refused() {
 }
 
 #[test]
+fn an_archive_of_two_checkpoints_is_refused_by_both_names() {
+    let file = |name: &str| {
+        // A local header and an empty stored entry, then its line of the directory.
+        let length = (name.len() as u16).to_le_bytes();
+        let middle = [&[20, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[0; 12], &length, &[0, 0]].concat();
+        (
+            [&b"PK\x03\x04"[..], &middle, name.as_bytes()].concat(),
+            [&b"PK\x01\x02\x14\0"[..], &middle, &[0; 10]].concat(),
+        )
+    };
+    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+    for name in ["b/data.pkl", "a/data.pkl"] {
+        let (entry, line) = file(name);
+        directory.extend([&line[..], &(bytes.len() as u32).to_le_bytes(), name.as_bytes()].concat());
+        bytes.extend(entry);
+    }
+    let [at, size] = [bytes.len(), directory.len()].map(|n| (n as u32).to_le_bytes());
+    bytes.extend([&directory[..], b"PK\x05\x06\0\0\0\0\x02\0\x02\0", &size, &at, &[0, 0]].concat());
+    let e = from_bytes(&bytes, Path::new("x.pth"), &Device::Cpu).unwrap_err().to_string();
+    assert!(e.contains("x.pth") && e.contains("`a/data.pkl` and `b/data.pkl`"), "{e}");
+}
+
+#[test]
 fn values_that_are_not_finite_are_noted() {
     let mut bytes = legacy(&dict(&[("w", tensor(b"K\x01"))]));
     let end = bytes.len() - 4;
     bytes[end..].copy_from_slice(&f32::NAN.to_le_bytes());
     let file = drgan_tensor::weights::from_bytes(&bytes, Path::new("x.pth"), &Device::Cpu).unwrap();
-    assert!(file.notes[0].starts_with("`w` has 1 of 1 values that are NaN or infinite"), "{:?}", file.notes);
+    assert!(file.notes[0].starts_with("`w` has 1 of 1 value that is NaN or infinite"), "{:?}", file.notes);
 }
 
 #[test]

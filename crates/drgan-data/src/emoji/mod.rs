@@ -4,6 +4,7 @@ mod color;
 mod source;
 
 use crate::DataError;
+use drgan_tensor::internal::counted;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,7 +33,9 @@ pub struct PackReport {
 
 impl std::fmt::Display for PackReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} images, {} captions, {} bytes", self.records, self.captions, self.bytes)?;
+        let (images, captions) = (counted(self.records, "image[|s]"), counted(self.captions, "caption[|s]"));
+        let bytes = counted(self.bytes, "byte[|s]");
+        write!(f, "{images}, {captions}, {bytes}")?;
         match self.missing.as_slice() {
             [] => Ok(()),
             missing => write!(f, "; {} labels without an image: {}", missing.len(), missing.join(", ")),

@@ -9,7 +9,7 @@ use super::pictures::Pictures;
 use super::published::{self, Listed, Lists, Remark};
 use crate::error::DataError;
 use crate::record::{Record, Split};
-use drgan_tensor::internal::Plain;
+use drgan_tensor::internal::{Plain, shown};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -148,7 +148,7 @@ pub(super) fn names(lists: &Path) -> Result<Names, DataError> {
             }
         }
     }
-    let twice = twice.shown("names are listed twice (the last counts)");
+    let twice = twice.shown("name[|s] [is|are] listed twice (the last counts)");
     Ok(Names { all, remarks: both.notes().into_iter().chain(twice).collect() })
 }
 
@@ -180,6 +180,6 @@ fn classes(path: &Path, n: usize) -> Result<Vec<Option<u32>>, DataError> {
 
 /// A message without the path it starts with, which is named already.
 fn without(path: &Path, message: &str) -> String {
-    let named = format!("{}: ", path.display());
+    let named = format!("{}: ", shown(path));
     message.strip_prefix(&named).unwrap_or(message).to_owned()
 }

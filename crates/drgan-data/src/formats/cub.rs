@@ -9,6 +9,7 @@ use super::published::{self, Listed, Lists, Remark};
 use super::text::{self, key_of};
 use crate::error::DataError;
 use crate::record::{BoundingBox, Record, Split};
+use drgan_tensor::internal::shown;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -64,8 +65,8 @@ impl Places {
             let reason = match packed {
                 Some(zip) => format!(
                     "CUB without captions; unpack them: unzip {} -d {}",
-                    zip.display(),
-                    zip.parent().unwrap_or(root).display()
+                    shown(&zip),
+                    shown(zip.parent().unwrap_or(root))
                 ),
                 None => {
                     "CUB without captions; put the folder `text` of AttnGAN's birds.zip beside CUB_200_2011"
@@ -121,9 +122,9 @@ impl Places {
             halved.then(|| {
                 "test/filenames.pickle is there, train/filenames.pickle is not: neither is used".to_owned()
             }),
-            unlisted.shown("images of images.txt are in no part: left out"),
-            unknown.shown("listed names are not in images.txt: left out"),
-            unboxed.shown("images have no line in bounding_boxes.txt: taken whole"),
+            unlisted.shown("image[|s] of images.txt [is|are] in no part: left out"),
+            unknown.shown("listed name[|s] [is|are] not in images.txt: left out"),
+            unboxed.shown("image[|s] [has|have] no line in bounding_boxes.txt: taken whole"),
         ];
         remarks.extend(odd.into_iter().flatten());
         let lists = Lists {

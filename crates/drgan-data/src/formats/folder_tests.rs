@@ -39,10 +39,10 @@ fn hidden_files_other_files_and_second_pictures_are_counted() {
     assert_eq!(
         data.notes(),
         [
-            "1 captions or descriptions have no picture, first alone.txt: left out",
-            "1 pictures are the second of their key, first b.webp: left out",
-            "1 pictures are of a type that is not read, first c.heic: left out",
-            "1 files are neither pictures nor captions, first README.md: left out",
+            "1 caption or description has no picture, first alone.txt: left out",
+            "1 picture is the second of its key, first b.webp: left out",
+            "1 picture is of a type that is not read, first c.heic: left out",
+            "1 file is neither a picture nor captions, first README.md: left out",
             "3 files or folders are hidden, first ._a.png: left out",
         ]
     );
@@ -61,7 +61,7 @@ fn pictures_that_the_list_does_not_name_are_counted_and_names_stay_inside() {
         Dataset::open(&root)
     };
     let notes = open("sub/../sub/d.png").unwrap().notes();
-    assert_eq!(notes, ["1 pictures are not in the list, first c.png: left out"]);
+    assert_eq!(notes, ["1 picture is not in the list, first c.png: left out"]);
     let absolute = dir.path().join("outside.png").display().to_string();
     for name in ["../outside.png", "sub/../../outside.png", &absolute] {
         let error = open(name).unwrap_err().to_string();
@@ -99,7 +99,7 @@ fn each_folder_is_read_once_and_only_files_inside_are_opened() {
             "2 folders were read by another path already, first again: left out",
         ]
     );
-    assert_eq!(data.duplicates(), ["1 pictures have the bytes of another one, first l.png: kept"]);
+    assert_eq!(data.duplicates(), ["1 picture has the bytes of another one, first l.png: kept"]);
 }
 
 #[cfg(unix)]

@@ -1,4 +1,5 @@
 //! What a published set lists, what of it is there, and what is odd about its lists.
+use drgan_tensor::internal::counted;
 
 /// A data set that was published with its own split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,16 +36,21 @@ pub(crate) struct Listing {
 impl Listing {
     /// What a user should know before training: the counts, what is left out, the remarks.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let mut notes =
-            vec![format!("{}: {} records, {} captions", self.layout, self.records, self.captions)];
+        let mut notes = vec![format!(
+            "{}: {}, {}",
+            self.layout,
+            counted(self.records, "record[|s]"),
+            counted(self.captions, "caption[|s]")
+        )];
         for (what, keys) in [("image", &self.without_image), ("caption", &self.without_captions)] {
             if let Some(first) = keys.first() {
-                notes.push(format!("{} records have no {what}, first {first}: left out", keys.len()));
+                let lack = counted(keys.len(), "record[|s] [has|have]");
+                notes.push(format!("{lack} no {what}, first {first}: left out"));
             }
         }
         notes.extend(self.remarks.iter().cloned());
         if self.wordless > 0 {
-            notes.push(format!("{} captions have no word: left out", self.wordless));
+            notes.push(counted(self.wordless, "caption[|s] [has|have] no word: left out"));
         }
         notes
     }

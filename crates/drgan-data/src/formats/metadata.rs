@@ -5,10 +5,13 @@ use super::passed_over::{PassedOver, Reason};
 use super::text;
 use crate::error::DataError;
 use crate::record::Split;
+use drgan_tensor::internal::counted;
 use std::path::{Path, PathBuf};
 
 /// Names of lists that are read; where a folder has both, the first.
 const LISTS: [&str; 2] = ["metadata.jsonl", "metadata.csv"];
+/// What is said of a list in another encoding.
+const NOT_UTF8: &str = "not UTF-8; write the list in UTF-8";
 /// The name of a list that is not read.
 const PARQUET: &str = "metadata.parquet";
 /// Fields that a picture is named in: Hugging Face's, and what others call it.
@@ -107,8 +110,7 @@ pub(super) fn read(
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let before = String::from_utf8_lossy(&bytes[..e.valid_up_to()]);
         let line = text::numbered(&before).last().map_or(1, |(number, _)| number);
-        DataError::metadata(path.display(), format!("line {line}"), "not UTF-8; write the list in UTF-8")
-            .because(e)
+        DataError::metadata(path.display(), format!("line {line}"), NOT_UTF8).because(e)
     })?;
     let mut taken = |place: String, row: Row| {
         take(&place, row).map_err(|reason| DataError::metadata(path.display(), place, reason))
@@ -173,7 +175,9 @@ fn table(
         let row = row.map_err(|e| {
             let reason = match e.kind() {
                 csv::ErrorKind::UnequalLengths { expected_len, len, .. } => format!(
-                    "{len} values for {expected_len} columns; put a caption that has commas into quotes: \"red, and round\""
+                    "{} for {}; put a caption that has commas into quotes: \"red, and round\"",
+                    counted(*len, "value[|s]"),
+                    counted(*expected_len, "column[|s]")
                 ),
                 _ => e.to_string(),
             };
@@ -237,7 +241,13 @@ fn columns(path: &Path) -> Result<Vec<String>, DataError> {
     let file = files::open(path).map_err(DataError::io(path))?;
     // The first line is all that is read; a file without an end of line is not read to its end for it.
     let mut reader = reader(std::io::Read::take(file, files::TEXT_BYTES));
-    let header = reader.headers().map_err(|e| bad(e.to_string()).because(e))?;
+    let header = reader.headers().map_err(|e| {
+        let reason = match e.kind() {
+            csv::ErrorKind::Utf8 { .. } => NOT_UTF8.to_owned(),
+            _ => e.to_string(),
+        };
+        bad(reason).because(e)
+    })?;
     let named = |column: &str| text::trimmed(column).to_ascii_lowercase();
     let columns: Vec<String> = header.iter().map(named).collect();
     for (what, names) in [("the picture's name", &FILE_NAMES[..]), ("captions", &CAPTIONS[..])] {

@@ -79,11 +79,11 @@ fn nulls_are_counted_and_do_not_refuse_a_set() {
     let (records, notes) = listed("metadata.jsonl", list).unwrap();
     assert_eq!(records, ["a: red|scarlet", "sub/d: blue|round"]);
     for note in [
-        "1 pictures are not in the list, first c.png",
+        "1 picture is not in the list, first c.png",
         "2 entries of lists name no picture, first metadata.jsonl, line 3: left out",
-        "1 pictures have no caption in the list, first b.png: left out",
+        "1 picture has no caption in the list, first b.png: left out",
         "2 captions are null or blank, first sub/d.png: left out",
-        "1 entries of lists are for a picture that has one, first ./a.png: its captions are added",
+        "1 entry of lists is for a picture that has one, first ./a.png: its captions are added",
     ] {
         assert!(notes.contains(note), "{note}\n{notes}");
     }
@@ -119,6 +119,7 @@ fn a_message_names_file_line_and_field() {
     refused("metadata.jsonl", format!("[{good},\n 5]"), &["line 2", "an object"]);
     refused("metadata.jsonl", format!("[{good},\n {good},\n]"), &["line 3", "trailing comma"]);
     refused("metadata.jsonl", b"{}\n\xff", &["line 2", "not UTF-8"]);
+    refused("metadata.csv", b"\xff\xfef\0i\0l\0e\0", &["line 1", "not UTF-8; write the list"]);
     refused(
         "metadata.jsonl",
         "{\"image\": \"a.png\", \"title\": 1}",
@@ -210,7 +211,7 @@ fn coco_with_ids_in_quotes_nulls_and_paths() {
     assert_eq!(records, [&keys[..], &["train2017/elsewhere/train2017/3: three"]].concat());
     for note in [
         "2 captions are null or blank, first annotations[1] of captions_train2017.json",
-        "1 entries of lists name no picture, first images[3] of",
+        "1 entry of lists names no picture, first images[3] of",
         "2 captions or descriptions have no picture, first annotations[6] of",
     ] {
         assert!(notes.contains(note), "{note}\n{notes}");
@@ -221,7 +222,7 @@ fn coco_with_ids_in_quotes_nulls_and_paths() {
         coco(good, &[of(1), of(2)].join(","))
             .unwrap()
             .1
-            .contains("1 pictures are not in the list, first train2017/3.jpg")
+            .contains("1 picture is not in the list, first train2017/3.jpg")
     );
     for (images, annotations, words) in [
         (
@@ -269,8 +270,8 @@ fn attngans_pictures_are_of_any_type() {
         "1 records have no image, first A/4",
         "images are looked for in images/",
         ".webp",
-        "1 pictures are not in the list, first images/A/9.gif",
-        "1 pictures are the second of their key, first images/A/2.webp",
+        "1 picture is not in the list, first images/A/9.gif",
+        "1 picture is the second of its key, first images/A/2.webp",
     ] {
         assert!(notes.contains(note), "{note}\n{notes}");
     }

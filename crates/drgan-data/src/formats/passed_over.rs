@@ -1,5 +1,6 @@
 //! What a reader leaves out, counted by reason: nothing of a data set is passed over without a word.
 use super::names;
+use drgan_tensor::internal::counted;
 use std::collections::BTreeMap;
 
 /// Characters of a name that are shown at most.
@@ -77,42 +78,46 @@ impl Reason {
         }
     }
 
-    /// What is said of the things counted, and what became of them.
+    /// What is said of the things counted, as [`counted`] reads it, and what became of them.
     fn words(self) -> (&'static str, &'static str) {
         const LEFT_OUT: &str = "left out";
         match self {
-            Self::Unlisted => ("pictures are not in the list", LEFT_OUT),
-            Self::NoName => ("entries of lists name no picture", LEFT_OUT),
-            Self::NoCaption => ("pictures have no caption in the list", LEFT_OUT),
-            Self::EmptyCaption => ("captions are null or blank", LEFT_OUT),
-            Self::NamedAgain => ("entries of lists are for a picture that has one", "its captions are added"),
-            Self::OtherList => ("lists lie beside one that is read", LEFT_OUT),
-            Self::NoPicture => ("captions or descriptions have no picture", LEFT_OUT),
-            Self::SecondPicture => ("pictures are the second of their key", LEFT_OUT),
+            Self::Unlisted => ("picture[|s] [is|are] not in the list", LEFT_OUT),
+            Self::NoName => ("entr[y|ies] of lists name[s|] no picture", LEFT_OUT),
+            Self::NoCaption => ("picture[|s] [has|have] no caption in the list", LEFT_OUT),
+            Self::EmptyCaption => ("caption[|s] [is|are] null or blank", LEFT_OUT),
+            Self::NamedAgain => {
+                ("entr[y|ies] of lists [is|are] for a picture that has one", "its captions are added")
+            }
+            Self::OtherList => ("list[|s] lie[s|] beside one that is read", LEFT_OUT),
+            Self::NoPicture => ("caption[|s] or description[|s] [has|have] no picture", LEFT_OUT),
+            Self::SecondPicture => ("picture[|s] [is|are] the second of [its|their] key", LEFT_OUT),
             Self::LongExtension => {
-                ("pictures have a longer extension and no captions of that name", LEFT_OUT)
+                ("picture[|s] [has|have] a longer extension and no captions of that name", LEFT_OUT)
             }
-            Self::SameName => ("names occur again", "the last counts"),
-            Self::PictureType => ("pictures are of a type that is not read", LEFT_OUT),
-            Self::Other => ("files are neither pictures nor captions", LEFT_OUT),
-            Self::Hidden => ("files or folders are hidden", LEFT_OUT),
-            Self::NotAFile => ("names are pipes, sockets or devices", LEFT_OUT),
-            Self::DanglingLink => ("links lead nowhere", LEFT_OUT),
-            Self::Outside => ("links or paths lead out of the set", LEFT_OUT),
-            Self::FolderAgain => ("folders were read by another path already", LEFT_OUT),
+            Self::SameName => ("name[|s] occur[s|] again", "the last counts"),
+            Self::PictureType => ("picture[|s] [is|are] of a type that is not read", LEFT_OUT),
+            Self::Other => ("file[|s] [is|are] neither [a picture|pictures] nor captions", LEFT_OUT),
+            Self::Hidden => ("file[|s] or folder[|s] [is|are] hidden", LEFT_OUT),
+            Self::NotAFile => {
+                ("name[|s] [is a pipe, socket or device|are pipes, sockets or devices]", LEFT_OUT)
+            }
+            Self::DanglingLink => ("link[|s] lead[s|] nowhere", LEFT_OUT),
+            Self::Outside => ("link[|s] or path[|s] lead[s|] out of the set", LEFT_OUT),
+            Self::FolderAgain => ("folder[|s] [was|were] read by another path already", LEFT_OUT),
             Self::Unreadable => {
-                ("files or folders cannot be read (no permission, or too long a path)", LEFT_OUT)
+                ("file[|s] or folder[|s] cannot be read (no permission, or too long a path)", LEFT_OUT)
             }
-            Self::Sparse => ("entries are stored with gaps", LEFT_OUT),
-            Self::Rubbish => ("stretches of bytes behind the end are no archive", LEFT_OUT),
-            Self::BothParts => ("names are in the lists of both parts", "held out"),
-            Self::SameKey => ("keys occur again", LEFT_OUT),
-            Self::SameContents => ("pictures have the bytes of another one", "kept"),
+            Self::Sparse => ("entr[y is|ies are] stored with gaps", LEFT_OUT),
+            Self::Rubbish => ("stretch[|es] of bytes behind the end [is|are] no archive", LEFT_OUT),
+            Self::BothParts => ("name[|s] [is|are] in the lists of both parts", "held out"),
+            Self::SameKey => ("key[|s] occur[s|] again", LEFT_OUT),
+            Self::SameContents => ("picture[|s] [has|have] the bytes of another one", "kept"),
             Self::SameContentsBothParts => {
-                ("pictures to train on have the bytes of one that is held out", "kept")
+                ("picture[|s] to train on [has|have] the bytes of one that is held out", "kept")
             }
-            Self::NoEndMark => ("pictures are whole but for the mark at their end", "read"),
-            Self::SeveralFrames => ("pictures have several frames or pages", "the first is read"),
+            Self::NoEndMark => ("picture[|s] [is|are] whole but for the mark at [its|their] end", "read"),
+            Self::SeveralFrames => ("picture[|s] [has|have] several frames or pages", "the first is read"),
         }
     }
 }
@@ -158,7 +163,7 @@ impl PassedOver {
     pub(crate) fn notes(&self) -> Vec<String> {
         let note = |(reason, (count, first)): (&Reason, &(usize, String))| {
             let (what, then) = reason.words();
-            format!("{count} {what}, first {}: {then}", start(first))
+            format!("{}, first {}: {then}", counted(*count, what), start(first))
         };
         self.counts.iter().map(note).collect()
     }
@@ -190,7 +195,7 @@ mod tests {
             notes,
             [
                 "4 pictures are not in the list, first Z.png: left out",
-                "1 files or folders are hidden, first ._a\\u{1b}[2J.png: left out"
+                "1 file or folder is hidden, first ._a\\u{1b}[2J.png: left out"
             ]
         );
         assert!(start(&"x".repeat(1000)).len() < 210);

@@ -6,6 +6,7 @@ use super::passed_over::PassedOver;
 use super::pictures;
 use crate::error::DataError;
 use crate::record::{BoundingBox, Location, Record, Split};
+use drgan_tensor::internal::counted;
 use std::path::{Path, PathBuf};
 
 /// A record as a published set lists it.
@@ -82,9 +83,9 @@ impl Remark {
         }
     }
 
-    /// `2 WHAT, first NAME`, if there is any.
+    /// `2 WHAT, first NAME`, if there is any; `what` is said as [`counted`] reads it.
     pub(super) fn shown(self, what: &str) -> Option<String> {
-        self.first.map(|first| format!("{} {what}, first {first}", self.count))
+        self.first.map(|first| format!("{}, first {first}", counted(self.count, what)))
     }
 }
 

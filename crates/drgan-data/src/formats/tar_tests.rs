@@ -67,11 +67,11 @@ fn dotted_names_pair_and_parts_of_a_sample_are_no_pictures_of_it() {
     assert_eq!(
         data.notes(),
         [
-            "1 captions or descriptions have no picture, first n.txt: left out",
-            "1 pictures are the second of their key, first k000.seg.png: left out",
-            "1 pictures have a longer extension and no captions of that name, first n.depth.png: left out",
-            "1 pictures are of a type that is not read, first k001.heic: left out",
-            "1 files are neither pictures nor captions, first k001.cls: left out",
+            "1 caption or description has no picture, first n.txt: left out",
+            "1 picture is the second of its key, first k000.seg.png: left out",
+            "1 picture has a longer extension and no captions of that name, first n.depth.png: left out",
+            "1 picture is of a type that is not read, first k001.heic: left out",
+            "1 file is neither a picture nor captions, first k001.cls: left out",
         ]
     );
 }
@@ -138,8 +138,8 @@ fn one_name_twice_and_two_pictures_of_one_key_are_counted() {
     assert_eq!(keys(&data), ["./k000", "k001", "k002"], "a key is spelled as its picture");
     assert_eq!(data.load_image(0, 8).unwrap().rgb[3], 200, "the later of two entries counts, as in tar");
     let notes = data.notes();
-    assert_eq!(notes[0], "1 pictures are the second of their key, first k001.png: left out");
-    assert_eq!(notes[1], "1 names occur again, first k000.png: the last counts");
+    assert_eq!(notes[0], "1 picture is the second of its key, first k001.png: left out");
+    assert_eq!(notes[1], "1 name occurs again, first k000.png: the last counts");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn contiguous_entries_are_read_and_sparse_ones_and_pipes_counted() {
     assert!(data.load_image(0, 8).is_ok() && data.load_image(4, 8).is_ok());
     let notes = data.notes().join("\n");
     assert!(notes.contains("2 entries are stored with gaps, first s.png"), "{notes}");
-    assert!(notes.contains("1 names are pipes, sockets or devices, first p.png"), "{notes}");
+    assert!(notes.contains("1 name is a pipe, socket or device, first p.png"), "{notes}");
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn hidden_entries_are_passed_over() {
     assert_eq!(data.notes(), ["3 files or folders are hidden, first ._k000.png: left out"]);
     let only: Vec<_> = hidden.iter().map(|name| ((*name).to_owned(), vec![])).collect();
     let error = open_tar(&tar_of(&only)).unwrap_err().to_string();
-    assert!(error.contains("0 image(s)") && error.contains("3 files or folders are hidden"), "{error}");
+    assert!(error.contains("0 images") && error.contains("3 files or folders are hidden"), "{error}");
 }
 
 #[test]

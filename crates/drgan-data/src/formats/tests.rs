@@ -17,7 +17,7 @@ fn missing_truncated_and_no_tar() {
     message(open_tar(&whole[..whole.len() - 1024]), &["truncated", "k002.json"]);
     message(open_tar(&[7; 2000]), &["not a readable tar"]);
     message(open_tar(b""), &["not a readable tar"]);
-    message(open_tar(&tar_of(&[])), &["0 image(s)", "at least two"]);
+    message(open_tar(&tar_of(&[])), &["0 images", "at least two"]);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn captions_must_be_there_and_utf8() {
     let mut all = entries(3);
     all[5].1 = b"{\"class_id\": -1}".to_vec();
     message(open_tar(&tar_of(&all)), &["k001.json", "class_id"]);
-    message(open_tar(&tar_of(&entries(1))), &["1 image(s)", "at least two"]);
+    message(open_tar(&tar_of(&entries(1))), &["1 image", "at least two"]);
 }
 
 #[test]

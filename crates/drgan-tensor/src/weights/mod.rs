@@ -18,7 +18,7 @@ pub mod safetensors;
 mod tensors;
 #[cfg(feature = "torch")]
 pub mod torch;
-mod unrepeated;
+pub(crate) mod unrepeated;
 
 pub use tensors::{Metadata, Tensors, strip_module};
 

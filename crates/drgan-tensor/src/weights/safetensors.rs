@@ -54,16 +54,14 @@ pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<(Tensors
     // `deserialize` checks lengths and offsets, which `read_metadata` alone does not.
     let whole = ::safetensors::SafeTensors::deserialize(bytes).map_err(|e| bad(e.into()))?;
     let (length, header) = ::safetensors::SafeTensors::read_metadata(bytes).map_err(|e| bad(e.into()))?;
-    if let Some(name) = repeated_key(&bytes[8..8 + length]) {
-        return Err(Error::file(
-            path,
-            format!("its header names `{}` twice; which is meant?", escaped(&name)),
-        ));
-    }
+    refuse_repeated(&bytes[8..8 + length], "header", path)?;
     let meta = match header.metadata() {
         None => Metadata::new(),
         Some(map) => match map.get(META_KEY) {
-            Some(json) => serde_json::from_str(json).map_err(|e| bad(e.into()))?,
+            Some(json) => {
+                refuse_repeated(json.as_bytes(), "metadata", path)?;
+                serde_json::from_str(json).map_err(|e| bad(e.into()))?
+            }
             None => map.clone().into_iter().collect(),
         },
     };
@@ -84,6 +82,17 @@ pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<(Tensors
     Ok((whole.tensors().into_iter().map(tensor).collect::<Result<_>>()?, meta))
 }
 
+/// Refuses a part of the file where a key stands twice: a tensor's name, or one of the metadata.
+fn refuse_repeated(json: &[u8], part: &str, path: &Path) -> Result<()> {
+    match repeated_key(json) {
+        Some(name) => {
+            let reason = format!("its {part} names `{}` twice; which is meant?", escaped(&name));
+            Err(Error::file(path, reason))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The tensors of a file whose names are `wanted`, and all metadata; the rest is not read.
 ///
 /// # Errors
@@ -98,12 +107,7 @@ pub fn load_part(path: &Path, wanted: impl Fn(&str) -> bool, device: &Device) ->
     let header = 8 + u64::from_le_bytes(prefix).min(length); // reading finds out that a longer one is not a header
     let mut bytes = prefix.to_vec();
     (&file).take(header - 8).read_to_end(&mut bytes).map_err(unreadable)?;
-    if let Some(name) = repeated_key(&bytes[8..]) {
-        return Err(Error::file(
-            path,
-            format!("its header names `{}` twice; which is meant?", escaped(&name)),
-        ));
-    }
+    refuse_repeated(&bytes[8..], "header", path)?;
     let all: ::safetensors::tensor::Metadata =
         serde_json::from_slice(&bytes[8..]).map_err(|e| bad(e.into()))?;
     let tensors = all.tensors();
@@ -220,11 +224,24 @@ mod tests {
 
     #[test]
     fn a_name_that_stands_twice_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.safetensors");
         let one = r#""w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
-        let json = format!("{{{one},{one}}}");
-        let bytes = [&(json.len() as u64).to_le_bytes()[..], json.as_bytes(), &[0; 4]].concat();
-        let e = from_bytes(&bytes, Path::new("t.safetensors"), &Device::Cpu).unwrap_err().to_string();
-        assert!(e.contains("t.safetensors") && e.contains("`w` twice"), "{e}");
+        for (json, said) in [
+            (format!("{{{one},{one}}}"), "header names `w` twice"),
+            (format!(r#"{{"__metadata__":{{"k":"1","k":"2"}},{one}}}"#), "header names `k` twice"),
+            (
+                format!(r#"{{"__metadata__":{{"drgan":"{{"step":"1","step":"2"}}"}},{one}}}"#),
+                "metadata names `step` twice",
+            ),
+        ] {
+            let bytes = [&(json.len() as u64).to_le_bytes()[..], json.as_bytes(), &[0; 4]].concat();
+            let e = from_bytes(&bytes, &path, &Device::Cpu).unwrap_err().to_string();
+            assert!(e.contains("t.safetensors") && e.contains(said), "{e}");
+            std::fs::write(&path, &bytes).unwrap();
+            let e = load_part(&path, |_| true, &Device::Cpu).unwrap_err().to_string();
+            assert!(e.contains("t.safetensors") && e.contains(said), "{e}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Tensors by name, and how a file's element types become candle's.
-use crate::text::escaped;
+use crate::text::{agreeing, counted, escaped};
 use crate::{Result, Shapes};
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
@@ -31,10 +31,15 @@ pub(crate) fn not_finite(tensors: &Tensors) -> Result<Option<String>> {
         }
     }
     Ok(found.first().map(|(name, bad, of)| {
-        let others = found.len() - 1;
+        let others = match found.len() - 1 {
+            0 => String::new(),
+            n => format!(", and so {} {}", agreeing(n, "[has|have]"), counted(n, "other tensor[|s]")),
+        };
+        let values = counted(*of, "value[|s]");
         format!(
-            "`{}` has {bad} of {of} values that are NaN or infinite, and so have {others} other tensors",
-            escaped(name)
+            "`{}` has {bad} of {values} that {} NaN or infinite{others}",
+            escaped(name),
+            agreeing(*bad, "[is|are]")
         )
     }))
 }

@@ -2,6 +2,7 @@
 use super::tokenize::{AlteredWord, Tokenize, TokenizedCaption};
 use super::vocabulary::Vocabulary;
 use super::words::{Pipeline, WordRule, pieces_of, wrap};
+use drgan_tensor::internal::repeated_key;
 use drgan_tensor::{Error, Result};
 use std::path::Path;
 use tokenizers::Model;
@@ -39,8 +40,11 @@ impl Tokenizer {
     /// Reads the contents of a `tokenizer.json`, as [`Tokenize::to_json`] gives them.
     ///
     /// # Errors
-    /// The bytes are not a tokenizer whose index 0 is [`Vocabulary::END`].
+    /// The bytes are not a tokenizer whose index 0 is [`Vocabulary::END`], or name a word twice.
     pub fn from_bytes(json: &[u8]) -> Result<Self> {
+        if let Some(word) = repeated_key(json) {
+            return Err(Error::input(format!("tokenizer: `{word}` stands twice; which is meant?")));
+        }
         let inner = tokenizers::Tokenizer::from_bytes(json).map_err(wrap)?;
         if inner.token_to_id(Vocabulary::END) != Some(0) {
             return Err(Error::input(format!("tokenizer: index 0 must be `{}`", Vocabulary::END)));
@@ -219,6 +223,16 @@ mod tests {
         let text = "PE\u{302}CHE istanbul \u{9e1f}\u{7ea2} caf\u{e9}";
         assert_eq!(a.encode(text, 9)?, Tokenizer::load(&path)?.encode(text, 9)?);
         assert_eq!(a.encode(text, 9)?.unknown, ["caf\u{e9}"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_word_that_stands_twice_is_refused() -> Result<()> {
+        let json = tokenizer()?.to_json()?;
+        let twice = json.replacen("\"bird\": 2", "\"bird\": 2, \"red\": 2", 1);
+        assert_ne!(twice, json);
+        let e = Tokenizer::from_bytes(twice.as_bytes()).expect_err("two numbers of a word").to_string();
+        assert!(e.contains("`red` stands twice"), "{e}");
         Ok(())
     }
 

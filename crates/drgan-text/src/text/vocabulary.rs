@@ -1,6 +1,6 @@
 //! Vocabularies: which word has which token id.
 use super::words::{Pipeline, WordRule};
-use drgan_tensor::internal::Plain;
+use drgan_tensor::internal::{Plain, counted};
 use drgan_tensor::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -72,14 +72,15 @@ impl Vocabulary {
         let parts = whole.list().unwrap_or_default();
         let [_, _, Plain::Dict(by_index), ..] = parts else {
             return Err(bad(format!(
-                "expected [train, test, words by index, indices by word], got {} parts",
-                parts.len()
+                "expected [train, test, words by index, indices by word], got {}",
+                counted(parts.len(), "part[|s]")
             )));
         };
         let mut words = vec![None; by_index.len()];
         for (index, word) in by_index {
             let place = index.int().and_then(|i| usize::try_from(i).ok()).and_then(|i| words.get_mut(i));
-            let place = place.ok_or_else(|| bad(format!("index {index:?} of {} words", by_index.len())))?;
+            let place = place
+                .ok_or_else(|| bad(format!("index {index:?} of {}", counted(by_index.len(), "word[|s]"))))?;
             *place = word.text().map(str::to_owned);
         }
         let whole = words.into_iter().enumerate().map(|(i, w)| w.ok_or_else(|| bad(format!("no word {i}"))));

@@ -1,11 +1,20 @@
 //! An evaluation as a table for people.
+use drgan_tensor::internal::counted;
 use drgan_train::evaluate::{Better, Evaluation, METRICS, Metric, Scores};
 
 /// Trained, untrained and real side by side, with everything that a number depends on above them.
 pub(crate) fn table(e: &Evaluation) -> String {
     let mut text = format!(
-        "preset {}, seed {}, step {}, averaged generator; {} samples, {} noise seeds per caption\n{:<34}{:>9}{:>11}{:>9}  better\n",
-        e.preset, e.seed, e.step, e.samples, e.noise_seeds, "", "trained", "untrained", "real"
+        "preset {}, seed {}, step {}, averaged generator; {}, {} per caption\n{:<34}{:>9}{:>11}{:>9}  better\n",
+        e.preset,
+        e.seed,
+        e.step,
+        counted(e.samples, "sample[|s]"),
+        counted(e.noise_seeds, "noise seed[|s]"),
+        "",
+        "trained",
+        "untrained",
+        "real"
     );
     for metric in &METRICS {
         let cell = |scores: Option<&Scores>| {

@@ -1,6 +1,7 @@
 //! The findings on a data set for people: with the size of its vocabulary, and the next command.
 use crate::hints;
 use drgan_data::{DataError, Dataset, PublishedSet, Refusal, Split, Verification};
+use drgan_tensor::internal::{counted, shown};
 use drgan_terminal::CommandLine;
 use drgan_train::TrainError;
 use drgan_train::config::{Overrides, RunConfig, SplitRule};
@@ -43,11 +44,14 @@ fn add_vocabulary(found: &mut Verification) {
         Err(e) => found.refusal = found.refusal.take().or(Some(Refusal::Other(e.into()))),
         Ok((vocabulary, survey)) => {
             let from = match (data.vocabulary_file(), found.set) {
-                (Some(file), _) => format!(", {}", file.display()),
+                (Some(file), _) => format!(", {}", shown(file)),
                 (None, Some(_)) => ", built from the captions".to_owned(),
                 (None, None) => String::new(),
             };
-            let fact = ("vocabulary".to_owned(), format!("{} words with <end>{from}", vocabulary.len()));
+            let fact = (
+                "vocabulary".to_owned(),
+                format!("{} with <end>{from}", counted(vocabulary.len(), "word[|s]")),
+            );
             let at = found.facts.iter().position(|(name, _)| name == "usable");
             let at = at.unwrap_or(found.facts.len());
             found.facts.splice(at..at, [("words".to_owned(), survey.length()), fact]);
@@ -189,10 +193,10 @@ mod tests {
         assert!(!text.contains("loader.batch"), "{text}");
         std::fs::write(folder.path().join("3.png"), "no picture").unwrap();
         let (text, usable) = said(folder.path());
-        assert!(usable && text.contains("1 images cannot be used: 3.png: not a picture"), "held out: {text}");
+        assert!(usable && text.contains("1 image cannot be used: 3.png: not a picture"), "held out: {text}");
         std::fs::write(folder.path().join("0.png"), "no picture").unwrap();
         let (text, usable) = said(folder.path());
-        assert!(!usable && text.contains("1 of 28 images do not decode"), "to train on: {text}");
+        assert!(!usable && text.contains("1 of 28 images does not decode"), "to train on: {text}");
         for (bytes, command) in
             [(&b"\xfd7zXZ\0..."[..], "tar xJf"), (b"PK\x03\x04...", "unzip"), (b"BZh9", "tar xjf")]
         {
@@ -216,6 +220,6 @@ mod tests {
             std::fs::remove_file(folder.path().join(format!("{key}.png"))).unwrap();
         }
         let (text, usable) = said(folder.path());
-        assert!(!usable && text.contains("1 image(s) with captions in the training part"), "{text}");
+        assert!(!usable && text.contains("1 image with captions in the training part"), "{text}");
     }
 }

@@ -1,6 +1,6 @@
 //! Weight files as text: the table of `drgan inspect`, and what `drgan import` maps, misses and keeps.
 use candle_core::Tensor;
-use drgan_tensor::internal::escaped;
+use drgan_tensor::internal::{counted, escaped, shown};
 use drgan_tensor::weights::WeightFile;
 use drgan_train::config::RunConfig;
 use drgan_train::import::Recognized;
@@ -61,7 +61,8 @@ pub(crate) fn table(file: &WeightFile, path: &Path) -> candle_core::Result<Strin
         text += &format!("{}\n", line.trim_end());
     }
     let values: usize = file.tensors.values().map(Tensor::elem_count).sum();
-    text += &format!("{}: {} tensors, {values} values\n", file.format, file.tensors.len());
+    let (tensors, values) = (counted(file.tensors.len(), "tensor[|s]"), counted(values, "value[|s]"));
+    text += &format!("{}: {tensors}, {values}\n", file.format);
     let run = run(file, path);
     // A run's settings are pages; what matters of them is said below.
     let shown = |key: &str| run.is_none() || key != "config";
@@ -69,7 +70,7 @@ pub(crate) fn table(file: &WeightFile, path: &Path) -> candle_core::Result<Strin
         text += &format!("{}: {}\n", escaped(key), escaped(value));
     }
     for note in &file.notes {
-        text += &format!("note: {note}\n");
+        text += &format!("note: {}\n", escaped(note));
     }
     Ok(text + &run.unwrap_or_default())
 }
@@ -81,12 +82,16 @@ fn run(file: &WeightFile, path: &Path) -> Option<String> {
     let cfg = RunConfig::from_toml(&checkpoint.get::<String>("config").ok()?).ok()?;
     let done = match Phase::of(&checkpoint).ok()? {
         Phase::Damsm => {
-            format!("encoders in training, {} epochs done", checkpoint.get::<usize>("epoch").ok()?)
+            let epochs = checkpoint.get::<usize>("epoch").ok()?;
+            format!("encoders in training, {} done", counted(epochs, "epoch[|s]"))
         }
-        _ => format!("generator in training, {} steps done", checkpoint.get::<u64>("step").ok()?),
+        _ => {
+            let steps = checkpoint.get::<u64>("step").ok()?;
+            format!("generator in training, {} done", counted(steps, "step[|s]"))
+        }
     };
     let folder = path.parent().filter(|folder| folder.ends_with("checkpoints")).and_then(Path::parent);
-    let folder = folder.map_or_else(String::new, |folder| format!("{}, ", folder.display()));
+    let folder = folder.map_or_else(String::new, |folder| format!("{}, ", shown(folder)));
     let (preset, recipe, seed) = (escaped(&cfg.preset), u32::from(cfg.recipe), cfg.seed);
     Some(format!("checkpoint of a run: {folder}preset {preset}, recipe {recipe}, seed {seed}; {done}\n"))
 }
@@ -103,9 +108,9 @@ pub(crate) fn import(found: &Recognized) -> String {
         text += &format!(", {}", escaped(note));
     }
     text += &format!(
-        "\nconfiguration  {}\nmapped         {} tensors\n",
+        "\nconfiguration  {}\nmapped         {}\n",
         found.config,
-        found.fit.needed.len() - found.fit.missing.len()
+        counted(found.fit.needed.len() - found.fit.missing.len(), "tensor[|s]")
     );
     for name in &found.fit.missing {
         text += &format!("missing        {}\n", escaped(name));

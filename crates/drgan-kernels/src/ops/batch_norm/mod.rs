@@ -44,7 +44,10 @@ pub fn batch_norm(
     check("batch_norm", x, weight, bias, act)?;
     let n = x.dim(0)? * x.dims()[2..].iter().product::<usize>();
     if n < 2 {
-        bail!("batch_norm: x: {:?} gives a channel {n} value(s); training needs at least two", x.dims())
+        bail!(
+            "batch_norm: x: {:?} has too few values per channel, {n}; training needs at least two",
+            x.dims()
+        )
     }
     let out = act.shape_out(x.dims());
     if let Some(residual) = residual

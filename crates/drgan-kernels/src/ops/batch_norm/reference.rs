@@ -19,7 +19,10 @@ pub fn batch_norm(
     let flat = channel_rows(x)?; // (C, B H W)
     let n = flat.dim(1)?;
     if n < 2 {
-        bail!("batch_norm: x: {:?} gives a channel {n} value(s); training needs at least two", x.dims())
+        bail!(
+            "batch_norm: x: {:?} has too few values per channel, {n}; training needs at least two",
+            x.dims()
+        )
     }
     let mean = flat.mean_keepdim(1)?;
     let centered = flat.broadcast_sub(&mean)?;

@@ -3,6 +3,7 @@ use super::globals::{Storage, TorchGlobals, TorchValue};
 use super::refusal::Refusal;
 use super::state_dict;
 use super::storage::{self, Raw};
+use crate::text::counted;
 use crate::weights::pickle::machine::Machine;
 use crate::weights::pickle::reader::Reader;
 use crate::weights::pickle::value::Value;
@@ -47,7 +48,7 @@ pub(super) fn read(bytes: &[u8], device: &Device) -> Result<(Tensors, Vec<String
         let class = kinds.get(key).ok_or_else(|| format!("storage `{key}` belongs to no tensor"))?;
         let kind = storage::element_type(class)?;
         let size = usize::try_from(len).ok().and_then(|len| len.checked_mul(kind.width()));
-        let size = size.ok_or_else(|| format!("storage `{key}` claims {len} values"))?;
+        let size = size.ok_or_else(|| format!("storage `{key}` claims {}", counted(len, "value[|s]")))?;
         let bytes = input.take(size).map_err(|e| format!("storage `{key}`: {e}"))?;
         storages.insert(key.clone(), Raw { kind, bytes });
     }

@@ -3,6 +3,7 @@ use super::globals::{Storage, TorchGlobals};
 use super::refusal::Refusal;
 use super::state_dict;
 use super::storage::{Raw, element_type};
+use crate::text::counted;
 use crate::weights::pickle::machine::Machine;
 use crate::weights::pickle::reader::Reader;
 use crate::weights::tensors::Tensors;
@@ -24,8 +25,16 @@ pub(super) fn read(bytes: &[u8], device: &Device) -> Result<(Tensors, Vec<String
     if names.iter().any(|name| name.ends_with("/constants.pkl")) {
         return Err("a TorchScript archive: save its state_dict instead".into());
     }
-    let pickle = names.iter().find(|name| name.ends_with("/data.pkl"));
-    let pickle = pickle.ok_or("a zip archive without `data.pkl`")?;
+    let mut pickles: Vec<&str> =
+        names.iter().map(String::as_str).filter(|name| name.ends_with("/data.pkl")).collect();
+    pickles.sort_unstable();
+    let pickle = match pickles[..] {
+        [] => return Err("a zip archive without `data.pkl`".into()),
+        [only] => only,
+        [first, second, ..] => {
+            return Err(format!("a zip archive with two checkpoints, `{first}` and `{second}`").into());
+        }
+    };
     let prefix = pickle.trim_end_matches("data.pkl").to_owned();
     if let Ok(order) = entry(&mut archive, bytes, &format!("{prefix}byteorder"))
         && order != b"little"
@@ -41,12 +50,8 @@ pub(super) fn read(bytes: &[u8], device: &Device) -> Result<(Tensors, Vec<String
         // Newer writers pad nothing; the pickle's count is what the storage holds.
         let size = storage.len.checked_mul(kind.width()).filter(|size| *size <= data.len());
         let size = size.ok_or_else(|| {
-            format!(
-                "its storage `{}` claims {} values and holds {} bytes",
-                storage.key,
-                storage.len,
-                data.len()
-            )
+            let (claimed, held) = (counted(storage.len, "value[|s]"), counted(data.len(), "byte[|s]"));
+            format!("its storage `{}` claims {claimed} and holds {held}", storage.key)
         })?;
         Ok(Raw { kind, bytes: &data[..size] })
     })
