@@ -41,10 +41,10 @@ fn main() -> ExitCode {
     match device.and_then(|device| drgan_parity::run(&cli.dir, &weights, &device)) {
         Ok(report) => match drgan_terminal::result(&report) {
             Ok(()) => ExitCode::from(u8::from(report.failures() > 0)),
-            Err(e) => drgan_terminal::failed(&e.into(), None),
+            Err(e) => drgan_terminal::failed(&e.into(), |_| false, None),
         },
         Err(e) => {
-            drgan_terminal::failed(&e, None);
+            drgan_terminal::failed(&e, |_| false, None);
             ExitCode::from(2)
         }
     }

@@ -92,7 +92,7 @@ enum Task {
 
 fn main() -> ExitCode {
     match Cli::try_parse() {
-        Ok(cli) => perform(cli.task).unwrap_or_else(|e| drgan_terminal::failed(&e, None)),
+        Ok(cli) => perform(cli.task).unwrap_or_else(|e| drgan_terminal::failed(&e, |_| false, None)),
         Err(answer) => drgan_terminal::refused(&answer),
     }
 }

@@ -8,6 +8,6 @@ fn main() -> ExitCode {
     let folder = std::env::args_os().nth(1).unwrap_or_else(|| "my runs/a".into());
     match result(CommandLine::new("drgan", "train").option("--resume", folder)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(e) => failed(&e.into(), None),
+        Err(e) => failed(&e.into(), |_| true, None),
     }
 }

@@ -5,4 +5,4 @@ mod output;
 
 pub use command_line::{CommandLine, quoted};
 pub use ending::{failed, refused};
-pub use output::{Unwritable, passing, remark, result, try_remark};
+pub use output::{Unwritable, passing, printable, remark, result, try_remark};

@@ -1,4 +1,5 @@
 //! What a program prints: results to stdout, remarks to stderr. Neither panics where the stream cannot be written.
+use crate::command_line::is_obeyed;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
@@ -39,12 +40,26 @@ pub fn try_remark(text: impl Display) -> io::Result<()> {
 pub fn passing(text: impl Display) {
     let mut stderr = io::stderr().lock();
     if stderr.is_terminal() {
-        drop(stderr.write_all(format!("\r{text}").as_bytes()));
+        drop(stderr.write_all(format!("\r{}", printable(&text.to_string())).as_bytes()));
     }
 }
 
+/// A text that is fit for a terminal, whatever names and captions are in it: what a terminal would obey, or would not show, is
+/// written as an escape. Line ends stay; where they come from a name, whoever puts it into a line escapes them.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => shown.push(c),
+            _ if is_obeyed(c) => shown.extend(c.escape_default()),
+            _ => shown.push(c),
+        }
+    }
+    shown
+}
+
 fn write(to: &mut impl Write, text: impl Display) -> io::Result<()> {
-    let mut text = text.to_string();
+    let mut text = printable(&text.to_string());
     if !text.ends_with('\n') {
         text.push('\n');
     }
@@ -65,5 +80,6 @@ mod tests {
             String::from_utf8(to).unwrap()
         };
         assert_eq!(["", "a", "a\n", "a\nb"].map(written), ["\n", "a\n", "a\n", "a\nb\n"]);
+        assert_eq!(written("runs/a\u{1b}[2J\r\u{202e}"), "runs/a\\u{1b}[2J\\r\\u{202e}\n");
     }
 }

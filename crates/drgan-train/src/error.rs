@@ -1,6 +1,6 @@
 //! What can go wrong in a run, in words for its user.
 use drgan_data::DataError;
-use drgan_tensor::internal::escaped;
+use drgan_tensor::internal::shown;
 use std::path::{Path, PathBuf};
 
 /// Errors of the training crate. A message says what is wrong and what would be accepted; how to say that to a program is left
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum TrainError {
     /// Reading or writing failed.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -29,14 +29,14 @@ pub enum TrainError {
         origin: String,
     },
     /// A folder for a new run that is in use.
-    #[error("{}: the folder is not empty; resume the run in it, or start in another", path.display())]
+    #[error("{}: the folder is not empty; resume the run in it, or start in another", shown(path))]
     RunExists {
         /// The folder.
         path: PathBuf,
     },
     /// A run that another process works in.
     #[error(
-        "{}: in use by {}; wait until it ends, or stop it", path.display(),
+        "{}: in use by {}; wait until it ends, or stop it", shown(path),
         pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
     )]
     RunInUse {
@@ -48,16 +48,29 @@ pub enum TrainError {
     /// A run whose folder was taken away while it was written to.
     #[error(
         "{}: the run's folder was removed or replaced while the run worked in it; what it learnt since its last \
-         checkpoint is lost", path.display()
+         checkpoint is lost",
+        shown(path)
     )]
     RunGone {
         /// The run's folder, as it was named.
         path: PathBuf,
     },
+    /// A file of a run that was taken away while the run went on.
+    #[error(
+        "{}: removed or replaced while the run worked; what it learnt until its last checkpoint is kept",
+        shown(path)
+    )]
+    FileGone {
+        /// The file.
+        path: PathBuf,
+        /// The run's folder.
+        run: PathBuf,
+    },
     /// A run that is not continued with what it was begun with.
     #[error(
-        "{}: {what} are not those that the run in {} was begun with: continue it with what it had, or begin a new run",
-        path.display(), run.display()
+        "{}: changed since the run in {} was begun: {what}; continue it with what it had, or begin a new run",
+        shown(path),
+        shown(run)
     )]
     Changed {
         /// The data set or file that differs.
@@ -68,7 +81,7 @@ pub enum TrainError {
         run: PathBuf,
     },
     /// A folder that holds no run.
-    #[error("{}: not a run folder: config.toml is missing; runs nearby: {}", path.display(), list(nearby))]
+    #[error("{}: not a run folder: config.toml is missing; runs nearby: {}", shown(path), list(nearby))]
     NotARun {
         /// The folder.
         path: PathBuf,
@@ -77,7 +90,7 @@ pub enum TrainError {
     },
     /// No run that can be drawn with where the newest was asked for.
     #[error(
-        "{}: {}", root.display(),
+        "{}: {}", shown(root),
         match passed_over.as_slice() {
             [] => "no run folder is in it".to_owned(),
             all => format!("no run in it can be drawn with: {}", all.join("; ")),
@@ -90,13 +103,13 @@ pub enum TrainError {
         passed_over: Vec<String>,
     },
     /// A run whose generator was asked for too early.
-    #[error("{}: its generator has not been trained yet: the run stands at its encoders", path.display())]
+    #[error("{}: its generator has not been trained yet: the run stands at its encoders", shown(path))]
     NotTrained {
         /// The run's folder.
         path: PathBuf,
     },
     /// A run whose encoders were to be trained after its GAN was begun.
-    #[error("{}: its encoders are trained and its GAN begun; continue with the GAN", path.display())]
+    #[error("{}: its encoders are trained and its GAN begun; continue with the GAN", shown(path))]
     EncodersTrained {
         /// The run's folder.
         path: PathBuf,
@@ -166,7 +179,7 @@ fn way_back(checkpoint: Option<&Path>) -> String {
     match checkpoint {
         Some(path) => format!(
             "The last good checkpoint is {}: resume the run with a smaller learning rate",
-            path.display()
+            shown(path)
         ),
         None => "There is no checkpoint yet: start again with a smaller learning rate".to_owned(),
     }
@@ -180,9 +193,7 @@ fn gib(bytes: f64) -> String {
 fn list(paths: &[PathBuf]) -> String {
     match paths {
         [] => "none".to_owned(),
-        paths => {
-            paths.iter().map(|p| escaped(&p.to_string_lossy()).to_string()).collect::<Vec<_>>().join(", ")
-        }
+        paths => paths.iter().map(|p| shown(p).to_string()).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -3,7 +3,7 @@ use crate::error::TrainError;
 use drgan_dnm::{DiscriminatorConfig, StageDiscriminator};
 use drgan_infer::{Fit, pretrained};
 use drgan_sdm::RealImagePath;
-use drgan_tensor::internal::escaped;
+use drgan_tensor::internal::{counted, escaped};
 use drgan_tensor::weights::{Metadata, Tensors};
 use drgan_tensor::{FromConfig, Shapes, VarBuilder, Variant, parameter_shapes};
 use drgan_text::{Backbone, InceptionV3, Projection};
@@ -116,8 +116,12 @@ fn recognize(shapes: &Shapes) -> Result<Network, TrainError> {
     }
     let nearest = Network::ALL.into_iter().min_by_key(|network| lacks(*network).len());
     let first: Vec<_> = shapes.keys().take(5).map(|name| escaped(name).to_string()).collect();
-    let mut message =
-        format!("no network of DR-GAN is recognized in {} tensors ({}, ...)", shapes.len(), first.join(", "));
+    let more = if shapes.len() > first.len() { ", ..." } else { "" };
+    let mut message = format!(
+        "no network of DR-GAN is recognized in {} ({}{more})",
+        counted(shapes.len(), "tensor[|s]"),
+        first.join(", ")
+    );
     if let Some(network) = nearest.filter(|network| lacks(*network).len() < network.signature().len()) {
         message +=
             &format!("; the nearest, {}, would also have {}", network.name(), lacks(network).join(", "));
@@ -223,7 +227,7 @@ mod tests {
         let of = |names: &[&str]| names.iter().map(|n| ((*n).to_owned(), vec![1, 1])).collect::<Shapes>();
         let message = |names: &[&str]| fit(&of(names), None).unwrap_err().to_string();
         assert!(message(&["a.b", "c"]).contains("no network of DR-GAN is recognized in 2 tensors (a.b, c"));
-        assert!(message(&["\u{1b}[2J"]).contains(r"1 tensors (\u{1b}[2J,"), "no escape reaches a terminal");
+        assert!(message(&["\u{1b}[2J"]).contains(r"in 1 tensor (\u{1b}[2J)"), "no escape reaches a terminal");
         assert!(
             message(&["encoder.weight"])
                 .contains("the nearest, text-encoder, would also have rnn.weight_ih_l0")

@@ -48,7 +48,8 @@ pub enum Command {
     /// Measure a trained run beside its untrained self and real images.
     #[command(after_help = "Examples:
   drgan evaluate
-  drgan evaluate --run runs/emoji-64-s0-001")]
+  drgan evaluate --run runs/emoji-64-s0-001
+  drgan evaluate --run runs/birds-s0-001 --data moved/birds")]
     Evaluate(EvaluateArgs),
     /// Make data sets.
     #[command(subcommand)]
@@ -220,6 +221,9 @@ pub struct EvaluateArgs {
     /// The run to measure; `latest` is the newest in runs/ that can be drawn with [default: latest].
     #[arg(long, value_name = "RUN")]
     pub run: Option<PathBuf>,
+    /// Where the run's data are now, if they were moved.
+    #[arg(long, value_name = "DIR_OR_TAR")]
+    pub data: Option<PathBuf>,
     /// What computes.
     #[command(flatten)]
     pub compute: Compute,

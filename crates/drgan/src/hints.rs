@@ -23,6 +23,11 @@ pub(crate) fn for_error(error: &Error, program: &str) -> Option<String> {
     })
 }
 
+/// Whether an error's message says all by itself: those of the workspace's crates quote what caused them, in words that fit.
+pub(crate) fn is_complete(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.is::<TrainError>() || cause.is::<DataError>() || cause.is::<drgan_infer::Error>()
+}
+
 fn for_train_error(error: &TrainError, program: &str) -> Option<String> {
     let train = CommandLine::new(program, "train");
     let resume = |run: &Path| train.clone().option("--resume", run);
@@ -31,7 +36,10 @@ fn for_train_error(error: &TrainError, program: &str) -> Option<String> {
             format!("give another --out, or continue it with: {}", resume(path))
         }
         TrainError::NoRuns { .. } => format!("name one with --run, or train one with: {train}"),
-        TrainError::Changed { .. } => "data that were moved are given with --data DIR_OR_TAR".to_owned(),
+        // Of what lies in the run itself there is no other.
+        TrainError::Changed { path, run, .. } if !path.starts_with(run) => {
+            "data that were moved are given with --data DIR_OR_TAR".to_owned()
+        }
         TrainError::NotTrained { path } | TrainError::EncodersTrained { path } => {
             format!("continue with: {}", resume(path))
         }
@@ -39,6 +47,10 @@ fn for_train_error(error: &TrainError, program: &str) -> Option<String> {
             "give --set image_encoder.weights=FILE; or take the embedded network with \
              --set image_encoder.backbone=efficientnet-lite0 --set image_encoder.side=128"
                 .to_owned()
+        }
+        // A run without its settings or its vocabulary cannot be continued.
+        TrainError::FileGone { path, run } if path.ends_with("log.jsonl") => {
+            format!("continue with: {}", resume(run))
         }
         TrainError::Diverged { phase, .. } => match *phase {
             "damsm" => "a smaller learning rate: --set damsm.opt.lr=...".to_owned(),

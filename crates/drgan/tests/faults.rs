@@ -42,6 +42,7 @@ fn values_out_of_range_are_refused_before_anything_runs() {
         ("damsm.decay=-1", "damsm.decay"),
         ("evaluate.seeds=0", "evaluate.seeds"),
         ("text.vocab_size=7", "not a setting"),
+        ("train.steps=1\ntrain.keep=2", "`train.steps` takes an integer"),
         ("seed=18446744073709551616", "at most 18446744073709551615"),
     ] {
         let e = failure(drgan().args(["train", "--preset", "tiny", "--dry-run", "--set", set]));
@@ -180,4 +181,42 @@ fn commands_are_named_as_the_program_was_called_and_quoted() {
     assert!(e.contains("cargo xtask train --resume '"), "{e}");
     let e = failure(drgan().args(["train", "--no-such-flag"]).env("DRGAN_INVOKED_AS", "cargo xtask"));
     assert!(e.contains("Usage: cargo xtask train"), "{e}");
+}
+
+#[test]
+fn a_name_that_is_no_png_is_refused_before_anything_is_read() {
+    for name in ["x.jpg", "x"] {
+        let e = failure(drgan().args(["sample", "a red heart", "--run", "no/such/run", "--out", name]));
+        assert!(e.contains("end the name in .png"), "{name}: {e}");
+    }
+}
+
+#[test]
+fn the_cause_of_an_error_is_said_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..4u8 {
+        image::RgbImage::from_pixel(8, 8, image::Rgb([i, 0, 0]))
+            .save(dir.path().join(format!("{i}.png")))
+            .unwrap();
+    }
+    let lists = [
+        (
+            "metadata.jsonl",
+            "{\"file_name\": \"0.png\", \"text\": \"a\"}\n{\"file_name\": \"1.png\" \"text\"}\n",
+        ),
+        ("metadata.csv", "file_name,text\n0.png,a\n1.png,b,c\n"),
+    ];
+    for (name, list) in lists {
+        std::fs::write(dir.path().join(name), list).unwrap();
+        let mut train = drgan();
+        train.args(["train", "--preset", "tiny", "--dry-run", "--data"]).arg(dir.path());
+        let e = failure(&mut train);
+        std::fs::remove_file(dir.path().join(name)).unwrap();
+        let place = if name.ends_with("csv") { "`line 3`" } else { "`line 2`" };
+        assert!(
+            e.contains(name) && e.matches("line").count() == if name.ends_with("csv") { 1 } else { 2 },
+            "{e}"
+        );
+        assert!(e.contains(place) && !e.contains("at line") && !e.contains("CSV error"), "{e}");
+    }
 }

@@ -57,11 +57,13 @@ fn a_resumed_log_goes_on_where_the_run_does() {
     success(&mut train_tiny(&run, &[]));
     assert_eq!(logged_steps(&run), [1, 2, 3, 4, 5, 6]);
     std::fs::remove_file(run.join("checkpoints/step-000006.safetensors")).unwrap();
-    std::fs::write(run.join("checkpoints/latest"), "step-000003.safetensors\n").unwrap();
+    // What a system that lost power may leave: it is said, and the newest good one found.
+    std::fs::write(run.join("checkpoints/latest"), "").unwrap();
     let log = std::fs::OpenOptions::new().append(true).open(run.join("log.jsonl"));
     std::io::Write::write_all(&mut log.unwrap(), b"{\"event\":\"progress\",\"pha").unwrap();
     let (_, said) = success(&mut resume(&run, &[]));
     assert!(said.contains("lines after step 3 are cut off"), "{said}");
+    assert!(said.contains("checkpoints/latest is damaged (it is empty); continuing from"), "{said}");
     assert_eq!(logged_steps(&run), [1, 2, 3, 4, 5, 6]);
 }
 
@@ -75,6 +77,16 @@ fn moved_data_continue_a_run_and_changed_data_or_words_are_refused() {
     std::fs::rename(&here, &there).unwrap();
     let moved = ["--steps", "2", "--data", there.to_str().unwrap()];
     success(&mut resume(&run, &moved));
+    let evaluate = |more: &[&str]| {
+        let mut command = drgan();
+        command.args(["evaluate", "--run"]).arg(&run).args(more);
+        command
+    };
+    std::fs::rename(&there, &here).unwrap();
+    let e = failure(&mut evaluate(&[]));
+    assert!(e.contains("there: not found"), "{e}");
+    success(&mut evaluate(&["--data", here.to_str().unwrap()]));
+    std::fs::rename(&here, &there).unwrap();
     let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
     assert!(config.contains(there.to_str().unwrap()), "the run knows where its data are: {config}");
 
@@ -83,10 +95,11 @@ fn moved_data_continue_a_run_and_changed_data_or_words_are_refused() {
     captions.iter().zip(texts.iter().rev()).for_each(|(path, text)| std::fs::write(path, text).unwrap());
     let log = std::fs::read(run.join("log.jsonl")).unwrap();
     let e = failure(&mut resume(&run, &["--steps", "3"]));
-    assert!(e.contains("captions") && e.contains("there") && e.contains("begun with"), "{e}");
+    assert!(e.contains("captions") && e.contains("there: changed since the run in"), "{e}");
+    assert!(failure(&mut evaluate(&[])) == e, "what is measured is what was trained with");
     captions.iter().zip(&texts).for_each(|(path, text)| std::fs::write(path, text).unwrap());
     image::RgbImage::from_pixel(16, 16, image::Rgb([1, 2, 3])).save(there.join("p05.png")).unwrap();
-    assert!(failure(&mut resume(&run, &["--steps", "3"])).contains("pictures are not those"));
+    assert!(failure(&mut resume(&run, &["--steps", "3"])).contains("was begun: pictures;"));
     assert_eq!(std::fs::read(run.join("log.jsonl")).unwrap(), log, "a refusal changes nothing");
 
     // A run of before there were fingerprints goes on as it did, and knows its data by their path.
@@ -94,6 +107,8 @@ fn moved_data_continue_a_run_and_changed_data_or_words_are_refused() {
     success(&mut resume(&run, &["--steps", "3"]));
     let e = failure(&mut resume(&run, &["--steps", "4", "--data", here.to_str().unwrap()]));
     assert!(e.contains("data.path"), "{e}");
+    let e = failure(&mut evaluate(&["--data", here.to_str().unwrap()]));
+    assert!(e.contains("was begun: the path ("), "{e}");
 }
 
 #[test]
@@ -107,10 +122,15 @@ fn an_edited_vocabulary_is_refused_wherever_it_is_read() {
     assert_ne!(edited, whole);
     std::fs::write(&tokenizer, edited).unwrap();
     let e = failure(&mut resume(&run, &["--steps", "2"]));
-    assert!(e.contains("tokenizer.json") && e.contains("vocabulary"), "{e}");
+    assert!(e.contains("tokenizer.json") && e.contains("the vocabulary;") && !e.contains("--data"), "{e}");
     let mut sample = drgan();
     sample.args(["sample", "a red heart", "--run"]).arg(&run).arg("--out").arg(dir.path().join("x.png"));
     assert!(failure(&mut sample).contains("tokenizer.json"));
+    std::fs::remove_file(&tokenizer).unwrap();
+    let log = std::fs::read(run.join("log.jsonl")).unwrap();
+    std::fs::write(run.join("checkpoints/latest"), "step-000000.safetensors").unwrap();
+    assert!(failure(&mut resume(&run, &["--steps", "2"])).contains("tokenizer.json: cannot be read"));
+    assert_eq!(std::fs::read(run.join("log.jsonl")).unwrap(), log, "a refusal changes nothing");
     std::fs::write(&tokenizer, whole).unwrap();
     success(&mut resume(&run, &["--steps", "2"]));
 }
@@ -247,12 +267,29 @@ mod unix {
     }
 
     #[test]
+    fn a_log_that_is_removed_during_training_ends_it_with_its_checkpoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        let child = endless(&run);
+        std::fs::remove_file(run.join("log.jsonl")).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let e = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && e.contains("log.jsonl: removed or replaced"), "{e}");
+        assert!(e.contains("continue with: drgan train --resume"), "{e}");
+        let newest = drgan_train::run::list(&run.join("checkpoints")).unwrap().pop().unwrap().0;
+        success(&mut resume(&run, &["--steps", &(newest + 1).to_string()]));
+        assert_eq!(logged_steps(&run).last(), Some(&(newest + 1)));
+    }
+
+    #[test]
     fn a_killed_process_leaves_no_lock() {
         let dir = tempfile::tempdir().unwrap();
         let run = dir.path().join("run");
         let mut child = endless(&run);
-        let e = failure(&mut resume(&run, &[]));
-        assert!(e.contains(&format!("in use by process {}", child.id())), "{e}");
+        for command in [&mut resume(&run, &[]), &mut train_tiny(&run, &[])] {
+            let e = failure(command);
+            assert!(e.contains(&format!("in use by process {}", child.id())), "{e}");
+        }
         child.kill().unwrap();
         child.wait().unwrap();
         let newest = drgan_train::run::list(&run.join("checkpoints")).unwrap().pop().unwrap().0;
@@ -268,6 +305,12 @@ mod unix {
         success(&mut train_tiny(&run, &["--steps", "1"]));
         let size = |name: &str| std::fs::metadata(run.join("checkpoints").join(name)).unwrap().len();
         let (of_encoders, of_gan) = (size("step-000000.safetensors"), size("step-000001.safetensors"));
+        let nothing = dir.path().join("nothing");
+        let mut shell = assert_cmd::Command::new("sh");
+        shell.args(["-c", "ulimit -f 0; exec \"$@\"", "sh"]).arg(assert_cmd::cargo::cargo_bin("drgan"));
+        shell.args(["train", "--preset", "tiny", "--steps", "1", "--out"]).arg(nothing.join("run"));
+        let e = failure(&mut shell);
+        assert!(e.contains("run.lock: cannot be locked: ") && !nothing.exists(), "{e}");
         // Blocks of 512 bytes: room for the encoders' checkpoint, none for the GAN's.
         let blocks = (of_encoders + of_gan) / 2 / 512;
         assert!(blocks * 512 > of_encoders);
@@ -284,6 +327,33 @@ mod unix {
         success(&mut resume(&limited, &[]));
         let last = |run: &Path| std::fs::read(run.join("checkpoints/step-000001.safetensors")).unwrap();
         assert!(last(&run) == last(&limited));
+    }
+
+    #[test]
+    fn names_move_no_cursor_and_printed_commands_are_read_back_by_a_shell() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = "a\u{1b}[2Jb\n\u{202e}c";
+        let run = dir.path().join(name);
+        let (stdout, stderr) = success(&mut train_tiny(&run, &["--steps", "1"]));
+        let clean = |text: &str| !text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
+        assert!(clean(&stdout) && clean(&stderr), "{stdout:?} {stderr:?}");
+        for what in ["sample grid ", "checkpoint ", "log "] {
+            let line = stdout.lines().find(|line| line.starts_with(what)).unwrap();
+            assert!(line.contains(r"a\u{1b}[2Jb\n\u{202e}c/"), "{line}");
+        }
+        assert!(stderr.lines().any(|line| line.contains(r"run folder ") && line.ends_with(r"\u{202e}c")));
+        let draw = stdout.lines().find_map(|line| line.strip_prefix("draw with: drgan ")).unwrap();
+        if Path::new("/bin/bash").exists() {
+            let script = format!("exec \"$0\" {draw} --count 1 --out \"$1\"");
+            let mut shell = assert_cmd::Command::new("/bin/bash");
+            shell.args(["-c", &script]).arg(assert_cmd::cargo::cargo_bin("drgan"));
+            let (stdout, _) = success(shell.arg(dir.path().join("x.png")));
+            assert!(stdout.starts_with("run ") && clean(&stdout), "{stdout:?}");
+        }
+        let e = failure(&mut train_tiny(&run, &[]));
+        assert!(clean(&e) && e.contains("not empty") && e.contains("--resume $'"), "{e:?}");
+        let e = failure(drgan().args(["inspect", &format!("{name}.pth")]));
+        assert!(clean(&e) && e.contains(r"a\u{1b}[2Jb\n"), "{e:?}");
     }
 
     /// The checkpoint of the encoders, and one of the GAN.

@@ -3,7 +3,7 @@ use super::ranges::Range;
 use super::seed;
 use crate::error::TrainError;
 use drgan_tensor::file;
-use drgan_tensor::internal::escaped;
+use drgan_tensor::internal::{escaped, shown};
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -39,7 +39,7 @@ const LARGEST_FILE: u64 = 1 << 20;
 /// # Errors
 /// It is no regular file, is too large, or is no UTF-8.
 pub(super) fn read(path: &Path) -> Result<String, TrainError> {
-    let refuse = |why: &str| TrainError::Config(format!("{}: {why}", path.display()));
+    let refuse = |why: &str| TrainError::Config(format!("{}: {why}", shown(path)));
     if std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > LARGEST_FILE) {
         return Err(refuse("a file of settings has at most 1 MiB"));
     }
@@ -64,7 +64,9 @@ pub(super) fn parse_setting(setting: &str) -> Result<Table, TrainError> {
         )));
     };
     let (key, value) = (key.trim(), value.trim());
-    let literal = format!("v = {value}").parse::<Table>().ok().and_then(|mut t| t.remove("v"));
+    // Lines of other settings below the value are none of it.
+    let alone = |table: &Table| table.len() == 1;
+    let literal = format!("v = {value}").parse().ok().filter(alone).and_then(|mut t| t.remove("v"));
     let mut value = literal.unwrap_or_else(|| Value::String(value.to_owned()));
     for part in key.rsplit('.') {
         value = Value::Table(Table::from_iter([(part.to_owned(), value)]));

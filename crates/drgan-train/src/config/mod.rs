@@ -16,6 +16,7 @@ pub use sections::{
 };
 
 use crate::error::TrainError;
+use drgan_tensor::internal::shown;
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -40,7 +41,7 @@ impl RunConfig {
         merge::merge(&mut all, settings, &origin)?;
         if let Some(path) = over.file {
             let text = merge::read(path)?;
-            let origin = path.display().to_string();
+            let origin = shown(path).to_string();
             let mut table = merge::parse(&text, &origin)?;
             // The `config.toml` of a run of this preset serves as a file too.
             if table.get("preset").is_some_and(|named| named.as_str() == Some(preset)) {
@@ -109,7 +110,8 @@ impl RunConfig {
 
     fn from_table(all: Table) -> Result<Self, TrainError> {
         let read: Result<Self, toml::de::Error> = all.try_into();
-        let mut cfg = read.map_err(|e| TrainError::Config(e.to_string().trim().to_owned()))?;
+        // The key that a value belongs to is a line of its own.
+        let mut cfg = read.map_err(|e| TrainError::Config(e.to_string().trim().replace('\n', ", ")))?;
         cfg.derive();
         Ok(cfg)
     }

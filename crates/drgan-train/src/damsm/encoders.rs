@@ -10,6 +10,7 @@ use drgan_tensor::ParamStore;
 use drgan_tensor::VarBuilder;
 use drgan_tensor::device::HOST;
 use drgan_tensor::file;
+use drgan_tensor::internal::shown;
 use drgan_tensor::weights::{self, Tensors};
 use drgan_text::{
     BackboneFeatures, BackboneKind, DamsmImageEncoder, Tokenize, Vocabulary, backbone_weights_from_bytes,
@@ -85,7 +86,7 @@ impl Encoders {
         let json = file::read(&path)?;
         Fingerprint::check_vocabulary(run, &json)?;
         let tokenizer = cfg.text.tokenizer(&json);
-        tokenizer.map_err(|e| TrainError::Run(format!("{}: {e}", path.display())))
+        tokenizer.map_err(|e| TrainError::Run(format!("{}: {e}", shown(&path))))
     }
 
     /// Keeps vocabulary and backbone in the run's folder, for [`Encoders::kept`].
@@ -134,12 +135,12 @@ impl Encoders {
         let (checkpoint, _) = Checkpoint::load_latest_part(&run.checkpoints(), &section::SAMPLED)?;
         let mut encoders = Self::kept(cfg, &run, device)?;
         for part in [section::TEXT, section::IMAGE] {
-            refuse_broken(&checkpoint.section(part), "run", &run.path().display().to_string())?;
+            refuse_broken(&checkpoint.section(part), "run", &shown(run.path()).to_string())?;
         }
         encoders.restore(&checkpoint).map_err(|e| {
             TrainError::Config(format!(
                 "encoders.run: {}: its encoders do not fit this run's settings (text, image_encoder): {e}",
-                run.path().display()
+                shown(run.path())
             ))
         })?;
         Ok(encoders)
@@ -258,7 +259,7 @@ fn backbone_file(cfg: &RunConfig) -> &str {
 
 fn path_text(path: &Path) -> Result<String, TrainError> {
     let text =
-        path.to_str().ok_or_else(|| TrainError::Run(format!("{}: the path is not UTF-8", path.display())))?;
+        path.to_str().ok_or_else(|| TrainError::Run(format!("{}: the path is not UTF-8", shown(path))))?;
     Ok(text.to_owned())
 }
 

@@ -3,6 +3,7 @@ use super::descriptions;
 use crate::config::RunConfig;
 use crate::error::TrainError;
 use drgan_data::{Dataset, Record};
+use drgan_tensor::internal::{agreeing, counted};
 use drgan_text::{AlteredWord, Tokenize};
 use rayon::prelude::*;
 
@@ -109,7 +110,12 @@ impl CaptionSurvey {
         let descriptions = match descriptions_cut {
             0 => String::new(),
             n => format!(
-                "; of {records} images, {n} have more words in all their captions: their full descriptions are cut too"
+                "; of {}, {n} {}",
+                counted(*records, "image[|s]"),
+                agreeing(
+                    *n,
+                    "[has|have] more words in all [its|their] captions: [its full description is|their full descriptions are] cut too"
+                )
             ),
         };
         match cut {
@@ -117,7 +123,9 @@ impl CaptionSurvey {
                 "none of {captions} has more words than are read, {max_words} (`damsm.max_words`); the longest has {longest}{descriptions}"
             ),
             n => format!(
-                "{n} of {captions} are cut to {max_words} words (`damsm.max_words`); the longest, of `{key}`, has {longest}{descriptions}"
+                "{n} of {captions} {} cut to {} (`damsm.max_words`); the longest, of `{key}`, has {longest}{descriptions}",
+                agreeing(*n, "[is|are]"),
+                counted(*max_words, "word[|s]")
             ),
         }
     }
@@ -131,14 +139,19 @@ impl CaptionSurvey {
                 read => format!("read as `{read}`"),
             };
             losses.push(format!(
-                "{} of {} captions lose letters, since the vocabulary has words of ASCII alone: first `{}` of `{key}`, {read}",
-                self.altered.captions, self.captions, word.written
+                "{} of {} {} letters, since the vocabulary has words of ASCII alone: first `{}` of `{key}`, {read}",
+                self.altered.captions,
+                counted(self.captions, "caption[|s]"),
+                agreeing(self.altered.captions, "lose[s|]"),
+                word.written
             ));
         }
         if let Some((word, key)) = &self.unknown.first {
             losses.push(format!(
-                "{} of {} captions have words that the vocabulary lacks, which are left out: first `{word}` of `{key}`",
-                self.unknown.captions, self.captions
+                "{} of {} {} words that the vocabulary lacks, which are left out: first `{word}` of `{key}`",
+                self.unknown.captions,
+                counted(self.captions, "caption[|s]"),
+                agreeing(self.unknown.captions, "[has|have]")
             ));
         }
         losses
@@ -175,7 +188,7 @@ mod tests {
         assert_eq!((own.longest.clone(), own.losses()), ((4, "0".to_owned()), vec![]));
         assert_eq!(
             own.length(),
-            "1 of 7 are cut to 3 words (`damsm.max_words`); the longest, of `0`, has 4; of 4 images, 2 have more words in \
+            "1 of 7 is cut to 3 words (`damsm.max_words`); the longest, of `0`, has 4; of 4 images, 2 have more words in \
              all their captions: their full descriptions are cut too"
         );
         let released = survey(WordRule::Ascii, "")?;

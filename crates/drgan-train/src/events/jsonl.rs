@@ -1,8 +1,10 @@
 //! A sink that writes events as lines of JSON; docs/log.md says what stands in them.
 use super::event::{Event, Sink};
+use drgan_tensor::internal::shown;
 use drgan_tensor::{Error, Result};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::time::SystemTime;
@@ -29,8 +31,12 @@ impl Jsonl {
     /// [`Error::File`] when it cannot be opened.
     pub fn open(path: &Path) -> Result<Self> {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        let file = file.map_err(|e| Error::file_because(path, "cannot be opened", e))?;
-        Ok(Self { out: Some(Box::new(file)), name: path.display().to_string(), phase: None, step: None })
+        Ok(Self::to(file.map_err(|e| Error::file_because(path, "cannot be opened", e))?, path))
+    }
+
+    /// Appends to an open file; `path` is named where it cannot be written.
+    pub fn to(file: File, path: &Path) -> Self {
+        Self { out: Some(Box::new(file)), name: shown(path).to_string(), phase: None, step: None }
     }
 
     /// The event at `time`, in seconds since 1970 began in UTC.

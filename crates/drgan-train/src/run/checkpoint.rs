@@ -240,7 +240,7 @@ mod tests {
             let (c, warning) = Checkpoint::load_latest(dir.path())?;
             let w = warning.unwrap();
             assert!(
-                first(&c) == 1. && w.bad == newest && w.used.ends_with("step-000001.safetensors"),
+                first(&c) == 1. && w.bad[0].0 == newest && w.used.ends_with("step-000001.safetensors"),
                 "{len}"
             );
         }

@@ -1,6 +1,7 @@
 //! The folder of a run's checkpoints: which is the newest good one, and which are removed.
 use super::checkpoint::Checkpoint;
 use crate::error::{Result, TrainError};
+use drgan_tensor::internal::{escaped, shown};
 use drgan_tensor::{Error, file};
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -12,26 +13,21 @@ const LATEST: &str = "latest";
 /// Bytes that a name in [`LATEST`] has at most.
 const LONGEST_NAME: u64 = 256;
 
-/// Tells that a damaged checkpoint was passed over.
+/// Tells what was passed over where a run continues from an earlier checkpoint, or from one that nothing names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// The damaged file.
-    pub bad: PathBuf,
-    /// What is wrong with the damaged file.
-    pub reason: String,
-    /// The checkpoint that was read in its place.
+    /// Each file that cannot be used, and what is wrong with it; `latest`, where it names none, comes first.
+    pub bad: Vec<(PathBuf, String)>,
+    /// The checkpoint that was read in their place.
     pub used: PathBuf,
 }
 
 impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "checkpoint {} is damaged ({}); continuing from {}",
-            self.bad.display(),
-            self.reason,
-            self.used.display()
-        )
+        for (path, reason) in &self.bad {
+            write!(f, "{} is damaged ({}); ", shown(path), escaped(reason))?;
+        }
+        write!(f, "continuing from {}", shown(&self.used))
     }
 }
 
@@ -68,33 +64,49 @@ impl Checkpoint {
 
     fn latest(dir: &Path, read: impl Fn(&Path) -> Result<Self>) -> Result<(Self, Option<Warning>)> {
         let mut candidates: Vec<_> = list(dir)?.into_iter().rev().map(|(_, p)| p).collect();
-        if let Some(named) = named(dir)? {
-            candidates.retain(|p| *p != named);
-            candidates.insert(0, named);
-        }
-        let mut bad: Option<(PathBuf, TrainError)> = None;
-        for used in candidates {
-            match read(&used) {
-                Ok(c) => {
-                    let warning = bad.map(|(bad, e)| Warning { bad, reason: reason_of(e), used });
-                    return Ok((c, warning));
-                }
-                Err(e) => bad = bad.or(Some((used, e))),
+        let mut bad = Vec::new();
+        match named(dir)? {
+            Named::Nothing => {}
+            Named::Empty(latest) => bad.push((latest, "it is empty".to_owned())),
+            Named::File(named) => {
+                candidates.retain(|p| *p != named);
+                candidates.insert(0, named);
             }
         }
-        Err(match bad {
-            Some((path, e)) => Error::file(&path, format!("{}; no other checkpoint is usable", reason_of(e))),
+        let mut first = None;
+        for used in candidates {
+            match read(&used) {
+                Ok(c) => return Ok((c, (!bad.is_empty()).then_some(Warning { bad, used }))),
+                Err(e) => {
+                    let reason = reason_of(e);
+                    first = first.or(Some((used.clone(), reason.clone())));
+                    bad.push((used, reason));
+                }
+            }
+        }
+        Err(match first {
+            Some((path, reason)) => Error::file(&path, format!("{reason}; no other checkpoint is usable")),
             None => Error::file(dir, "holds no checkpoint (step-*.safetensors)"),
         }
         .into())
     }
 }
 
-/// The checkpoint that `latest` names. None: there is no such file, or it is empty.
-fn named(dir: &Path) -> Result<Option<PathBuf>> {
+/// What `latest` says.
+enum Named {
+    /// There is no such file.
+    Nothing,
+    /// The file is there and names none: what a system that lost power may leave.
+    Empty(PathBuf),
+    /// A checkpoint of the folder, which may be there or not.
+    File(PathBuf),
+}
+
+/// The checkpoint that `latest` names.
+fn named(dir: &Path) -> Result<Named> {
     let path = dir.join(LATEST);
     if std::fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
-        return Ok(None);
+        return Ok(Named::Nothing);
     }
     let refused = |what: String| {
         let done = "remove it: the newest good checkpoint is found without it";
@@ -108,9 +120,9 @@ fn named(dir: &Path) -> Result<Option<PathBuf>> {
         _ if name.len() as u64 > LONGEST_NAME => {
             Err(refused("is too large to name a checkpoint".into()).into())
         }
-        "" => Ok(None),
+        "" => Ok(Named::Empty(path)),
         name if step_of(Path::new(name)).is_some() && Path::new(name).components().count() == 1 => {
-            Ok(Some(dir.join(name)))
+            Ok(Named::File(dir.join(name)))
         }
         other => Err(refused(format!("names `{other}`, which is no checkpoint of this folder")).into()),
     }
@@ -289,11 +301,20 @@ mod tests {
             std::fs::remove_file(&latest).unwrap();
         }
         // What a system that lost power may leave.
-        std::fs::write(&latest, "").unwrap();
-        assert_eq!(first(&Checkpoint::load_latest(&dir)?.0), 1.);
+        for blank in ["", " \n"] {
+            std::fs::write(&latest, blank).unwrap();
+            let (found, warning) = Checkpoint::load_latest(&dir)?;
+            let said = warning.unwrap().to_string();
+            assert!(first(&found) == 1. && said.contains("latest is damaged (it is empty)"), "{said}");
+            assert!(said.ends_with(&format!("continuing from {}", good.display())), "{said}");
+        }
+        std::fs::write(dir.join("step-000003.safetensors"), "no checkpoint").unwrap();
+        let said = Checkpoint::load_latest(&dir)?.1.unwrap().to_string();
+        assert!(said.contains("latest is damaged") && said.contains("3.safetensors is damaged"), "{said}");
+        std::fs::remove_file(dir.join("step-000003.safetensors")).unwrap();
         std::fs::write(&latest, "step-000009.safetensors").unwrap();
         let (found, warning) = Checkpoint::load_latest(&dir)?;
-        assert!(first(&found) == 1. && warning.unwrap().bad.ends_with("step-000009.safetensors"));
+        assert!(first(&found) == 1. && warning.unwrap().bad[0].0.ends_with("step-000009.safetensors"));
         Ok(())
     }
 }

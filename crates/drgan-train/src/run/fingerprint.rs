@@ -74,3 +74,26 @@ fn changed(path: &Path, what: &str, run: &RunDir) -> TrainError {
 fn vocabulary(json: &[u8]) -> String {
     format!("{:016x}", fnv1a(json))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_that_stands_twice_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir(dir.path().to_owned());
+        let json = r#"{"vocabulary":"00","vocabulary":"01","data":{"records":1,"keys":"","captions":"","pictures":""}}"#;
+        for (json, said) in [
+            (json.to_owned(), "duplicate field `vocabulary`"),
+            (
+                json.replacen(r#""vocabulary":"00","#, "", 1).replace(r#""keys""#, r#""records""#),
+                "duplicate field",
+            ),
+        ] {
+            std::fs::write(run.fingerprint(), json).unwrap();
+            let e = Fingerprint::of(&run).unwrap_err().to_string();
+            assert!(e.contains("fingerprint.json: ") && e.contains(said), "{e}");
+        }
+    }
+}

@@ -2,11 +2,12 @@
 use super::checkpoint::Checkpoint;
 use super::checkpoints::list;
 use super::dir::{LOCK, RunDir};
+use super::lock_file::{self, same_file};
 use crate::error::TrainError;
 use drgan_tensor::{Error, file};
-use std::fs::{File, TryLockError};
-use std::io::{Read, Write};
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where runs lie whose folder nobody named.
@@ -20,6 +21,8 @@ const RUNS: &str = "runs";
 pub struct LockedRun {
     dir: RunDir,
     lock: File,
+    /// The log, once it was opened.
+    log: OnceLock<File>,
     /// For a new run: what was made for it.
     made: Option<Made>,
     kept: AtomicBool,
@@ -78,7 +81,10 @@ impl RunDir {
     fn claim(path: &Path) -> Result<LockedRun, TrainError> {
         let occupied = || TrainError::RunExists { path: path.to_owned() };
         if !is_free(path) {
-            return Err(occupied());
+            return Err(match lock_file::holder(&Self(path.to_owned()).lock_file()) {
+                Some(pid) => TrainError::RunInUse { path: path.to_owned(), pid },
+                None => occupied(),
+            });
         }
         let made = Made::new(path)?;
         let mut run = Self(path.to_owned()).locked()?;
@@ -103,35 +109,22 @@ impl RunDir {
 
     fn locked(self) -> Result<LockedRun, TrainError> {
         let path = self.lock_file();
-        let bad = |e: std::io::Error| Error::file_because(&path, "cannot be locked", e);
-        let mut lock = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(file::target(&path)?)
-            .map_err(bad)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // The holder may be about to write its number.
-                let _ = lock.take(32).read_to_string(&mut holder);
-                return Err(TrainError::RunInUse { path: self.0, pid: holder.trim().parse().ok() });
-            }
-            // A file system without locks.
-            Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(e)) => return Err(bad(e).into()),
-        }
+        let Some(lock) = lock_file::take(&path)? else {
+            return Err(TrainError::RunInUse { pid: lock_file::number(&path), path: self.0 });
+        };
         for path in self.files() {
             file::target(&path)?;
         }
-        let number = std::process::id().to_string();
-        lock.set_len(0).and_then(|()| lock.write_all(number.as_bytes())).map_err(bad)?;
         std::iter::once(self.0.clone())
             .chain(self.folders())
             .for_each(|folder| file::remove_partials(&folder));
-        Ok(LockedRun { dir: self, lock, made: None, kept: AtomicBool::new(false) })
+        Ok(LockedRun {
+            dir: self,
+            lock: lock.keep(),
+            log: OnceLock::new(),
+            made: None,
+            kept: AtomicBool::new(false),
+        })
     }
 }
 
@@ -148,22 +141,62 @@ impl LockedRun {
         self.kept.store(true, Ordering::Relaxed);
     }
 
+    /// Opens the log to append to; from then on it must stay where it is.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be opened.
+    pub fn open_log(&self) -> Result<File, TrainError> {
+        let path = self.dir.log();
+        let bad = |e: std::io::Error| Error::file_because(&path, "cannot be opened", e);
+        let log = File::options().create(true).append(true).open(&path).map_err(bad)?;
+        let _ = self.log.set(log.try_clone().map_err(bad)?);
+        Ok(log)
+    }
+
     /// Writes a checkpoint of the run; its folder stays from then on.
     ///
     /// # Errors
-    /// The folder was removed; the checkpoint cannot be written.
+    /// The folder was removed; the checkpoint cannot be written; the log was removed, once the checkpoint is written.
     pub fn save(&self, checkpoint: &Checkpoint, step: u64) -> Result<PathBuf, TrainError> {
-        self.verify()?;
+        self.verify_folder()?;
         let path = checkpoint.save(&self.checkpoints(), step)?;
         self.keep();
+        self.verify()?;
         Ok(path)
+    }
+
+    /// Checks that the folder is still the one that was locked, and the log the one that was opened.
+    ///
+    /// # Errors
+    /// [`TrainError::RunGone`], [`TrainError::FileGone`].
+    pub fn verify(&self) -> Result<(), TrainError> {
+        self.verify_folder()?;
+        match self.log.get() {
+            Some(log) if !same_file(log, &self.dir.log()) => Err(self.gone(self.dir.log())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that what the run ends with is there: settings, vocabulary, log, and `files`.
+    ///
+    /// # Errors
+    /// As [`LockedRun::verify`]; [`TrainError::FileGone`] names the first that is not there.
+    pub fn verify_whole(&self, files: &[&Path]) -> Result<(), TrainError> {
+        self.verify()?;
+        let own = [self.config(), self.tokenizer()];
+        let gone = own.iter().map(PathBuf::as_path).chain(files.iter().copied()).find(|path| !path.is_file());
+        gone.map_or(Ok(()), |path| Err(self.gone(path.to_owned())))
+    }
+
+    fn gone(&self, path: PathBuf) -> TrainError {
+        TrainError::FileGone { path, run: self.path().to_owned() }
     }
 
     /// Checks that the folder is still the one that was locked.
     ///
     /// # Errors
     /// [`TrainError::RunGone`].
-    pub fn verify(&self) -> Result<(), TrainError> {
+    pub(crate) fn verify_folder(&self) -> Result<(), TrainError> {
         match same_file(&self.lock, &self.lock_file()) {
             true => Ok(()),
             false => Err(TrainError::RunGone { path: self.path().to_owned() }),
@@ -176,7 +209,7 @@ impl Drop for LockedRun {
         // One that was written and could not be synced counts.
         let has_checkpoint = list(&self.checkpoints()).is_ok_and(|found| !found.is_empty());
         let kept = self.kept.load(Ordering::Relaxed) || has_checkpoint;
-        if self.made.is_some() && !kept && self.verify().is_ok() {
+        if self.made.is_some() && !kept && self.verify_folder().is_ok() {
             let _ = std::fs::remove_file(self.lock_file());
             self.dir.files().iter().for_each(|file| drop(std::fs::remove_file(file)));
             self.dir.folders().iter().for_each(|folder| drop(std::fs::remove_dir(folder)));
@@ -184,21 +217,6 @@ impl Drop for LockedRun {
             made.0.clear();
         }
     }
-}
-
-/// Whether an open file is the one that now lies at `path`.
-#[cfg(unix)]
-fn same_file(open: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let id = |meta: std::io::Result<std::fs::Metadata>| meta.map(|m| (m.dev(), m.ino())).ok();
-    let open = id(open.metadata());
-    open.is_some() && open == id(std::fs::metadata(path))
-}
-
-/// Whether a file lies at `path`: elsewhere one that is open cannot be removed.
-#[cfg(not(unix))]
-fn same_file(_: &File, path: &Path) -> bool {
-    path.is_file()
 }
 
 /// Whether a new run may take a folder: it is not there, is empty, or holds only what a run leaves that was killed before it
@@ -303,6 +321,62 @@ mod tests {
         assert!(e.contains("/a: ") && e.contains("removed") && !path.exists(), "{e}");
         let _another = RunDir::create(Some(&path), "p", 1).unwrap();
         assert!(cfg!(not(unix)) || run.verify().is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_log_that_was_removed_or_replaced_is_noticed_once_the_checkpoint_is_written() {
+        let root = tempfile::tempdir().unwrap();
+        let other = root.path().join("other");
+        let put: [fn(&Path, &Path); 4] = [
+            |_, _| {},
+            |log, _| std::fs::write(log, "").unwrap(),
+            |log, _| std::fs::create_dir(log).unwrap(),
+            |log, other| std::os::unix::fs::symlink(other, log).unwrap(),
+        ];
+        std::fs::write(&other, "").unwrap();
+        for (number, put) in put.into_iter().enumerate() {
+            let run = RunDir::create(Some(&root.path().join(number.to_string())), "p", 1).unwrap();
+            run.open_log().unwrap();
+            run.save(&sample(1.), 1).unwrap();
+            std::fs::remove_file(run.log()).unwrap();
+            put(&run.log(), &other);
+            let e = run.save(&sample(1.), 2).unwrap_err().to_string();
+            assert!(e.contains("log.jsonl: removed or replaced"), "{e}");
+            assert!(run.checkpoints().join("step-000002.safetensors").is_file());
+        }
+        // One that was moved, with a link to it, is still the run's.
+        let run = RunDir::create(Some(&root.path().join("linked")), "p", 1).unwrap();
+        run.open_log().unwrap();
+        std::fs::rename(run.log(), root.path().join("moved")).unwrap();
+        std::os::unix::fs::symlink("../moved", run.log()).unwrap();
+        run.save(&sample(1.), 1).unwrap();
+    }
+
+    #[test]
+    fn what_a_run_ends_with_must_be_there() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunDir::create(Some(&root.path().join("a")), "p", 1).unwrap();
+        for file in run.files() {
+            std::fs::write(file, "x").unwrap();
+        }
+        run.verify_whole(&[&run.encoders()]).unwrap();
+        for file in [run.encoders(), run.tokenizer(), run.config()] {
+            std::fs::remove_file(&file).unwrap();
+            let e = run.verify_whole(&[&run.encoders()]).unwrap_err().to_string();
+            assert!(e.contains(file.to_str().unwrap()) && e.contains("removed"), "{e}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_trained_in_is_in_use_for_a_new_run_too() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a");
+        let run = RunDir::create(Some(&path), "p", 1).unwrap();
+        std::fs::write(run.config(), "").unwrap();
+        let e = RunDir::create(Some(&path), "p", 1).unwrap_err().to_string();
+        assert!(e.contains(&format!("in use by process {}", std::process::id())), "{e}");
+        assert!(run.config().exists());
     }
 
     #[cfg(unix)]

@@ -5,6 +5,7 @@ mod dir;
 mod fingerprint;
 mod history;
 mod lock;
+mod lock_file;
 pub(crate) mod log;
 pub(crate) mod section;
 #[cfg(test)]

@@ -99,7 +99,7 @@ impl Session<'_> {
         drop(loader);
         self.warn_of_odd(data, told);
         let grid = match step > first {
-            true => grids.path(step),
+            true => grids.place(step),
             false => grids.draw(networks.ema.average(), step, self.sinks)?,
         };
         drop(watch);
@@ -112,8 +112,11 @@ impl Session<'_> {
             }
             None => None,
         };
-        run.verify()?;
         let checkpoint = self.latest_checkpoint().unwrap_or_else(|| run.checkpoints());
+        run.verify_whole(&[&checkpoint])?;
+        if let Some(grid) = &grid {
+            run.verify_whole(&[grid])?;
+        }
         Ok(Outcome::Finished { grid, checkpoint, evaluation })
     }
 }

@@ -1,12 +1,13 @@
 //! What stands before the first step of a session: the run is checked, then made ready to be written to.
 use super::Session;
 use super::resume::Phase;
-use crate::damsm::epochs_done;
+use crate::damsm::{Encoders, epochs_done};
 use crate::error::TrainError;
 use crate::events::Event;
 use crate::run::{Checkpoint, Fingerprint, Warning, log};
 use drgan_data::{Dataset, Split};
 use drgan_tensor::file;
+use drgan_tensor::internal::{agreeing, counted, shown};
 use serde_json::Value;
 
 /// The checkpoint that a run continues from, and what is wrong with newer ones.
@@ -40,14 +41,15 @@ impl Position {
         match () {
             () if phase == Phase::Gan.name() => step > self.step,
             () if phase == Phase::Damsm.name() => !self.gan && step > self.pairs,
-            () => !self.gan && self.pairs == 0 && step > 0,
+            // Begun, but not to its end: it will be begun again.
+            () => !self.gan && self.pairs == 0,
         }
     }
 }
 
 impl Session<'_> {
-    /// Checks that the run continues with the data it was begun with, then writes its settings and cuts its log to where it
-    /// continues. What there is of `saved` is the checkpoint to continue from.
+    /// Checks that the run continues with the data and the vocabulary it was begun with, then writes its settings and cuts its log
+    /// to where it continues. What there is of `saved` is the checkpoint to continue from.
     pub(super) fn begin(
         &mut self,
         saved: Option<Saved>,
@@ -56,16 +58,19 @@ impl Session<'_> {
         let (saved, warning) = saved.unzip();
         if saved.is_some() {
             Fingerprint::check_data(self.run, data)?;
+            Encoders::kept_tokenizer(self.cfg, self.run)?;
         }
         let position = Position::of(saved.as_ref(), data.split(Split::Train).len())?;
         file::write_atomic(&self.run.config(), self.cfg.to_toml()?.as_bytes())?;
         let cut = log::cut(&self.run.log(), |line| position.is_ahead(line))?;
-        let text = format!("run folder {}", self.run.path().display());
+        let text = format!("run folder {}", shown(self.run.path()));
         self.sinks.emit(&Event::Message { text });
         if cut > 0 {
             let text = format!(
-                "log: {cut} lines after step {} are cut off, as the run continues from there",
-                if position.gan { position.step } else { position.pairs }
+                "log: {} after step {} {} cut off, as the run continues from there",
+                counted(cut, "line[|s]"),
+                if position.gan { position.step } else { position.pairs },
+                agreeing(cut, "[is|are]")
             );
             self.sinks.emit(&Event::Message { text });
         }
@@ -90,7 +95,7 @@ impl Session<'_> {
             self.run.keep();
         }
         if done.is_err() {
-            self.run.verify()?;
+            self.run.verify_folder()?;
         }
         done
     }
@@ -108,6 +113,7 @@ mod tests {
         let gan = Position { step: 6, gan: true, ..early };
         for (line, of_early, of_damsm, of_gan) in [
             (json!({"event": "message", "text": "a"}), false, false, false),
+            (json!({"phase": "backbone features", "step": 0}), true, false, false),
             (json!({"phase": "backbone features", "step": 12}), true, false, false),
             (json!({"phase": "damsm", "step": 72}), true, false, false),
             (json!({"phase": "damsm", "step": 84}), true, true, false),

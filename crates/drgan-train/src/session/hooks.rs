@@ -128,29 +128,28 @@ pub(super) struct SampleGrids<'a> {
 const SAMPLES: u64 = 4;
 
 impl SampleGrids<'_> {
-    /// Draws the grid after `step` steps and returns where it lies.
+    /// Draws the grid after `step` steps and returns where it lies; none if there is no caption to draw.
     pub(super) fn draw(
         &self,
         average: &ParamStore,
         step: u64,
         sinks: &mut Sinks,
-    ) -> Result<PathBuf, TrainError> {
+    ) -> Result<Option<PathBuf>, TrainError> {
         let sampler = Sampler::new(&model(self.cfg, self.encoders, average), Precision::F32)?;
+        let Some(path) = self.place(step) else { return Ok(None) };
         let known = shown(self.cfg, self.data, self.encoders);
-        let path = self.path(step);
-        if !known.is_empty() {
-            let noise: Vec<u64> = (0..SAMPLES).collect();
-            let image = sheet::draw(&sampler, &known, &noise, self.cfg.seed, Options::default())?;
-            self.run.verify()?;
-            rgb::save_png(&image, &path)?;
-            sinks.emit(&Event::Images { tag: "samples".to_owned(), step, path: path.clone() });
-        }
-        Ok(path)
+        let noise: Vec<u64> = (0..SAMPLES).collect();
+        let image = sheet::draw(&sampler, &known, &noise, self.cfg.seed, Options::default())?;
+        self.run.verify()?;
+        rgb::save_png(&image, &path)?;
+        sinks.emit(&Event::Images { tag: "samples".to_owned(), step, path: path.clone() });
+        Ok(Some(path))
     }
 
-    /// Where the grid after `step` steps lies.
-    pub(super) fn path(&self, step: u64) -> PathBuf {
-        self.run.samples().join(format!("step-{step:06}.png"))
+    /// Where the grid after `step` steps lies; none if there is no caption to draw.
+    pub(super) fn place(&self, step: u64) -> Option<PathBuf> {
+        let known = shown(self.cfg, self.data, self.encoders);
+        (!known.is_empty()).then(|| self.run.samples().join(format!("step-{step:06}.png")))
     }
 }
 

@@ -25,6 +25,7 @@ use crate::evaluate::Evaluation;
 use crate::events::{Event, Sinks};
 use crate::run::{self, Checkpoint, Checkpointed, Fingerprint, LockedRun};
 use drgan_data::{Dataset, Split};
+use drgan_tensor::internal::counted;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -34,8 +35,8 @@ use std::sync::Arc;
 pub enum Outcome {
     /// All steps are done.
     Finished {
-        /// The last sample grid.
-        grid: PathBuf,
+        /// The last sample grid; none where no caption could be drawn.
+        grid: Option<PathBuf>,
         /// The last checkpoint.
         checkpoint: PathBuf,
         /// The scores, if they were asked for.
@@ -123,7 +124,7 @@ impl Session<'_> {
         self.tell_captions(data, &encoders)?;
         let done =
             self.pretrain(data, &data.split(Split::Train), &encoders, saved.as_ref(), &mut Vec::new())?;
-        self.run.verify()?;
+        self.run.verify_whole(&[])?;
         if done {
             encoders.export(self.run)?;
         }
@@ -156,8 +157,8 @@ impl Session<'_> {
     /// Says which images do not decode.
     fn warn_of_skipped(&mut self, names: &[String]) {
         if !names.is_empty() {
-            let text =
-                format!("{} image(s) do not decode and are left out: {}", names.len(), names.join(", "));
+            let left_out = counted(names.len(), "image[ does|s do] not decode and [is|are] left out");
+            let text = format!("{left_out}: {}", names.join(", "));
             self.sinks.emit(&Event::Warning { text });
         }
     }

@@ -3,8 +3,9 @@ use super::resume::Phase;
 use crate::config::RunConfig;
 use crate::damsm::Encoders;
 use crate::error::TrainError;
-use crate::run::{Checkpoint, Checkpointed, History, RunDir, section};
+use crate::run::{Checkpoint, Checkpointed, Fingerprint, History, RunDir, section};
 use candle_core::Device;
+use drgan_data::Dataset;
 use drgan_infer::{CaptionEncoder, Model};
 use drgan_tensor::ParamStore;
 use std::path::Path;
@@ -87,6 +88,27 @@ impl TrainedRun {
     /// The checkpoint that was read.
     pub fn checkpoint(&self) -> &Path {
         self.checkpoint.origin()
+    }
+
+    /// Takes the run's data from another path, where they were moved to.
+    ///
+    /// # Errors
+    /// [`TrainError::Changed`]: the run is of before there were fingerprints, and knows its data by their path alone.
+    pub fn move_data(&mut self, path: &str) -> Result<(), TrainError> {
+        if path != self.cfg.data.path && !self.run.fingerprint().is_file() {
+            let what = "the path (the run knows its data by nothing else)".to_owned();
+            return Err(TrainError::Changed { path: path.into(), what, run: self.run.path().to_owned() });
+        }
+        path.clone_into(&mut self.cfg.data.path);
+        Ok(())
+    }
+
+    /// Checks that data are those that the run was begun with: what it is measured beside must be what it has never seen.
+    ///
+    /// # Errors
+    /// [`TrainError::Changed`] with what differs first.
+    pub fn check_data(&self, data: &Dataset) -> Result<(), TrainError> {
+        Fingerprint::check_data(&self.run, data)
     }
 
     /// Both encoders of the DAMSM with their trained weights, to measure with.

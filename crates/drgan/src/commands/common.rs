@@ -5,11 +5,13 @@ use crate::sinks::Console;
 use anyhow::{Context, Result, anyhow, bail};
 use candle_core::Device;
 use drgan_data::Dataset;
+use drgan_tensor::internal::shown;
 use drgan_terminal::remark;
 use drgan_text::Vocabulary;
 use drgan_train::RunDir;
 use drgan_train::config::{RunConfig, SplitRule};
 use drgan_train::events::{Event, Jsonl, Sinks};
+use drgan_train::run::LockedRun;
 use drgan_train::session::{Newest, TrainedRun};
 use std::path::Path;
 use std::sync::Arc;
@@ -49,8 +51,8 @@ pub(super) fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
 }
 
 /// Everything that hears what a run reports: the terminal, and the log in its folder.
-pub(super) fn sinks(run: &RunDir) -> Result<Sinks> {
-    Ok(Sinks::default().with(Console::default()).with(Jsonl::open(&run.log())?))
+pub(super) fn sinks(run: &LockedRun) -> Result<Sinks> {
+    Ok(Sinks::default().with(Console::default()).with(Jsonl::to(run.open_log()?, &run.log())))
 }
 
 /// Prints what a command has found or made, at the end of its work. That it cannot be printed is said, and fails nothing; a
@@ -82,8 +84,8 @@ pub(super) fn open_trained(path: Option<&Path>, device: &Device) -> Result<Train
         }
         _ => TrainedRun::newest(Path::new(RUNS), device)?,
     };
-    let name = trained.checkpoint().file_name().unwrap_or_default().display();
-    report(&format!("run {}, checkpoint {name}", trained.run().path().display()));
+    let name = Path::new(trained.checkpoint().file_name().unwrap_or_default());
+    report(&format!("run {}, checkpoint {}", shown(trained.run().path()), shown(name)));
     for reason in passed_over {
         remark(format!("warning: a newer run is passed over: {reason}"));
     }
@@ -113,6 +115,10 @@ pub(super) fn use_threads(compute: &Compute) -> Result<()> {
 
 /// A path as a setting, `KEY="PATH"`.
 pub(super) fn path_setting(key: &str, path: &Path) -> Result<String> {
-    let path = path.to_str().with_context(|| format!("{key}: {}: the path is not UTF-8", path.display()))?;
-    Ok(format!("{key}={}", toml::Value::String(path.to_owned())))
+    Ok(format!("{key}={}", toml::Value::String(utf8(key, path)?.to_owned())))
+}
+
+/// A path as text, which a setting is.
+pub(super) fn utf8<'a>(key: &str, path: &'a Path) -> Result<&'a str> {
+    path.to_str().with_context(|| format!("{key}: {}: the path is not UTF-8", shown(path)))
 }

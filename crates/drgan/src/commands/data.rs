@@ -5,6 +5,7 @@ use crate::naming;
 use crate::report::verification;
 use crate::signals::Stop;
 use anyhow::{Result, bail};
+use drgan_tensor::internal::shown;
 
 pub(super) fn run(command: &DataCommand, stop: &Stop) -> Result<()> {
     match command {
@@ -22,7 +23,7 @@ pub(super) fn run(command: &DataCommand, stop: &Stop) -> Result<()> {
             let (report, usable) = verification::report(found, &args.path, &naming::program());
             drgan_terminal::result(report)?;
             if !usable {
-                bail!("{}: not usable as it is", args.path.display());
+                bail!("{}: not usable as it is", shown(&args.path));
             }
         }
     }

@@ -1,5 +1,5 @@
 //! `drgan evaluate`.
-use super::common::{open_data, open_trained, report, use_threads, write};
+use super::common::{open_data, open_trained, report, use_threads, utf8, write};
 use crate::cli::EvaluateArgs;
 use crate::report::text;
 use crate::signals::Stop;
@@ -9,8 +9,12 @@ use drgan_train::evaluate::Evaluator;
 pub(super) fn run(args: &EvaluateArgs, stop: &Stop) -> Result<()> {
     use_threads(&args.compute)?;
     let device = args.compute.device.unwrap_or_default().open()?;
-    let trained = open_trained(args.run.as_deref(), &device)?;
+    let mut trained = open_trained(args.run.as_deref(), &device)?;
+    if let Some(path) = &args.data {
+        trained.move_data(utf8("data.path", path)?)?;
+    }
     let data = open_data(&trained.cfg)?;
+    trained.check_data(&data)?;
     let encoders = trained.encoders()?;
     let evaluator = Evaluator::new(&trained.cfg, &encoders, &data)?;
     let evaluation = evaluator.evaluate(&trained.model, trained.step, &trained.history)?;

@@ -7,6 +7,7 @@ use candle_core::Device;
 use drgan_data::{COLOR_TAG, Dataset, Loader, Split};
 use drgan_infer::pretrained;
 use drgan_tensor::device::HOST;
+use drgan_tensor::internal::{counted, shown};
 use drgan_tensor::weights;
 use drgan_terminal::remark;
 use drgan_train::config::{GivenEncoders, Overrides, RunConfig};
@@ -169,7 +170,7 @@ fn resumed_config(settings: &[String], path: &Path) -> Result<RunConfig> {
             bail!(
                 "{}: its checkpoint was trained with another configuration; these keys differ: {}. Resume without \
                  them, or start a new run",
-                path.display(),
+                shown(path),
                 differing.join(", ")
             );
         }
@@ -207,11 +208,11 @@ fn describe(cfg: &RunConfig, data: &Dataset, args: &RunArgs, device: &Device) ->
         e.damsm = std::time::Duration::ZERO;
     }
     let mut text = format!(
-        "preset {}: images of {:?} pixels, {train} to train on and {held_out} held out, batch {}, {} steps\n",
+        "preset {}: images of {:?} pixels, {train} to train on and {held_out} held out, batch {}, {}\n",
         cfg.preset,
         cfg.sides(),
         cfg.loader.batch,
-        cfg.train.steps
+        counted(cfg.train.steps, "step[|s]")
     );
     for (name, count) in &e.sizes {
         text += &format!("  {name:<18} {:>9.3} M parameters\n", *count as f64 / 1e6);

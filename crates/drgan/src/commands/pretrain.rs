@@ -5,6 +5,7 @@ use crate::cli::PretrainArgs;
 use crate::naming::command;
 use crate::signals::Stop;
 use anyhow::Result;
+use drgan_tensor::internal::shown;
 use drgan_terminal::CommandLine;
 use drgan_train::RunDir;
 use drgan_train::config::RunConfig;
@@ -23,7 +24,7 @@ pub(super) fn run(args: &PretrainArgs, stop: &Stop) -> Result<()> {
     let text = if session.pretrain_only(&data)? {
         let files = [("encoders", run.encoders()), ("vocabulary", run.tokenizer()), ("log", run.log())];
         let files: String =
-            files.iter().map(|(what, path)| format!("{what:<12} {}\n", path.display())).collect();
+            files.iter().map(|(what, path)| format!("{what:<12} {}\n", shown(path))).collect();
         format!("{files}train with: {}", next(args, &cfg, &run))
     } else {
         format!("stopped; continue with: {}", command("pretrain").option("--resume", run.path()))

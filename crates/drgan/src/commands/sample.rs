@@ -6,10 +6,13 @@ use anyhow::Result;
 use candle_core::Device;
 use drgan_infer::pretrained::{self, Files};
 use drgan_infer::{Arithmetic, CaptionEncoder, Model, Sampler, rgb, sheet};
+use drgan_tensor::internal::shown;
 use drgan_terminal::remark;
 use drgan_text::AlteredWord;
 
 pub(super) fn run(args: &SampleArgs, stop: &Stop) -> Result<()> {
+    // Before anything is read or drawn.
+    rgb::check_name(&args.out)?;
     drgan_tensor::file::target(&args.out)?;
     use_threads(&args.compute)?;
     let device = args.compute.device.unwrap_or_default().open()?;
@@ -27,7 +30,7 @@ pub(super) fn run(args: &SampleArgs, stop: &Stop) -> Result<()> {
     let image = sheet::draw(&sampler, &args.captions, &noise, args.seed, options)?;
     let _whole = stop.hold();
     rgb::save_png(&image, &args.out)?;
-    report(&format!("{} ({named}, seed {})", args.out.display(), args.seed));
+    report(&format!("{} ({named}, seed {})", shown(&args.out), args.seed));
     Ok(())
 }
 
@@ -38,7 +41,7 @@ fn open(args: &SampleArgs, device: &Device) -> Result<(Model, String)> {
     {
         let mask_logit_scale = args.mask_logit_scale;
         let files = Files { generator, text_encoder, vocabulary, mask_logit_scale };
-        return Ok((pretrained::open(&files, device)?, generator.display().to_string()));
+        return Ok((pretrained::open(&files, device)?, shown(generator).to_string()));
     }
     let trained = open_trained(args.run.as_deref(), device)?;
     Ok((trained.model, format!("{}, step {}", trained.cfg.preset, trained.step)))

@@ -6,6 +6,7 @@ use crate::naming::command;
 use crate::report::text;
 use crate::signals::Stop;
 use anyhow::Result;
+use drgan_tensor::internal::shown;
 use drgan_train::session::{Outcome, Session};
 
 pub(super) fn run(args: &TrainArgs, stop: &Stop) -> Result<()> {
@@ -37,7 +38,7 @@ pub(super) fn run(args: &TrainArgs, stop: &Stop) -> Result<()> {
         Outcome::Interrupted { step, checkpoint } => {
             let at = checkpoint.map_or_else(
                 || "before the first checkpoint".to_owned(),
-                |p| format!("checkpoint {}", p.display()),
+                |p| format!("checkpoint {}", shown(&p)),
             );
             let again = command("train").option("--resume", run.path());
             let again = if args.no_evaluate { again.flag("--no-evaluate") } else { again };
@@ -50,8 +51,9 @@ pub(super) fn run(args: &TrainArgs, stop: &Stop) -> Result<()> {
                 write(&run.evaluation(), &serde_json::to_string_pretty(&*e)?)?;
                 text = text::table(&e) + "\n";
             }
-            for (what, path) in [("sample grid", grid), ("checkpoint", checkpoint), ("log", run.log())] {
-                text += &format!("{what:<12} {}\n", path.display());
+            let files = [("sample grid", grid), ("checkpoint", Some(checkpoint)), ("log", Some(run.log()))];
+            for (what, path) in files.iter().filter_map(|(what, path)| Some((what, path.as_ref()?))) {
+                text += &format!("{what:<12} {}\n", shown(path));
             }
             let caption = match cfg.data.path.as_str() {
                 "" => "a red heart",

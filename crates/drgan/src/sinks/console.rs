@@ -1,5 +1,6 @@
 //! Events as lines of a terminal.
-use drgan_terminal::try_remark;
+use drgan_tensor::internal::{counted, shown};
+use drgan_terminal::{printable, try_remark};
 use drgan_train::events::{Event, Sink, format_duration};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -46,11 +47,11 @@ fn line(event: &Event) -> String {
             eta.iter().for_each(|e| s += &format!("  {} left", format_duration(*e)));
             s += &format!("  {images_per_s:.1} images/s");
             grouped(scalars).iter().for_each(|(n, v)| s += &format!("  {n} {v:.2}"));
-            s += &format!("  {images} images");
+            s += &format!("  {}", counted(*images, "image[|s]"));
             s
         }
-        Event::Images { tag, path, .. } => format!("{tag}: {}", path.display()),
-        Event::Checkpoint { step, path } => format!("checkpoint after step {step}: {}", path.display()),
+        Event::Images { tag, path, .. } => format!("{tag}: {}", shown(path)),
+        Event::Checkpoint { step, path } => format!("checkpoint after step {step}: {}", shown(path)),
         Event::Message { text } => text.clone(),
         Event::Warning { text } => format!("warning: {text}"),
         Event::PhaseEnded { name } => format!("{name}: finished"),
@@ -81,7 +82,7 @@ impl Sink for Console {
             Event::Progress { step, total, .. } => {
                 if let Some(bar) = &self.bar {
                     bar.set_position(*step);
-                    bar.set_message(line(event));
+                    bar.set_message(printable(&line(event)));
                     return None;
                 }
                 if step < total && self.last.is_some_and(|t| t.elapsed() < EVERY) {
@@ -95,7 +96,7 @@ impl Sink for Console {
         }
         match &self.bar {
             Some(bar) => {
-                bar.println(line(event));
+                bar.println(printable(&line(event)));
                 None
             }
             None => {
