@@ -3,7 +3,7 @@ use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::formats::{self, Listing, PublishedSet};
 use crate::record::Split;
-use drgan_tensor::internal::{agreeing, counted};
+use drgan_tensor::internal::{agreeing, counted, escaped};
 use rayon::prelude::*;
 use std::fmt;
 use std::path::Path;
@@ -41,10 +41,10 @@ pub enum Refusal {
 impl fmt::Display for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in &self.facts {
-            writeln!(f, "{name:<14} {value}")?;
+            writeln!(f, "{name:<14} {}", escaped(value))?;
         }
         for fault in &self.faults {
-            writeln!(f, "{:<14} {fault}", "wrong")?;
+            writeln!(f, "{:<14} {}", "wrong", escaped(fault))?;
         }
         if let Some(refusal) = &self.refusal {
             writeln!(f, "{:<14} {refusal}", "not usable")?;

@@ -5,7 +5,7 @@ use crate::sinks::Console;
 use anyhow::{Context, Result, anyhow, bail};
 use candle_core::Device;
 use drgan_data::Dataset;
-use drgan_tensor::internal::shown;
+use drgan_tensor::internal::{escaped, shown};
 use drgan_terminal::remark;
 use drgan_text::Vocabulary;
 use drgan_train::RunDir;
@@ -34,7 +34,7 @@ pub(super) fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
         path => Dataset::open(Path::new(path))?,
     };
     for note in data.notes() {
-        remark(format!("data: {note}"));
+        remark(format!("data: {}", escaped(&note)));
     }
     // The vocabulary is read again where it is used: a file that cannot be read is told before a run's folder is made.
     data.vocabulary_file().map(Vocabulary::from_captions_pickle).transpose()?;
@@ -45,7 +45,7 @@ pub(super) fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
         data.truncate(cfg.data.limit);
     }
     for note in data.duplicates() {
-        remark(format!("data: {note}"));
+        remark(format!("data: {}", escaped(&note)));
     }
     Ok(Arc::new(data))
 }
@@ -87,10 +87,10 @@ pub(super) fn open_trained(path: Option<&Path>, device: &Device) -> Result<Train
     let name = Path::new(trained.checkpoint().file_name().unwrap_or_default());
     report(&format!("run {}, checkpoint {}", shown(trained.run().path()), shown(name)));
     for reason in passed_over {
-        remark(format!("warning: a newer run is passed over: {reason}"));
+        remark(format!("warning: a newer run is passed over: {}", escaped(&reason)));
     }
     if let Some(w) = &trained.warning {
-        remark(format!("warning: {w}"));
+        remark(format!("warning: {}", escaped(w)));
     }
     Ok(trained)
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use candle_core::Device;
 use drgan_infer::pretrained::{self, Files};
 use drgan_infer::{Arithmetic, CaptionEncoder, Model, Sampler, rgb, sheet};
-use drgan_tensor::internal::shown;
+use drgan_tensor::internal::{agreeing, escaped, shown};
 use drgan_terminal::remark;
 use drgan_text::AlteredWord;
 
@@ -49,14 +49,16 @@ fn open(args: &SampleArgs, device: &Device) -> Result<(Model, String)> {
 
 fn warn_of_dropped_words(captions: &CaptionEncoder, caption: &str) -> Result<()> {
     let found = captions.tokenize(caption)?;
+    let warn = |text: String| remark(format!("warning: \"{}\": {}", escaped(caption), escaped(&text)));
     if !found.unknown.is_empty() {
         let unknown = found.unknown.join(", ");
-        remark(format!("warning: \"{caption}\": not in the vocabulary, ignored: {unknown}"));
+        warn(format!("not in the vocabulary, ignored: {unknown}"));
     }
     if !found.cut.is_empty() {
         let n = captions.max_words();
         let cut = found.cut.join(", ");
-        remark(format!("warning: \"{caption}\": only its first {n} known words are used, left out: {cut}"));
+        let first = agreeing(n, "[word is|words are]");
+        warn(format!("only its first {n} known {first} used, left out: {cut}"));
     }
     let altered = captions.tokenizer().altered_words(caption)?;
     if !altered.is_empty() {
@@ -65,7 +67,7 @@ fn warn_of_dropped_words(captions: &CaptionEncoder, caption: &str) -> Result<()>
             read => format!("{written} (read as {read})"),
         });
         let altered = altered.collect::<Vec<_>>().join(", ");
-        remark(format!("warning: \"{caption}\": the vocabulary has words of ASCII letters alone: {altered}"));
+        warn(format!("the vocabulary has words of ASCII letters alone: {altered}"));
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! Events as lines of a terminal.
-use drgan_tensor::internal::{counted, shown};
+use drgan_tensor::internal::{counted, escaped, shown};
 use drgan_terminal::{printable, try_remark};
 use drgan_train::events::{Event, Sink, format_duration};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -52,8 +52,8 @@ fn line(event: &Event) -> String {
         }
         Event::Images { tag, path, .. } => format!("{tag}: {}", shown(path)),
         Event::Checkpoint { step, path } => format!("checkpoint after step {step}: {}", shown(path)),
-        Event::Message { text } => text.clone(),
-        Event::Warning { text } => format!("warning: {text}"),
+        Event::Message { text } => escaped(text).to_string(),
+        Event::Warning { text } => format!("warning: {}", escaped(text)),
         Event::PhaseEnded { name } => format!("{name}: finished"),
         // An event that this program has no words for is shown as it is.
         other => format!("{other:?}"),
@@ -125,5 +125,13 @@ mod tests {
             eta: Some(200.),
         };
         assert_eq!(line(&e), "train 3/10  3 min 20 s left  8.0 images/s  d 1.25  g -0.50  48 images");
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_names_are_in_it() {
+        let warning = Event::Warning { text: "a\nerror: b".to_owned() };
+        assert_eq!(line(&warning), r"warning: a\nerror: b");
+        let images = Event::Images { tag: "samples".to_owned(), step: 1, path: "a\r\nb.png".into() };
+        assert_eq!(line(&images), r"samples: a\r\nb.png");
     }
 }
