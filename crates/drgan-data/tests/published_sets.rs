@@ -62,7 +62,7 @@ fn cub_in_attngans_layout_keeps_its_split_classes_and_crop() {
         let mut all: Vec<String> = (0..5).map(|i| format!("a bird number {i}")).collect();
         all.extend(["the caf\u{e9} bird"; 5].map(str::to_owned));
         assert_eq!(captions, all, "the captions of the missing image count");
-        assert!(data.notes().iter().any(|n| n.contains("1 records have no image, first 003.C/c_1")));
+        assert!(data.notes().iter().any(|n| n.contains("1 record has no image, first 003.C/c_1")));
         // 9 pixels each way around (16, 10): the bird fills half of the crop's area, a tenth of the image's.
         let image = data.load_image(0, 18).unwrap();
         let red = image.rgb.chunks(3).filter(|p| p[0] > 127).count();
@@ -126,7 +126,7 @@ fn odd_lists_are_told_and_classes_are_the_lists_own() {
     for part in [
         "1 name is in the lists of both parts, first 002.B/b_2: held out",
         "2 images of images.txt are in no part: left out, first 001.A/a_2",
-        "1 listed names are not in images.txt: left out, first 009.Z/z_9",
+        "1 listed name is not in images.txt: left out, first 009.Z/z_9",
         "1 image has no line in bounding_boxes.txt: taken whole, first 001.A/a_1",
     ] {
         assert!(notes.contains(part) && said.contains(part), "{part}\n{notes}\n{said}");
@@ -238,7 +238,7 @@ fn verification_says_what_it_is_and_what_is_wrong() {
         assert!(said.contains(part), "{part}\n{said}");
     }
     put(&dir.path().join("CUB_200_2011/images/001.A/a_1.jpg"), "no image");
-    let mut said = vec![(refusal(dir.path()), ["do not decode", "a_1"])];
+    let mut said = vec![(refusal(dir.path()), ["1 of 3 images does not decode", "a_1"])];
     put(&dir.path().join("CUB_200_2011/bounding_boxes.txt"), "1 10 x\n");
     said.push((refusal(dir.path()), ["bounding_boxes.txt", "`10 x`"]));
     put(&dir.path().join("CUB_200_2011/images.txt"), "1 001.A/a_1.jpg\n\nbroken\n");
@@ -298,7 +298,7 @@ fn the_real_cub_has_its_published_counts() {
         "captions       117880",
         "split          8855 / 2933",
         "usable         7 images",
-        "11781 records have no image",
+        "11781 record has no image",
     ] {
         assert!(said.contains(part), "{part}\n{said}");
     }

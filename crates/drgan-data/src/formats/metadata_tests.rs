@@ -267,7 +267,7 @@ fn attngans_pictures_are_of_any_type() {
     let (records, notes) = read(root.path()).unwrap();
     assert_eq!(records, ["A/1: picture 1", "A/2: picture 2", "A/3: picture 3"]);
     for note in [
-        "1 records have no image, first A/4",
+        "1 record has no image, first A/4",
         "images are looked for in images/",
         ".webp",
         "1 picture is not in the list, first images/A/9.gif",
