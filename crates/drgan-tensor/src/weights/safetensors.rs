@@ -231,7 +231,7 @@ mod tests {
             (format!("{{{one},{one}}}"), "header names `w` twice"),
             (format!(r#"{{"__metadata__":{{"k":"1","k":"2"}},{one}}}"#), "header names `k` twice"),
             (
-                format!(r#"{{"__metadata__":{{"drgan":"{{"step":"1","step":"2"}}"}},{one}}}"#),
+                format!(r#"{{"__metadata__":{{"drgan":"{{\"step\":\"1\",\"step\":\"2\"}}"}},{one}}}"#),
                 "metadata names `step` twice",
             ),
         ] {
