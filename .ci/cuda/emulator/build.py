@@ -19,21 +19,31 @@ SHORT_FLOATS = ["cast"]
 FLAGS = ["-std=c++20", "-O2", "-fPIC", "-w", "-ffp-contract=off", f"-I{HERE}", f"-I{HERE / 'include'}"]
 # A pointer that is not aligned as its type wants ends the program, as on a GPU.
 KERNEL_FLAGS = ["-fsanitize=alignment", "-fsanitize-undefined-trap-on-error"]
-WAITS = re.compile(r"__syncthreads|__syncwarp|__shfl")
+WAITS = re.compile(r"__syncthreads|__syncwarp|__shfl|block_sum")
 
 
 def run(*command):
     subprocess.run([str(word) for word in command], check=True)
 
 
-def kernels(source, out):
+def unless_made(made, inputs, make):
+    """Makes a file unless it was made of the same inputs before."""
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in [pathlib.Path(__file__), *inputs])).hexdigest()
+    marker = made.with_suffix(".made-of")
+    if not (made.exists() and marker.exists() and marker.read_text() == digest):
+        make()
+        marker.write_text(digest)
+    return made
+
+
+def kernels(source, out, ours):
     """The object of a .cu file, with its kernels registered."""
     # A namespace each, since files have functions of one name. What they include has been included before.
     name = source.stem
     path, bare, made = (out / f"{name}{end}" for end in (".cpp", "-bare.o", ".o"))
     text = f'#include "device.h"\n#include "compatibility.cuh"\n#include <cuda/std/limits>\nnamespace of_{name} {{\n#include "{source}"\n}}\n'
     path.write_text(text)
-    flags = FLAGS + ["-D__CUDA_ARCH__=800"] * (name in SHORT_FLOATS)
+    flags = FLAGS + [f"-I{ours / 'cuda'}"] + ["-D__CUDA_ARCH__=800"] * (name in SHORT_FLOATS)
     run("g++", *flags, "-O0", "-c", "-o", bare, path)
     symbols = subprocess.run(["nm", bare], check=True, capture_output=True, text=True).stdout.splitlines()
     names = [word[2] for word in map(str.split, symbols) if word[1:2] == ["T"] and not word[2].startswith("_Z")]
@@ -57,11 +67,7 @@ def part(name, out):
 
 def main(candle, ours, out):
     sources = [candle / f"{name}.cu" for name in CANDLE] + sorted((HERE / "tests").glob("*.cu")) + sorted(ours.rglob("*.cu"))
-    inputs = sorted(HERE.rglob("*")) + sources + sorted(candle.glob("*.cuh")) + sorted(ours.rglob("*.cuh"))
-    digest = hashlib.sha256(b"".join(p.read_bytes() for p in inputs if p.is_file())).hexdigest()
-    marker = out / "made-of"
-    if marker.exists() and marker.read_text() == digest:
-        return
+    headers = sorted([*HERE.rglob("*.h"), *HERE.rglob("*.cuh"), *candle.glob("*.cuh"), *ours.rglob("*.cuh")])
     work = out / "work"
     work.mkdir(parents=True, exist_ok=True)
     # Copies, so that `#include "compatibility.cuh"` finds ours in place of candle's.
@@ -69,15 +75,25 @@ def main(candle, ours, out):
         if path.name != "compatibility.cuh":
             (work / path.name).write_text(path.read_text())
     sources = [work / source.name if source.parent == candle else source for source in sources]
+
+    def made_part(name):
+        return unless_made(work / f"{name}.o", [HERE / f"{name}.cpp", *headers], lambda: part(name, work))
+
+    def made_kernels(source):
+        return unless_made(work / f"{source.stem}.o", [source, *headers], lambda: kernels(source, work, ours))
+
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        core = list(pool.map(lambda name: part(name, work), ["state", "memory", "fibers", "driver"]))
-        blas, random = pool.map(lambda name: part(name, work), ["blas", "random"])
-        core += pool.map(lambda source: kernels(source, work), sources)
-    shared = lambda name, *objects: run("g++", "-shared", f"-Wl,-soname,{name}", "-Wl,-z,defs", "-o", out / name, *objects)
+        core = list(pool.map(made_part, ["state", "memory", "fibers", "driver"]))
+        blas, random = pool.map(made_part, ["blas", "random"])
+        core += pool.map(made_kernels, sources)
+
+    def shared(name, *objects):
+        inputs = [word for word in objects if isinstance(word, pathlib.Path)]
+        unless_made(out / name, inputs, lambda: run("g++", "-shared", f"-Wl,-soname,{name}", "-Wl,-z,defs", "-o", out / name, *objects))
+
     shared("libcuda.so.1", *core)
     for name, made in [("libcublas.so.13", blas), ("libcurand.so.10", random)]:
         shared(name, made, f"-L{out}", "-l:libcuda.so.1", "-Wl,-rpath,$ORIGIN")
-    marker.write_text(digest)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,15 @@
 //! A public function checks its shapes, asks [`backend`], and calls the kernel of that backend or, through [`fall_back`],
 //! its reference. A device gets a variant of [`Backend`] and an arm in those functions that have a kernel for it; all other
 //! operations run their reference there.
-use candle_core::{DType, Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor, bail};
 
 /// What computes an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backend {
     /// The kernels in f32 on the CPU.
     Cpu,
+    /// The kernels in f32 on a CUDA device.
+    Cuda,
     /// The reference implementation in candle's own operations: any float type on any device.
     Reference,
 }
@@ -28,8 +30,12 @@ pub(crate) fn backend(operation: &str, inputs: &[&Tensor]) -> Result<Backend> {
             other.device().location()
         )
     }
-    let has_kernel = |x: &&Tensor| x.device().is_cpu() && x.dtype() == DType::F32;
-    Ok(if inputs.iter().all(has_kernel) { Backend::Cpu } else { Backend::Reference })
+    Ok(match inputs.first().map(|x| x.device()) {
+        _ if inputs.iter().any(|x| x.dtype() != DType::F32) => Backend::Reference,
+        Some(Device::Cpu) => Backend::Cpu,
+        Some(Device::Cuda(_)) => Backend::Cuda,
+        _ => Backend::Reference,
+    })
 }
 
 /// Whether two tensors have values of one type.

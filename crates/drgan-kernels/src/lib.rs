@@ -24,8 +24,10 @@
 extern crate self as drgan_kernels;
 
 mod cpu;
+mod cuda;
 mod device;
 mod dispatch;
+mod node;
 mod op;
 mod ops;
 mod runtime;

@@ -1,8 +1,10 @@
 //! Max and average pooling.
 mod cpu;
+mod cuda;
 pub(crate) mod reference;
 mod window;
 
+use crate::cuda::op::apply as apply_cuda;
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::op::apply;
 use candle_core::{Result, Tensor};
@@ -19,6 +21,7 @@ pub fn max_pool2d(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
     let window = Window::new(x, kernel, stride, 0)?;
     match backend("max_pool2d", &[x])? {
         Backend::Cpu => apply(cpu::Max(window), [x]),
+        Backend::Cuda => apply_cuda(cuda::Max(window), [x]),
         _ => fall_back(|| reference::max_pool2d(x, kernel, stride)),
     }
 }
@@ -34,6 +37,7 @@ pub fn avg_pool2d(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> R
     let window = Window::new(x, kernel, stride, padding)?;
     match backend("avg_pool2d", &[x])? {
         Backend::Cpu => apply(cpu::Average(window), [x]),
+        Backend::Cuda => apply_cuda(cuda::Average(window), [x]),
         _ => fall_back(|| reference::avg_pool2d(x, kernel, stride, padding)),
     }
 }

@@ -1,0 +1,19 @@
+//! What the kernels for CUDA devices share: memory, launches, and how a kernel becomes a node of candle's graph.
+//!
+//! Without the feature `cuda` the same names are there and no value of them can be made ([`absent`]), so that operations are
+//! compiled one way.
+//!
+//! Kernels are plain CUDA C++ in `src/ops/*/NAME.cu`, compiled to PTX by build.rs. A launch checks number and kind of its
+//! arguments against the kernel's; that a kernel stays within the sizes that it is given is checked on the emulated device
+//! (docs/cuda.md), where memory that is not a tensor's cannot be touched.
+#[cfg(not(feature = "cuda"))]
+mod absent;
+pub(crate) mod launch;
+pub(crate) mod op;
+#[cfg(feature = "cuda")]
+mod present;
+
+#[cfg(not(feature = "cuda"))]
+pub(crate) use absent::{Buffer, Queue, View};
+#[cfg(feature = "cuda")]
+pub(crate) use present::{Buffer, Queue, View};
