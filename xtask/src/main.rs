@@ -8,6 +8,7 @@ mod data;
 mod growth;
 mod kills;
 mod measure;
+mod mutate;
 mod peer;
 mod run;
 mod test;
@@ -34,6 +35,7 @@ Examples:
   cargo xtask bench --growth                     time and memory against batch, image size and words
   cargo xtask compat v0.1.0                      whether an older revision's run continues with the same bits
   cargo xtask kills --times 100                  runs that are killed at random moments continue to the same bits
+  cargo xtask mutate pool                        whether tests notice faults in CUDA kernels, without a GPU
   cargo xtask tidy                               the invariants a program can check";
 
 #[derive(Parser)]
@@ -80,6 +82,8 @@ enum Task {
     Compat(compat::Compat),
     /// Kill training runs at random moments, and check that they continue to the same bits.
     Kills(kills::Kills),
+    /// Make CUDA kernels wrong, one fault at a time, and see that a test notices.
+    Mutate(mutate::Mutate),
     /// Check the invariants of docs/architecture.md.
     Tidy {
         /// The tree to check.
@@ -117,6 +121,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Bench(bench) => bench.run(),
         Task::Compat(compat) => compat.run(),
         Task::Kills(kills) => kills.run(),
+        Task::Mutate(mutate) => mutate.run(),
         Task::Tidy { root } => tidy::run(&root),
         Task::Ci => ci::run(),
     }

@@ -63,6 +63,7 @@ inline unsigned atomicOr(unsigned *at, unsigned value) {
 }
 
 // --- math that g++'s library names differently
+using std::isfinite;
 using std::isinf;
 using std::isnan;
 template <class A, class B> auto max(A a, B b) { using T = std::common_type_t<A, B>; return T(a) < T(b) ? T(b) : T(a); }

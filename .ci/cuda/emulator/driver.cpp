@@ -321,6 +321,10 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
     if (shared > 49152) return refuse(invalid_value, "launch of %s with %u bytes of shared memory", f->kernel->name, shared);
     counters.launches++;
     counters.by_kernel[f->kernel->name]++;
+    if (settings.fault && settings.faulty_kernel == f->kernel->name) {
+        if (settings.fault == Settings::skip || (settings.fault == Settings::grid && --gx == 0)) return success;
+        if (settings.fault == Settings::swap) std::swap(arguments[0], arguments[1]);
+    }
     run(*f->kernel, {gx, gy, gz}, {bx, by, bz}, arguments);
     return success;
 }

@@ -32,6 +32,12 @@ static Settings read() {
     else if (o == "descending") s.order = Settings::descending;
     else if (o.rfind("random:", 0) == 0) s.order = Settings::random, s.seed = atoi(o.c_str() + 7);
     else wrong("CUDAEMU_ORDER: `%s` is none of ascending, descending, random:SEED", o.c_str());
+    if (const char *fault = getenv("CUDAEMU_FAULT")) {
+        std::string text = fault, kind = text.substr(text.find(':') + 1);
+        s.faulty_kernel = text.substr(0, text.find(':'));
+        s.fault = kind == "grid" ? Settings::grid : kind == "swap" ? Settings::swap : kind == "skip" ? Settings::skip : Settings::none;
+        if (s.fault == Settings::none) wrong("CUDAEMU_FAULT: `%s` is not KERNEL:grid, KERNEL:swap or KERNEL:skip", fault);
+    }
     return s;
 }
 const Settings settings = read();

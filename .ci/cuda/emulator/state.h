@@ -19,6 +19,10 @@ struct Settings {
     std::string report;  // CUDAEMU_REPORT: the file that gets the counters when the program ends; none
     enum Order { ascending, descending, random } order; // CUDAEMU_ORDER: of blocks and of threads between barriers
     uint32_t seed;       // ... =random:SEED
+    // CUDAEMU_FAULT=KERNEL:FAULT: each launch of that kernel is wrong, to see whether a test notices; FAULT is `grid` (the
+    // last block is missing), `swap` (the first two arguments are exchanged) or `skip` (nothing is launched)
+    std::string faulty_kernel;
+    enum Fault { none, grid, swap, skip } fault;
 };
 extern const Settings settings;
 

@@ -14,7 +14,7 @@
 //! | [`batch_norm`], [`conv2d_batch_norm`], [`scale_shift`], [`activate`] | one pass instead of a dozen temporaries; `relu'(0)` is 1 there |
 //! | [`gate`], [`word_attention`], [`moments`], [`spectral_norm`] | the same; sums without temporaries of a map's size |
 //! | [`linear`] | the weight's gradient in the weight's own order, from several threads |
-//! | [`adam_update`], [`ema_update`], [`sum_of_squares`] | one pass over a parameter and its moments, in place |
+//! | [`adam_update_all`], [`ema_update_all`], [`global_norm`] | one pass over parameters and moments, in place; one launch on a CUDA device |
 #![allow(
     unsafe_code,
     reason = "invariant 8: unsafe lives in this crate only; each block states what it relies on"
@@ -35,7 +35,10 @@ mod runtime;
 pub use device::{NoCuda, open_cuda};
 pub use dispatch::in_one_queue;
 pub use ops::activation::{Activation, activate};
-pub use ops::adam::{AdamStep, adam_update, ema_update, sum_of_squares};
+pub use ops::adam::{
+    AdamStep, AdamUpdate, adam_update, adam_update_all, ema_update, ema_update_all, global_norm,
+    read_scalars, sum_of_squares,
+};
 pub use ops::attention::word_attention;
 pub use ops::batch_norm::{Normalized, batch_norm, scale_shift};
 pub use ops::conv2d::{Conv2dSpec, PackedConv, PackedSpec, Padding, Precision, conv2d, conv2d_act};

@@ -14,6 +14,6 @@ pub(crate) mod op;
 mod present;
 
 #[cfg(not(feature = "cuda"))]
-pub(crate) use absent::{Buffer, Queue, View};
+pub(crate) use absent::{Buffer, Queue, Value, View};
 #[cfg(feature = "cuda")]
-pub(crate) use present::{Buffer, Queue, View};
+pub(crate) use present::{Buffer, Queue, Value, View};

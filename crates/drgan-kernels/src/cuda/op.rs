@@ -1,5 +1,5 @@
 //! How a kernel on a CUDA device becomes a node of candle's graph: as `crate::op`, for values in a device's memory.
-use super::{Buffer, Queue, View};
+use super::{Buffer, Queue, Value, View};
 use crate::node::{self, Passes, of_inputs};
 use candle_core::{CudaStorage, Layout, Result, Shape, Storage, Tensor, bail};
 use std::sync::{Arc, OnceLock};
@@ -47,10 +47,10 @@ pub(crate) fn apply_saved<O: Op<N>, const N: usize>(
     Ok((output, saved))
 }
 
-/// Runs `f` on the values of contiguous f32 tensors on one CUDA device, and with its queue.
-pub(crate) fn with_views<const N: usize, R>(
+/// Runs `f` on the values of contiguous tensors of type `T` on one CUDA device, and with its queue.
+pub(crate) fn with_views<T: Value, const N: usize, R>(
     xs: [&Tensor; N],
-    f: impl FnOnce(&Queue, [View<'_>; N]) -> Result<R>,
+    f: impl FnOnce(&Queue, [View<'_, T>; N]) -> Result<R>,
 ) -> Result<R> {
     let guards = xs.map(|x| x.storage_and_layout());
     let mut views = Vec::with_capacity(N);

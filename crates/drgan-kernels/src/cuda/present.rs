@@ -14,6 +14,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// The compiled kernels, a text per .cu file.
 const PTX: &[&str] = include!(concat!(env!("OUT_DIR"), "/ptx.rs"));
 
+/// The types of values that a tensor on a device may have.
+pub(crate) trait Value: CudaDType {}
+impl<T: CudaDType> Value for T {}
+
 /// Where all work of a device is enqueued.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue(CudaDevice);
@@ -118,12 +122,12 @@ impl Queue {
     }
 
     /// A buffer as candle's storage.
-    pub(crate) fn storage<T: CudaDType>(&self, buffer: Buffer<T>) -> CudaStorage {
+    pub(crate) fn storage<T: Value>(&self, buffer: Buffer<T>) -> CudaStorage {
         CudaStorage::wrap_cuda_slice(buffer.0, self.0.clone())
     }
 
     /// A buffer as a tensor that is a constant.
-    pub(crate) fn tensor<T: CudaDType>(&self, buffer: Buffer<T>, shape: impl Into<Shape>) -> Tensor {
+    pub(crate) fn tensor<T: Value>(&self, buffer: Buffer<T>, shape: impl Into<Shape>) -> Tensor {
         Tensor::from_storage(Storage::Cuda(self.storage(buffer)), shape, BackpropOp::none(), false)
     }
 }
@@ -146,7 +150,7 @@ fn kind_of_parameter(line: &'static str) -> Option<&'static str> {
     Some(if words.next() == Some(".ptr") { "pointer" } else { kind })
 }
 
-impl<'a, T: CudaDType> View<'a, T> {
+impl<'a, T: Value> View<'a, T> {
     /// The values of a contiguous storage of this type.
     pub(crate) fn of(storage: &'a CudaStorage, layout: &Layout) -> Result<Self> {
         let Some((from, to)) = layout.contiguous_offsets() else {

@@ -1,6 +1,6 @@
 //! One stage's discriminator: its own gradients, and what it tells the generator about an image.
 use super::batch::StepBatch;
-use super::finite::{Scalar, refuse_non_finite};
+use super::finite::Reports;
 use super::labels::PairLabels;
 use super::objective::{Objective, Terms};
 use crate::error::TrainError;
@@ -32,25 +32,19 @@ impl std::fmt::Debug for DiscriminatorTrainer {
     }
 }
 
-/// The gradient of a loss with respect to generated images: all that the generator's step needs of it.
-pub(super) struct ImageGradient {
-    /// The gradient, `(B, 3, side, side)` as the images.
-    pub(super) gradient: Tensor,
-    /// The losses that were differentiated.
-    pub(super) scalars: Vec<Scalar>,
-}
-
-impl ImageGradient {
-    /// Differentiates the sum of `terms` with respect to `images`.
-    pub(super) fn of(terms: Terms, images: &Var) -> Result<Self, TrainError> {
-        let scalars = terms.scalars()?;
-        let found = match terms.add_to(None)? {
-            Some(loss) => loss.backward()?.remove(images),
-            None => None,
-        };
-        let gradient = found.map_or_else(|| images.zeros_like(), Ok)?;
-        Ok(Self { gradient, scalars })
-    }
+/// The gradient of the sum of `terms`, which are reported, with respect to generated images, `(B, 3, side, side)`: all that
+/// the generator's step needs of them.
+pub(super) fn image_gradient_of(
+    terms: Terms,
+    images: &Var,
+    reports: &mut Reports,
+) -> Result<Tensor, TrainError> {
+    terms.report(reports);
+    let found = match terms.add_to(None)? {
+        Some(loss) => loss.backward()?.remove(images),
+        None => None,
+    };
+    Ok(found.map_or_else(|| images.zeros_like(), Ok)?)
 }
 
 impl DiscriminatorTrainer {
@@ -62,25 +56,24 @@ impl DiscriminatorTrainer {
         batch: &StepBatch,
         objective: &Objective<'_>,
         lr_scale: f64,
-    ) -> Result<ImageGradient, TrainError> {
+        reports: &mut Reports,
+    ) -> Result<Tensor, TrainError> {
         let real = &batch.images[self.stage];
-        let (gradients, mut scalars) = self.compute_gradients(&fake.detach(), real, batch, objective)?;
+        let gradients = self.compute_gradients(&fake.detach(), real, batch, objective, reports)?;
         // The gradients are complete and not yet applied.
-        self.apply(&gradients, lr_scale)?;
-        drop(gradients);
-        let told = self.image_gradient(fake, real, &batch.text.sentence, objective)?;
-        scalars.extend(told.scalars);
-        Ok(ImageGradient { gradient: told.gradient, scalars })
+        self.apply(gradients, lr_scale, reports)?;
+        self.image_gradient(fake, real, &batch.text.sentence, objective, reports)
     }
 
-    /// The gradients of the discriminator's objective, and its losses: `d` (adversarial) and `dnm`.
+    /// The gradients of the discriminator's objective; its losses `d` (adversarial) and `dnm` are reported.
     fn compute_gradients(
         &mut self,
         fake: &Tensor,
         real: &Tensor,
         batch: &StepBatch,
         objective: &Objective<'_>,
-    ) -> Result<(Gradients, Vec<Scalar>), TrainError> {
+        reports: &mut Reports,
+    ) -> Result<Gradients, TrainError> {
         let (side, sentence) = (self.network.side(), &batch.text.sentence);
         self.ctx.mode = Mode::Train;
         let on_real = self.network.discriminate(real, sentence, &mut self.ctx)?;
@@ -97,27 +90,35 @@ impl DiscriminatorTrainer {
             objective.weights.dnm,
             dnm,
         );
-        let scalars = terms.scalars()?;
-        refuse_non_finite(&scalars)?;
-        let gradients = Gradients::of(terms.add_to(None)?, &self.store)?;
-        Ok((gradients, scalars))
+        terms.report(reports);
+        reports.refuse_non_finite()?;
+        Gradients::of(terms.add_to(None)?, &self.store)
     }
 
     /// One update of the weights.
-    fn apply(&mut self, gradients: &Gradients, lr_scale: f64) -> Result<(), TrainError> {
-        let side = self.network.side();
-        refuse_non_finite(&[(format!("gradient of d{side}"), gradients.norm()? as f32)])?;
-        self.optimizer.apply(gradients, lr_scale)
+    fn apply(
+        &mut self,
+        mut gradients: Gradients,
+        lr_scale: f64,
+        reports: &mut Reports,
+    ) -> Result<(), TrainError> {
+        if let Some(norm) = gradients.guarding_norm(&reports.values())? {
+            reports.norm(format!("gradient of d{}", self.network.side()), norm.clone());
+            reports.refuse_non_finite()?;
+            gradients.guard_by(norm);
+        }
+        self.optimizer.apply(&gradients, lr_scale)
     }
 
-    /// The gradient of the generator's losses against this discriminator: `g` (adversarial) and `dal`.
+    /// The gradient of the generator's losses against this discriminator, which are reported: `g` (adversarial) and `dal`.
     fn image_gradient(
         &mut self,
         fake: &Tensor,
         real: &Tensor,
         sentence: &Tensor,
         objective: &Objective<'_>,
-    ) -> Result<ImageGradient, TrainError> {
+        reports: &mut Reports,
+    ) -> Result<Tensor, TrainError> {
         let side = self.network.side();
         let images = Var::from_tensor(&fake.detach())?;
         self.ctx.mode = Mode::Frozen;
@@ -126,7 +127,7 @@ impl DiscriminatorTrainer {
         let s = said.reconstruction.dim(2)?;
         let dal = dal(&said.reconstruction, &ops::resize_area(real, s, s)?)?;
         let terms = Terms::one(format!("g{side}"), 1., adversarial);
-        ImageGradient::of(terms.with(format!("dal{side}"), objective.weights.dal, dal), &images)
+        image_gradient_of(terms.with(format!("dal{side}"), objective.weights.dal, dal), &images, reports)
     }
 
     /// Logits of real images beside the next caption, where that one is a mismatch.

@@ -1,6 +1,6 @@
 //! The generator and the real image path: their gradients, and how these are applied.
 use super::batch::StepBatch;
-use super::finite::{Scalar, refuse_non_finite};
+use super::finite::Reports;
 use super::objective::{Objective, Terms};
 use crate::error::TrainError;
 use crate::optim::{Gradients, Optimizer};
@@ -68,7 +68,7 @@ struct RealImageOutput {
     /// H*, a constant.
     h_star: Tensor,
     /// How far the image decoded from H* is from the real one.
-    scalars: Vec<Scalar>,
+    reports: Reports,
     /// Gradients of the reconstruction loss, for the real image path and the generator's image head.
     gradients: GeneratorGradients,
 }
@@ -93,7 +93,8 @@ impl GeneratorTrainer {
         images: Vec<Tensor>,
         batch: &StepBatch,
         objective: &Objective<'_>,
-    ) -> Result<(GeneratorGradients, Vec<Scalar>), TrainError> {
+        reports: &mut Reports,
+    ) -> Result<GeneratorGradients, TrainError> {
         let weights = objective.weights;
         let mut total = None;
         for (stage, gradient) in made.stages.iter().zip(images) {
@@ -101,7 +102,7 @@ impl GeneratorTrainer {
             total = Terms::one("images", 1., product).add_to(total)?;
         }
 
-        let (mut scalars, mut decoded) = (Vec::new(), None::<GeneratorGradients>);
+        let mut decoded = None::<GeneratorGradients>;
         for (stage, output) in made.stages.iter().enumerate().skip(1) {
             let Some(split) = &output.disentangled else { continue };
             let real = &batch.images[stage - 1];
@@ -114,8 +115,8 @@ impl GeneratorTrainer {
             let name = format!("sdl{}", real.dim(2)?);
             let terms =
                 Terms::one(&*name, weights.sdl_image, image).with(&*name, weights.sdl_context, context);
-            scalars.extend(terms.scalars()?);
-            scalars.extend(found.scalars);
+            terms.report(reports);
+            reports.extend(found.reports);
             total = terms.add_to(total)?;
             match &mut decoded {
                 Some(sum) => sum.add(&found.gradients)?,
@@ -123,16 +124,16 @@ impl GeneratorTrainer {
             }
         }
         let condition = Terms::one("kl", weights.condition_kl, kl(&made.condition)?);
-        scalars.extend(condition.scalars()?);
+        condition.report(reports);
         total = condition.add_to(total)?;
-        refuse_non_finite(&scalars)?;
+        reports.refuse_non_finite()?;
         drop(made);
 
         let mut gradients = GeneratorGradients::of(total, self, real_image)?;
         if let Some(decoded) = decoded {
             gradients.add(&decoded)?;
         }
-        Ok((gradients, scalars))
+        Ok(gradients)
     }
 
     /// The RIRM of `stage`, with its backward pass: its graph shares nothing with the generator's, so it need not live as
@@ -149,22 +150,29 @@ impl GeneratorTrainer {
         let side = real.dim(2)?;
         let rirm = reconstruction(&decoded, real)?;
         let terms = Terms::one(format!("rirm{side}"), objective.weights.rirm, rirm);
-        let scalars = terms.scalars()?;
+        let mut reports = Reports::default();
+        terms.report(&mut reports);
         let gradients = GeneratorGradients::of(terms.add_to(None)?, self, real_image)?;
-        Ok(RealImageOutput { h_star: h_star.detach(), scalars, gradients })
+        Ok(RealImageOutput { h_star: h_star.detach(), reports, gradients })
     }
 
     /// One update of both networks' weights.
     pub(super) fn apply(
         &mut self,
         real_image: &mut RealImageTrainer,
-        gradients: &GeneratorGradients,
+        gradients: GeneratorGradients,
         lr_scale: f64,
+        reports: &mut Reports,
     ) -> Result<(), TrainError> {
-        let norm = gradients.generator.norm()? as f32;
-        refuse_non_finite(&[("gradient of the generator".into(), norm)])?;
-        self.optimizer.apply(&gradients.generator, lr_scale)?;
-        real_image.optimizer.apply(&gradients.real_image, lr_scale)
+        let GeneratorGradients { mut generator, real_image: mut of_real } = gradients;
+        if let Some(norm) = generator.guarding_norm(&reports.values())? {
+            reports.norm("gradient of the generator".into(), norm.clone());
+            reports.refuse_non_finite()?;
+            generator.guard_by(norm.clone());
+            of_real.guard_by(norm);
+        }
+        self.optimizer.apply(&generator, lr_scale)?;
+        real_image.optimizer.apply(&of_real, lr_scale)
     }
 }
 

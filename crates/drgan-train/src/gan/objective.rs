@@ -1,5 +1,5 @@
 //! What the networks are trained towards: the weights of all losses, and lists of them that become one number.
-use super::finite::{Scalar, scalar};
+use super::finite::Reports;
 use crate::config::LossConfig;
 use crate::error::TrainError;
 use candle_core::Tensor;
@@ -51,20 +51,14 @@ impl Terms {
         self.0.push(Term { name: name.into(), weight, loss });
     }
 
-    /// The losses' names and values, without their weights.
-    ///
-    /// # Errors
-    /// A loss that is no scalar.
-    pub(super) fn scalars(&self) -> Result<Vec<Scalar>, TrainError> {
-        let mut all: Vec<Scalar> = Vec::with_capacity(self.0.len());
-        for term in &self.0 {
-            let value = scalar(&term.loss)?;
-            match all.last_mut() {
-                Some((name, sum)) if *name == term.name => *sum += value,
-                _ => all.push((term.name.clone(), value)),
+    /// Reports the losses, without their weights.
+    pub(super) fn report(&self, to: &mut Reports) {
+        for (i, term) in self.0.iter().enumerate() {
+            match i.checked_sub(1).map(|before| &self.0[before]) {
+                Some(before) if before.name == term.name => to.part(&term.name, term.loss.clone()),
+                _ => to.loss(&term.name, term.loss.clone()),
             }
         }
-        Ok(all)
     }
 
     /// `sum_i weight_i loss_i`, added to `to` in the order of the list.

@@ -8,8 +8,8 @@
 //!
 //! For every network the gradients are made first, as one value; then, where they are complete, they are applied.
 use super::batch::StepBatch;
-use super::discriminator::{DiscriminatorTrainer, ImageGradient};
-use super::finite::{Scalar, refuse_non_finite, scalar};
+use super::discriminator::{DiscriminatorTrainer, image_gradient_of};
+use super::finite::{Reports, Scalar, refuse_non_finite, scalar};
 use super::generator::{GeneratorTrainer, RealImageTrainer};
 use super::objective::{Objective, Terms};
 use crate::error::TrainError;
@@ -53,14 +53,13 @@ fn on_pool(
 ) -> Result<Vec<Scalar>, TrainError> {
     let Trainers { generator, real_image, discriminators } = trainers;
     let made = generator.generate(batch)?;
-    let (images, mut scalars) = image_gradients(&made, discriminators, objective, batch, lr_scale)?;
-    refuse_non_finite(&scalars)?;
+    let (images, mut reports) = image_gradients(&made, discriminators, objective, batch, lr_scale)?;
+    reports.refuse_non_finite()?;
 
-    let (gradients, own) = generator.compute_gradients(real_image, made, images, batch, objective)?;
-    scalars.extend(own);
+    let gradients = generator.compute_gradients(real_image, made, images, batch, objective, &mut reports)?;
     // The gradients are complete and not yet applied.
-    generator.apply(real_image, &gradients, lr_scale)?;
-    Ok(scalars)
+    generator.apply(real_image, gradients, lr_scale, &mut reports)?;
+    reports.read()
 }
 
 /// Images of this side on fill the cores by themselves; smaller ones do so side by side.
@@ -75,36 +74,45 @@ fn image_gradients(
     objective: &Objective<'_>,
     batch: &StepBatch,
     lr_scale: f64,
-) -> Result<(Vec<Tensor>, Vec<Scalar>), TrainError> {
+) -> Result<(Vec<Tensor>, Reports), TrainError> {
     let finest = made.stages.len() - 1;
     let image = &made.stages[finest].image;
     let alone = ops::in_one_queue(image) || image.dim(2)? >= LARGE;
-    let one = |discriminator: &mut DiscriminatorTrainer| {
-        discriminator.step(&made.stages[discriminator.stage].image, batch, objective, lr_scale)
+    let one = |discriminator: &mut DiscriminatorTrainer, reports: &mut Reports| {
+        let fake = &made.stages[discriminator.stage].image;
+        discriminator.step(fake, batch, objective, lr_scale, reports)
     };
-    let matching = || matching_gradient(&made.stages[finest].image, batch, objective);
-    let (told, matching) = if alone {
-        let told = discriminators.iter_mut().map(one).collect();
-        (told, matching())
+    let mut reports = Reports::default();
+    let mut gradients = Vec::with_capacity(made.stages.len());
+    let matching = if alone {
+        for discriminator in discriminators {
+            gradients.push(one(discriminator, &mut reports)?);
+        }
+        matching_gradient(image, batch, objective, &mut reports)?
     } else {
-        rayon::join(
-            || -> Result<Vec<ImageGradient>, TrainError> {
+        let mut of_matching = Reports::default();
+        let (told, matching) = rayon::join(
+            || -> Result<Vec<(Tensor, Reports)>, TrainError> {
                 // Fine to coarse: the longest branch first.
-                let told: Vec<_> = discriminators.par_iter_mut().rev().map(one).collect();
+                let branches = discriminators.par_iter_mut().rev().map(|discriminator| {
+                    let mut reports = Reports::default();
+                    Ok((one(discriminator, &mut reports)?, reports))
+                });
+                let told: Vec<Result<_, TrainError>> = branches.collect();
                 told.into_iter().rev().collect()
             },
-            matching,
-        )
+            || matching_gradient(image, batch, objective, &mut of_matching),
+        );
+        for (gradient, of_branch) in told? {
+            gradients.push(gradient);
+            reports.extend(of_branch);
+        }
+        let matching = matching?;
+        reports.extend(of_matching);
+        matching
     };
-    let (mut gradients, mut scalars) = (Vec::new(), Vec::new());
-    for branch in told? {
-        gradients.push(branch.gradient);
-        scalars.extend(branch.scalars);
-    }
-    let matching = matching?;
-    gradients[finest] = (&gradients[finest] + matching.gradient)?;
-    scalars.extend(matching.scalars);
-    Ok((gradients, scalars))
+    gradients[finest] = (&gradients[finest] + matching)?;
+    Ok((gradients, reports))
 }
 
 /// The gradient of the DAMSM's loss of the finest images beside their captions.
@@ -112,11 +120,12 @@ fn matching_gradient(
     fake: &Tensor,
     batch: &StepBatch,
     objective: &Objective<'_>,
-) -> Result<ImageGradient, TrainError> {
+    reports: &mut Reports,
+) -> Result<Tensor, TrainError> {
     let images = Var::from_tensor(&fake.detach())?;
     let features = objective.image_encoder.encode_image(&images)?;
     let loss = damsm(&features, &batch.text, &batch.labels.kinds(), objective.gammas)?;
-    ImageGradient::of(Terms::one("damsm", objective.weights.lambda, loss), &images)
+    image_gradient_of(Terms::one("damsm", objective.weights.lambda, loss), &images, reports)
 }
 
 /// Whether the networks still give numbers, and gradients: what a checkpoint has to pass before it becomes the last good

@@ -4,7 +4,7 @@ use super::optimizer::{Optimizer, OptimizerConfig};
 use crate::error::{Result, TrainError};
 use candle_core::{DType, Tensor, Var};
 use drgan_tensor::device::HOST;
-use drgan_tensor::ops::{AdamStep, adam_update};
+use drgan_tensor::ops::{AdamStep, AdamUpdate, adam_update_all};
 use drgan_tensor::{Error, ParamKind, ParamStore};
 use std::collections::BTreeMap;
 
@@ -56,12 +56,12 @@ impl Optimizer for Adam {
         self.step += 1;
         let OptimizerConfig { lr, betas, eps, .. } = self.cfg;
         let step = AdamStep::new(self.step, lr * lr_scale, betas, eps).with_scale(gradients.scale());
-        for (s, gradient) in self.slots.iter().zip(gradients.tensors()) {
-            if let Some(gradient) = gradient {
-                adam_update(&s.parameter, gradient, &s.m, &s.v, step)?;
-            }
-        }
-        Ok(())
+        let found = self.slots.iter().zip(gradients.tensors());
+        let found = found.filter_map(|(s, gradient)| Some((s, gradient.as_ref()?)));
+        let updates: Vec<AdamUpdate<'_>> = found
+            .map(|(Slot { parameter, m, v, .. }, gradient)| AdamUpdate { parameter, gradient, m, v })
+            .collect();
+        Ok(adam_update_all(&updates, step, gradients.guard())?)
     }
 
     /// `m.NAME` and `v.NAME`, the moments of each parameter, and `step`, the updates made so far.

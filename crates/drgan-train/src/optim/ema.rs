@@ -3,7 +3,7 @@ use crate::error::{Result, TrainError};
 use crate::run::{Checkpoint, Checkpointed, section};
 use candle_core::Var;
 use drgan_tensor::ParamStore;
-use drgan_tensor::ops::ema_update;
+use drgan_tensor::ops::ema_update_all;
 use std::collections::BTreeMap;
 
 /// Exponential moving average of a network's parameters and buffers, in a second store of the same names.
@@ -47,10 +47,8 @@ impl Ema {
     /// Networks of different types.
     pub fn update(&self, step: u64) -> Result<()> {
         let d = self.decay_at(step);
-        for (average, value) in &self.pairs {
-            ema_update(average, value, d)?;
-        }
-        Ok(())
+        let pairs: Vec<_> = self.pairs.iter().map(|(average, value)| (average, value.as_tensor())).collect();
+        Ok(ema_update_all(&pairs, d)?)
     }
 }
 

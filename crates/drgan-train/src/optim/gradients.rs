@@ -2,7 +2,7 @@
 use crate::error::Result;
 use candle_core::Tensor;
 use candle_core::backprop::GradStore;
-use drgan_tensor::ops::sum_of_squares;
+use drgan_tensor::ops::global_norm;
 use drgan_tensor::{ParamKind, ParamStore};
 
 /// One gradient per parameter of a network, in the order of the parameters' names; none for a parameter that the loss does
@@ -11,6 +11,7 @@ use drgan_tensor::{ParamKind, ParamStore};
 pub struct Gradients {
     tensors: Vec<Option<Tensor>>,
     scale: f64,
+    guard: Option<Tensor>,
 }
 
 impl Gradients {
@@ -35,7 +36,7 @@ impl Gradients {
     fn take(mut found: Option<&mut GradStore>, store: &ParamStore) -> Self {
         let mut one = |var: &Tensor| found.as_mut().and_then(|found| found.remove(var));
         let tensors = store.vars(ParamKind::Param).iter().map(|(_, var)| one(var)).collect();
-        Self { tensors, scale: 1. }
+        Self { tensors, scale: 1., guard: None }
     }
 
     /// Adds another loss's gradients of the same network.
@@ -68,11 +69,27 @@ impl Gradients {
     /// # Errors
     /// Whatever the device reports.
     pub fn norm(&self) -> Result<f64> {
-        let mut sum = 0.;
-        for gradient in self.tensors.iter().flatten() {
-            sum += sum_of_squares(gradient)?;
-        }
-        Ok(sum.sqrt())
+        Ok(self.guarding_norm(&[])?.map_or(Ok(0.), |norm| norm.to_scalar())?)
+    }
+
+    /// The norm where the gradients are, a scalar in f64, and NaN if a number of `also` is not finite; nothing where there
+    /// are no gradients.
+    ///
+    /// # Errors
+    /// Whatever the device reports.
+    pub(crate) fn guarding_norm(&self, also: &[&Tensor]) -> Result<Option<Tensor>> {
+        let found: Vec<&Tensor> = self.tensors.iter().flatten().collect();
+        Ok(if found.is_empty() { None } else { Some(global_norm(&found, also)?) })
+    }
+
+    /// From now on an optimizer changes nothing if this scalar in f64, on the gradients' device, is not finite.
+    pub(crate) fn guard_by(&mut self, guard: Tensor) {
+        self.guard = Some(guard);
+    }
+
+    /// The scalar without which nothing may be changed, see [`Gradients::guard_by`].
+    pub fn guard(&self) -> Option<&Tensor> {
+        self.guard.as_ref()
     }
 
     /// Scales all gradients by `min(1, max_norm / norm)`, and says what the norm was.

@@ -1,9 +1,12 @@
 //! What an optimizer does to every parameter after a step: Adam's update, an exponential moving average, and the sum of
 //! squares that gradient norms are made of.
+mod all;
 mod cpu;
+mod cuda;
 pub(crate) mod reference;
 mod step;
 
+pub use all::{AdamUpdate, adam_update_all, ema_update_all, global_norm, read_scalars};
 pub use step::AdamStep;
 
 use crate::cpu::slices::with_values;
