@@ -135,19 +135,18 @@ impl Queue {
 /// What the PTX calls an argument of this kind.
 fn kind(arg: &Arg<'_>) -> &'static str {
     match arg {
-        Arg::Memory(..) => "pointer",
-        Arg::Size(_) => "u64",
+        // PTX does not tell a pointer from a number of its size.
+        Arg::Memory(..) | Arg::Size(_) => "u64",
         Arg::Int(_) => "u32",
         Arg::Float(_) => "f32",
         Arg::Double(_) => "f64",
     }
 }
 
-/// The kind of the parameter that a line of PTX declares, such as `.param .u64 .ptr .align 1 NAME`.
+/// The kind of the parameter that a line of PTX declares, such as `.param .u64 NAME`.
 fn kind_of_parameter(line: &'static str) -> Option<&'static str> {
     let mut words = line.split_whitespace().skip_while(|word| *word != ".param").skip(1);
-    let kind = words.next()?.trim_start_matches('.');
-    Some(if words.next() == Some(".ptr") { "pointer" } else { kind })
+    Some(words.next()?.trim_start_matches('.'))
 }
 
 impl<'a, T: Value> View<'a, T> {
