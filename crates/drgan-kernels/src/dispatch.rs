@@ -21,6 +21,17 @@ pub(crate) enum Backend {
 /// # Errors
 /// Tensors on different devices.
 pub(crate) fn backend(operation: &str, inputs: &[&Tensor]) -> Result<Backend> {
+    expect_one_device(operation, inputs)?;
+    Ok(match inputs.first().map(|x| x.device()) {
+        _ if inputs.iter().any(|x| x.dtype() != DType::F32) => Backend::Reference,
+        Some(Device::Cpu) => Backend::Cpu,
+        Some(Device::Cuda(_)) => Backend::Cuda,
+        _ => Backend::Reference,
+    })
+}
+
+/// Refuses tensors on different devices.
+pub(crate) fn expect_one_device(operation: &str, inputs: &[&Tensor]) -> Result<()> {
     if let Some((first, rest)) = inputs.split_first()
         && let Some(other) = rest.iter().find(|x| !x.device().same_device(first.device()))
     {
@@ -30,12 +41,7 @@ pub(crate) fn backend(operation: &str, inputs: &[&Tensor]) -> Result<Backend> {
             other.device().location()
         )
     }
-    Ok(match inputs.first().map(|x| x.device()) {
-        _ if inputs.iter().any(|x| x.dtype() != DType::F32) => Backend::Reference,
-        Some(Device::Cpu) => Backend::Cpu,
-        Some(Device::Cuda(_)) => Backend::Cuda,
-        _ => Backend::Reference,
-    })
+    Ok(())
 }
 
 /// Whether two tensors have values of one type.

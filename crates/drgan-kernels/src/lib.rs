@@ -13,6 +13,7 @@
 //! | [`resize_bilinear`], [`resize_area`] | `upsample_bilinear2d` has no backward |
 //! | [`batch_norm`], [`conv2d_batch_norm`], [`scale_shift`], [`activate`] | one pass instead of a dozen temporaries; `relu'(0)` is 1 there |
 //! | [`gate`], [`word_attention`], [`moments`], [`spectral_norm`] | the same; sums without temporaries of a map's size |
+//! | [`lstm`] | on a CUDA device two launches a step, and one node in the graph |
 //! | [`linear`] | the weight's gradient in the weight's own order, from several threads |
 //! | [`adam_update_all`], [`ema_update_all`], [`global_norm`] | one pass over parameters and moments, in place; one launch on a CUDA device |
 #![allow(
@@ -47,10 +48,11 @@ pub use ops::conv2d_norm::{ConvNormSpec, conv2d_batch_norm};
 pub use ops::depthwise::depthwise_conv2d;
 pub use ops::gate::gate;
 pub use ops::linear::linear;
+pub use ops::lstm::lstm;
 pub use ops::moments::moments;
 pub use ops::pool::{avg_pool2d, max_pool2d};
 pub use ops::resize::{resize_area, resize_bilinear};
-pub use ops::spectral_norm::{power_iteration, spectral_norm};
+pub use ops::spectral_norm::{power_iteration, spectral_norm, spectral_norm_step};
 pub use ops::upsample::{up_conv2d, upsample_nearest2x};
 pub use runtime::{CachingAllocator, limit_candle_threads};
 
@@ -66,10 +68,11 @@ pub mod reference {
     pub use crate::ops::depthwise::reference::depthwise_conv2d;
     pub use crate::ops::gate::reference::gate;
     pub use crate::ops::linear::reference::linear;
+    pub use crate::ops::lstm::reference::lstm;
     pub use crate::ops::moments::reference::moments;
     pub use crate::ops::pool::reference::{avg_pool2d, max_pool2d};
     pub use crate::ops::resize::reference::{resize_area, resize_bilinear};
-    pub use crate::ops::spectral_norm::reference::{power_iteration, spectral_norm};
+    pub use crate::ops::spectral_norm::reference::{power_iteration, spectral_norm, spectral_norm_step};
     pub use crate::ops::upsample::reference::up_conv2d;
 }
 

@@ -3,10 +3,11 @@
 mod common;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use common::{assert_differences, assert_near_largest, assert_same, random};
+use common::{assert_differences, assert_near_largest, assert_same, device, random};
 use drgan_kernels::{
-    Activation, AdamStep, adam_update, batch_norm, ema_update, gate, linear, max_pool2d, moments,
-    power_iteration, reference, resize_area, resize_bilinear, spectral_norm, sum_of_squares, word_attention,
+    Activation, AdamStep, adam_update, batch_norm, ema_update, gate, linear, lstm, max_pool2d, moments,
+    power_iteration, reference, resize_area, resize_bilinear, spectral_norm, spectral_norm_step,
+    sum_of_squares, word_attention,
 };
 
 const LAYER: f64 = 1e-5;
@@ -50,6 +51,7 @@ fn attention_on_many_shapes() {
         (1, 1, 1, 1, 1, &[1]),
         (3, 5, 18, 7, 11, &[18, 4, 0]),
         (2, 64, 40, 33, 34, &[40, 9]),
+        (1, 70, 66, 3, 17, &[65]),
     ] {
         let inputs = [random(&[b, c, h, w], 1), random(&[b, c, t], 2)];
         let mask = padding(lens, t);
@@ -72,7 +74,7 @@ fn attention_on_many_shapes() {
 
 #[test]
 fn moments_on_many_shapes() {
-    for shape in [&[2, 3, 5, 7][..], &[1, 2, 1, 1], &[4, 5, 40, 33], &[3, 17]] {
+    for shape in [&[2, 3, 5, 7][..], &[1, 2, 1, 1], &[4, 5, 40, 33], &[3, 17], &[2, 3, 70, 64]] {
         let far = [(random(shape, 1) + 5.).unwrap()];
         let what = format!("moments {shape:?}");
         assert_same(&what, &far, LAYER, |t| joined(moments(&t[0])?), |t| joined(reference::moments(&t[0])?));
@@ -111,7 +113,9 @@ fn spectral_norm_on_many_shapes() {
     for shape in [&[3, 2, 3, 3][..], &[1, 1, 1, 1], &[16, 70, 4, 4], &[7, 5]] {
         let (o, k) = (shape[0], shape[1..].iter().product::<usize>());
         let weight = random(shape, 1);
-        let (u, v) = power_iteration(&weight, &random(&[o], 2)).unwrap();
+        let there = weight.to_device(&device()).unwrap();
+        let start = random(&[o], 2).to_device(&device()).unwrap();
+        let (u, v) = power_iteration(&there, &start).unwrap();
         let exact = weight.to_dtype(DType::F64).unwrap();
         let flat = exact.reshape((o, k)).unwrap();
         let start = random(&[o], 2).to_dtype(DType::F64).unwrap();
@@ -133,6 +137,67 @@ fn spectral_norm_on_many_shapes() {
     });
     assert!(spectral_norm(&random(&[3, 2, 4], 1), &u, &u).is_err());
     assert!(power_iteration(&random(&[3, 2, 4], 1), &v).is_err());
+}
+
+#[test]
+fn a_step_of_spectral_norm_is_an_iteration_and_a_division() {
+    for shape in [&[3, 2, 3, 3][..], &[1, 1, 1, 1], &[40, 70, 4, 4], &[7, 5]] {
+        let (o, k) = (shape[0], shape[1..].iter().product::<usize>());
+        let there = |t: Tensor| t.to_device(&device()).unwrap();
+        let weight = Var::from_tensor(&there(random(shape, 1))).unwrap();
+        let (u, v) =
+            [there(random(&[o], 2)), there(random(&[k], 3))].map(|t| Var::from_tensor(&t).unwrap()).into();
+        let gradient = |y: Tensor| {
+            let by = there(random(shape, 4));
+            (y * by).unwrap().sum_all().unwrap().backward().unwrap().get(&weight).unwrap().clone()
+        };
+        let start = u.copy().unwrap();
+        let y = spectral_norm_step(&weight, &u, &v).unwrap();
+        let (want_u, want_v) = power_iteration(&weight, &start).unwrap();
+        let want = spectral_norm(&weight, &want_u, &want_v).unwrap();
+        for (what, got, want) in [("u", u.as_tensor(), &want_u), ("v", &v, &want_v), ("result", &y, &want)] {
+            assert_near_largest(&format!("{what} of {shape:?}"), got, want, 1e-6);
+        }
+        // The next step changes u and v before the first one's backward pass.
+        let second = spectral_norm_step(&weight, &u, &v).unwrap();
+        let (next_u, next_v) = power_iteration(&weight, &want_u).unwrap();
+        assert_near_largest(&format!("second u of {shape:?}"), &u, &next_u, LAYER);
+        let want_second = spectral_norm(&weight, &next_u, &next_v).unwrap();
+        for (got, want) in [(y, want), (second, want_second)] {
+            assert_near_largest(&format!("gradient of {shape:?}"), &gradient(got), &gradient(want), LAYER);
+        }
+    }
+    let var = |n: usize| Var::from_tensor(&random(&[n], 1)).unwrap();
+    let error = spectral_norm_step(&random(&[3, 2, 4], 1), &var(3), &var(3)).unwrap_err().to_string();
+    assert!(error.contains("spectral_norm_step: expected (O, ...), (O,) and (K,)"), "{error}");
+}
+
+#[test]
+fn lstms_on_many_shapes() {
+    for (l, s, b, h) in [(2, 3, 2, 5), (1, 2, 1, 1), (3, 6, 1, 7), (2, 18, 5, 33)] {
+        let inputs = [random(&[l, s, b, 4 * h], 1), (random(&[l, h, 4 * h], 2) * 0.3).unwrap()];
+        assert_same(
+            &format!("lstm: {l} of {h} units, {s} steps of {b}"),
+            &inputs,
+            5e-5,
+            |t| lstm(&t[0], &t[1]),
+            |t| reference::lstm(&t[0], &t[1]),
+        );
+    }
+    // One step reads no state, so that the weight has no gradient.
+    let weight = random(&[2, 4, 16], 2);
+    assert_same(
+        "lstm: one step",
+        &[random(&[2, 1, 3, 16], 1)],
+        LAYER,
+        |t| lstm(&t[0], &weight.to_device(t[0].device())?),
+        |t| reference::lstm(&t[0], &weight.to_dtype(t[0].dtype())?),
+    );
+    let inputs = [random(&[2, 3, 2, 8], 1), random(&[2, 2, 8], 2)];
+    assert_differences("lstm", &inputs, |t| reference::lstm(&t[0], &t[1]));
+    assert_eq!(lstm(&random(&[2, 0, 2, 8], 1), &inputs[1]).unwrap().dims(), [2, 0, 2, 2]);
+    let error = lstm(&inputs[0], &random(&[1, 2, 8], 2)).unwrap_err().to_string();
+    assert!(error.contains("lstm: expected gates (L, S, B, 4 hidden)"), "{error}");
 }
 
 #[test]
@@ -164,6 +229,16 @@ fn resizing_on_many_shapes() {
                 |t| reference::resize_bilinear(&t[0], to_h, to_w, align),
             );
         }
+    }
+    // More maps than a CUDA device has threads for each pixel of.
+    for ((h, w), (to_h, to_w)) in [((9, 8), (60, 70)), ((60, 70), (9, 8))] {
+        assert_same(
+            &format!("bilinear, many maps of {h}x{w}"),
+            &[random(&[5, 20, h, w], 1)],
+            LAYER,
+            |t| resize_bilinear(&t[0], to_h, to_w, false),
+            |t| reference::resize_bilinear(&t[0], to_h, to_w, false),
+        );
     }
     for (h, w, to_h, to_w) in [(6, 9, 2, 3), (6, 8, 3, 2), (4, 4, 4, 4), (64, 64, 16, 16)] {
         assert_same(

@@ -4,6 +4,9 @@ use std::marker::PhantomData;
 /// Threads of a block, in all kernels (`THREADS` in common.cuh).
 pub(crate) const THREADS: usize = 256;
 
+/// The largest number of rows of blocks.
+pub(crate) const MOST_ROWS: usize = 65_535;
+
 /// How many blocks of [`THREADS`] threads a launch has: `x` times `y`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grid {
@@ -22,7 +25,7 @@ impl Grid {
         Self { x: items, y: 1 }
     }
 
-    /// The same for each of `rows`, at most 65,535.
+    /// The same for each of `rows`, at most [`MOST_ROWS`].
     #[must_use]
     pub(crate) fn times(self, rows: usize) -> Self {
         Self { y: rows, ..self }

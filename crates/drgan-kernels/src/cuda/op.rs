@@ -1,4 +1,5 @@
 //! How a kernel on a CUDA device becomes a node of candle's graph: as `crate::op`, for values in a device's memory.
+use super::launch::Arg;
 use super::{Buffer, Queue, Value, View};
 use crate::node::{self, Passes, of_inputs};
 use candle_core::{CudaStorage, Layout, Result, Shape, Storage, Tensor, bail};
@@ -32,6 +33,26 @@ impl Gradient {
     }
 }
 
+impl From<Option<Buffer>> for Gradient {
+    fn from(values: Option<Buffer>) -> Self {
+        values.map_or(Self::None, Self::Values)
+    }
+}
+
+impl Queue {
+    /// Room for the `n` values of a gradient, if it is `wanted`.
+    pub(crate) fn buffer_if(&self, wanted: bool, n: usize) -> Result<Option<Buffer>> {
+        wanted.then(|| self.buffer(n)).transpose()
+    }
+}
+
+/// A null pointer where there is no buffer.
+impl<'a> From<&'a mut Option<Buffer>> for Arg<'a> {
+    fn from(buffer: &'a mut Option<Buffer>) -> Self {
+        buffer.as_mut().map_or(Arg::NONE, Arg::from)
+    }
+}
+
 /// The output of `op` for `inputs`, f32 on one CUDA device and of the shapes that `op` was made for.
 pub(crate) fn apply<O: Op<N>, const N: usize>(op: O, inputs: [&Tensor; N]) -> Result<Tensor> {
     Ok(apply_saved(op, inputs)?.0)
@@ -56,15 +77,26 @@ pub(crate) fn with_views<T: Value, const N: usize, R>(
     let mut views = Vec::with_capacity(N);
     let mut queue = None;
     for (storage, layout) in &guards {
-        let Storage::Cuda(storage) = &**storage else {
-            bail!("a kernel was given a tensor that is not on a CUDA device")
-        };
+        let storage = on_device(storage)?;
         views.push(View::of(storage, layout)?);
         queue = Some(Queue::of(storage)?);
     }
     match (queue, views.try_into()) {
         (Some(queue), Ok(views)) => f(&queue, views),
         _ => bail!("a kernel was given no tensors"),
+    }
+}
+
+/// Runs `f` on the values of a contiguous u8 tensor on a CUDA device.
+pub(crate) fn with_bytes<R>(x: &Tensor, f: impl FnOnce(View<'_, u8>) -> Result<R>) -> Result<R> {
+    let (storage, layout) = x.storage_and_layout();
+    f(View::of(on_device(&storage)?, layout)?)
+}
+
+fn on_device(storage: &Storage) -> Result<&CudaStorage> {
+    match storage {
+        Storage::Cuda(storage) => Ok(storage),
+        _ => bail!("a kernel was given a tensor that is not on a CUDA device"),
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod conv2d_norm;
 pub(crate) mod depthwise;
 pub(crate) mod gate;
 pub(crate) mod linear;
+pub(crate) mod lstm;
 pub(crate) mod moments;
 pub(crate) mod pool;
 pub(crate) mod resize;

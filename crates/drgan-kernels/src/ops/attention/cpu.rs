@@ -1,4 +1,5 @@
 //! Word attention by blocks of pixels: scores and softmax, then the words read.
+use super::Sizes;
 use crate::cpu::gemm::{Matrix, gemm};
 use crate::cpu::rows::affine::add_row;
 use crate::cpu::rows::softmax::{softmax_gradient_rows, softmax_rows};
@@ -7,19 +8,6 @@ use crate::cpu::shared_slice::{SharedSlice, fill_uninit};
 use crate::op::{Gradient, Op, Pass};
 use candle_core::Shape;
 use rayon::prelude::*;
-
-/// The sizes of one attention.
-#[derive(Clone, Copy)]
-pub(super) struct Sizes {
-    /// Number of images.
-    pub(super) b: usize,
-    /// Number of channels of the map and of the words.
-    pub(super) c: usize,
-    /// Number of words per caption.
-    pub(super) t: usize,
-    /// Rows and columns of a map.
-    pub(super) side: (usize, usize),
-}
 
 /// Pixels of one image that a task takes.
 const BLOCK: usize = 1024;
@@ -33,11 +21,6 @@ struct Block {
 }
 
 impl Sizes {
-    /// Pixels of a map.
-    fn pixels(&self) -> usize {
-        self.side.0 * self.side.1
-    }
-
     fn blocks(&self) -> impl IndexedParallelIterator<Item = Block> + use<> {
         let (b, pixels) = (self.b, self.pixels());
         let each = pixels.div_ceil(BLOCK);
@@ -69,10 +52,6 @@ impl Sizes {
             add_row(share, 1., &mut sum[i / each * share.len()..][..share.len()]);
         }
         sum
-    }
-
-    fn shape(&self, channels: usize) -> Shape {
-        (self.b, channels, self.side.0, self.side.1).into()
     }
 
     /// Rows of a block of `(T, pixels)`.

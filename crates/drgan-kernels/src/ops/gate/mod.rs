@@ -1,7 +1,9 @@
 //! A gate: values let through by the sigmoid of a mask's logits.
 mod cpu;
+mod cuda;
 pub(crate) mod reference;
 
+use crate::cuda::op::apply as apply_cuda;
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::op::apply;
 use candle_core::{Result, Tensor, bail};
@@ -19,6 +21,9 @@ pub fn gate(x: &Tensor, logits: &Tensor, scale: f64) -> Result<Tensor> {
     }
     match backend("gate", &[x, logits])? {
         Backend::Cpu => apply(cpu::Gate { scale: scale as f32, shape: x.shape().clone() }, [x, logits]),
+        Backend::Cuda => {
+            apply_cuda(cuda::Gate { scale: scale as f32, shape: x.shape().clone() }, [x, logits])
+        }
         _ => fall_back(|| reference::gate(x, logits, scale)),
     }
 }

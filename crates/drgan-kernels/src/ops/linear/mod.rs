@@ -1,8 +1,10 @@
 //! The linear map of a batch of vectors.
 pub(crate) mod cpu;
+mod cuda;
 pub(crate) mod reference;
 
 use crate::dispatch::{Backend, backend, fall_back};
+use crate::node;
 use crate::op::apply;
 use crate::ops::conv2d::shape::expect_values;
 use candle_core::{Result, Tensor, bail};
@@ -23,6 +25,9 @@ pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     match backend("linear", &[x, weight])? {
         Backend::Cpu if x.elem_count() > 0 && weight.elem_count() > 0 => {
             apply(cpu::Linear((b, inp, out)), [x, weight])
+        }
+        Backend::Cuda if x.elem_count() > 0 && weight.elem_count() > 0 => {
+            node::apply(cuda::Linear((b, inp, out)), [x, weight])
         }
         _ => fall_back(|| reference::linear(x, weight)),
     }

@@ -46,3 +46,15 @@ pub(super) fn between(inp: usize, out: usize, align_corners: bool) -> Vec<Betwee
     };
     (0..out).map(at).collect()
 }
+
+/// The same places as a line: pixel `o` at `o slope + start`, or at 0 where that is negative, as `(slope, start)`.
+pub(super) fn line(inp: usize, out: usize, align_corners: bool) -> (f64, f64) {
+    match (align_corners, out) {
+        (true, 1) => (0., 0.),
+        (true, _) => ((inp - 1) as f64 / (out - 1) as f64, 0.),
+        (false, _) => {
+            let slope = inp as f64 / out as f64;
+            (slope, slope / 2. - 0.5)
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! Bilinear resizing, and shrinking by whole factors.
 mod between;
 mod cpu;
+mod cuda;
 pub(crate) mod reference;
 
+use crate::cuda::op::apply as apply_cuda;
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::op::apply;
 use crate::ops::pool::avg_pool2d;
@@ -24,6 +26,7 @@ pub fn resize_bilinear(x: &Tensor, h: usize, w: usize, align_corners: bool) -> R
             let (rows, cols) = (between(hi, h, align_corners), between(wi, w, align_corners));
             apply(cpu::Bilinear { dims, rows, cols }, [x])
         }
+        Backend::Cuda => apply_cuda(cuda::Bilinear { dims, out: (h, w), align_corners }, [x]),
         _ => fall_back(|| reference::resize_bilinear(x, h, w, align_corners)),
     }
 }
@@ -36,7 +39,7 @@ pub fn resize_bilinear(x: &Tensor, h: usize, w: usize, align_corners: bool) -> R
 /// # Errors
 /// Sides that do not divide.
 pub fn resize_area(x: &Tensor, h: usize, w: usize) -> Result<Tensor> {
-    let (_, _, hi, wi) = x.dims4()?;
+    let (b, c, hi, wi) = x.dims4()?;
     check_multiple(x, h, w)?;
     if (hi, wi) == (h, w) {
         return Ok(x.clone());
@@ -44,5 +47,8 @@ pub fn resize_area(x: &Tensor, h: usize, w: usize) -> Result<Tensor> {
     if hi / h == wi / w {
         return avg_pool2d(x, hi / h, hi / h, 0);
     }
-    fall_back(|| reference::resize_area(x, h, w))
+    match backend("resize_area", &[x])? {
+        Backend::Cuda => apply_cuda(cuda::Area { maps: (b, c), block: (hi / h, wi / w), out: (h, w) }, [x]),
+        _ => fall_back(|| reference::resize_area(x, h, w)),
+    }
 }

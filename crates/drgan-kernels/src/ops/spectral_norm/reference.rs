@@ -1,5 +1,5 @@
 //! Power iteration and spectral normalization in candle's own operations.
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, Var};
 
 /// Reference implementation of [`power_iteration`](crate::power_iteration), of the matrix `(O, K)`.
 ///
@@ -20,4 +20,16 @@ pub fn spectral_norm(weight: &Tensor, u: &Tensor, v: &Tensor) -> Result<Tensor> 
     let w = weight.reshape((weight.dim(0)?, ()))?;
     let sigma = (w.matmul(&v.unsqueeze(1)?)?.squeeze(1)? * u)?.sum_all()?;
     weight.broadcast_div(&sigma)
+}
+
+/// Reference implementation of [`spectral_norm_step`](crate::spectral_norm_step).
+///
+/// # Errors
+/// Those of [`spectral_norm_step`](crate::spectral_norm_step).
+pub fn spectral_norm_step(weight: &Tensor, u: &Var, v: &Var) -> Result<Tensor> {
+    let w = weight.detach().reshape((weight.dim(0)?, ()))?;
+    let (new_u, new_v) = power_iteration(&w, &u.as_detached_tensor())?;
+    u.set(&new_u)?;
+    v.set(&new_v)?;
+    spectral_norm(weight, &new_u, &new_v)
 }

@@ -60,12 +60,25 @@ fn operations() -> Vec<(&'static str, Call)> {
             }),
         ),
         ("linear", Box::new(move |t| linear(&rows(t)?, &matrix(t)?).map(drop))),
+        (
+            "lstm",
+            Box::new(move |t| {
+                lstm(&values(&[2, 3, 2, 8], 13).to_dtype(t)?, &values(&[2, 2, 8], 14).to_dtype(t)?).map(drop)
+            }),
+        ),
         ("power_iteration", Box::new(move |t| power_iteration(&filters(t)?, &c(t)?).map(drop))),
         (
             "spectral_norm",
             Box::new(move |t| {
                 let v = values(&[36], 12).to_dtype(t)?;
                 spectral_norm(&filters(t)?, &c(t)?, &v).map(drop)
+            }),
+        ),
+        (
+            "spectral_norm_step",
+            Box::new(move |t| {
+                let [u, v] = [c(t)?, values(&[36], 12).to_dtype(t)?].map(|t| Var::from_tensor(&t));
+                spectral_norm_step(&filters(t)?, &u?, &v?).map(drop)
             }),
         ),
         ("max_pool2d", Box::new(move |t| max_pool2d(&x(t)?, 2, 2).map(drop))),

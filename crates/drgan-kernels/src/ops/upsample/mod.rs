@@ -1,10 +1,12 @@
 //! Upsampling by two, alone and fused with the convolution after it.
+mod cuda;
 pub(crate) mod reference;
 
+use crate::cuda::op::apply as apply_cuda;
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::ops::activation::kind::Activation;
 use crate::ops::conv2d::op::convolve;
-use crate::ops::conv2d::shape::{Conv2dSpec, ConvShape};
+use crate::ops::conv2d::shape::{Conv2dSpec, ConvShape, expect_values};
 use candle_core::{Result, Tensor, bail};
 
 /// Nearest-neighbour upsampling by two, on any device and in any type.
@@ -15,7 +17,13 @@ use candle_core::{Result, Tensor, bail};
 /// # Errors
 /// `x` is not of rank 4.
 pub fn upsample_nearest2x(x: &Tensor) -> Result<Tensor> {
-    reference::upsample_nearest2x(x)
+    let dims @ (b, c, h, w) = x.dims4()?;
+    expect_values("upsample_nearest2x: result", &[b, c, h, 2, w, 2])?;
+    match backend("upsample_nearest2x", &[x])? {
+        Backend::Cuda => apply_cuda(cuda::Nearest(dims), [x]),
+        // Of candle's operations on the CPU too: the generator upsamples within its convolution.
+        _ => reference::upsample_nearest2x(x),
+    }
 }
 
 /// Nearest-neighbour upsampling by two, then a 3x3 convolution with padding 1 and no bias: the generator's up-block.
