@@ -81,14 +81,10 @@ impl SpectralConv2d {
     }
 
     fn weight(&self, ctx: &Ctx) -> Result<Tensor> {
-        let (u, v) = if ctx.mode.updates_running_stats() && self.u.is_variable() {
-            let (u, v) = ops::power_iteration(&self.weight_bar, &self.u)?;
-            Var::from_tensor(&self.u)?.set(&u)?;
-            Var::from_tensor(&self.v)?.set(&v)?;
-            (u, v)
-        } else {
-            (self.u.detach(), self.v.detach())
-        };
-        Ok(ops::spectral_norm(&self.weight_bar, &u, &v)?)
+        if ctx.mode.updates_running_stats() && self.u.is_variable() {
+            let (u, v) = (Var::from_tensor(&self.u)?, Var::from_tensor(&self.v)?);
+            return Ok(ops::spectral_norm_step(&self.weight_bar, &u, &v)?);
+        }
+        Ok(ops::spectral_norm(&self.weight_bar, &self.u, &self.v)?)
     }
 }

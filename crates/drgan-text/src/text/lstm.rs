@@ -1,7 +1,6 @@
 //! A bi-directional LSTM that knows the length of each sequence.
-use candle_core::{D, Tensor};
-use candle_nn::ops::sigmoid;
-use drgan_tensor::{Error, Hint, Init, Result, VarBuilder, expect_shape};
+use candle_core::Tensor;
+use drgan_tensor::{Error, Hint, Init, Result, VarBuilder, expect_shape, ops};
 
 /// A bi-directional LSTM layer that knows the length of each sequence: its reverse pass starts at the last element that is
 /// not padding.
@@ -84,28 +83,11 @@ impl BiLstm {
         let gates = x.reshape((2, steps * b, inp))?.matmul(&weight(&self.input)?)?; // (2, steps B, 4 hidden)
         let gates = gates.broadcast_add(&bias.unsqueeze(1)?)?;
 
-        let recurrent = weight(&self.state)?; // (2, hidden, 4 hidden)
-        let mut state: Option<(Tensor, Tensor)> = None;
-        let mut outputs = Vec::with_capacity(steps + 1);
-        for s in 0..steps {
-            let mut g = gates.narrow(1, s * b, b)?; // (2, B, 4 hidden)
-            if let Some((h_prev, _)) = &state {
-                g = (g + h_prev.matmul(&recurrent)?)?;
-            }
-            let input_forget = sigmoid(&g.narrow(D::Minus1, 0, 2 * h)?)?;
-            let new = g.narrow(D::Minus1, 2 * h, h)?.tanh()?;
-            let mut c = (input_forget.narrow(D::Minus1, 0, h)? * new)?;
-            if let Some((_, c_prev)) = &state {
-                c = (c + (input_forget.narrow(D::Minus1, h, h)? * c_prev)?)?;
-            }
-            let out = (sigmoid(&g.narrow(D::Minus1, 3 * h, h)?)? * c.tanh()?)?;
-            outputs.push(out.reshape((2 * b, h))?);
-            state = Some((out, c));
-        }
-        outputs.push(Tensor::zeros((1, h), x.dtype(), dev)?); // what padding reads
-        let outputs = Tensor::cat(&outputs, 0)?; // (2 steps B + 1, hidden), by step, direction, sequence
+        let states = ops::lstm(&gates.reshape((2, steps, b, 4 * h))?, &weight(&self.state)?)?; // (2, steps, B, hidden)
+        let zeros = Tensor::zeros((1, h), x.dtype(), dev)?; // what padding reads
+        let states = Tensor::cat(&[states.reshape((2 * steps * b, h))?, zeros], 0)?;
 
-        let at = |s: usize, d: usize, i: usize| ((s * 2 + d) * b + i) as u32;
+        let at = |s: usize, d: usize, i: usize| ((d * steps + s) * b + i) as u32;
         let padding = (2 * steps * b) as u32;
         let mut every = Vec::with_capacity(2 * b * t);
         for (i, len) in lens.iter().enumerate() {
@@ -115,8 +97,8 @@ impl BiLstm {
         }
         let last = lens.iter().enumerate().flat_map(|(i, len)| [at(len - 1, 0, i), at(len - 1, 1, i)]);
         Ok(BiLstmOutput {
-            states: outputs.index_select(&rows(every)?, 0)?.reshape((b, t, 2 * h))?,
-            last: outputs.index_select(&rows(last.collect())?, 0)?.reshape((b, 2 * h))?,
+            states: states.index_select(&rows(every)?, 0)?.reshape((b, t, 2 * h))?,
+            last: states.index_select(&rows(last.collect())?, 0)?.reshape((b, 2 * h))?,
         })
     }
 }
