@@ -348,5 +348,13 @@ int cuGetErrorName(int error, const char **text) {
 }
 int cuGetErrorString(int error, const char **text) { return cuGetErrorName(error, text); }
 
+// Not NVIDIA's: launches so far of the kernel of this name or, without a name, of all. For tests, which count within a process.
+unsigned long cudaemu_launches(const char *kernel) {
+    Hold hold(lock);
+    if (!kernel) return counters.launches;
+    auto found = counters.by_kernel.find(kernel);
+    return found == counters.by_kernel.end() ? 0 : found->second;
+}
+
 } // extern "C"
 } // namespace emu

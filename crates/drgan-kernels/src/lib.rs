@@ -12,6 +12,7 @@
 //! | [`max_pool2d`], [`avg_pool2d`] | no backward unless kernel = stride; 2x2 max's is a quarter of the truth |
 //! | [`resize_bilinear`], [`resize_area`] | `upsample_bilinear2d` has no backward |
 //! | [`batch_norm`], [`conv2d_batch_norm`], [`scale_shift`], [`activate`] | one pass instead of a dozen temporaries; `relu'(0)` is 1 there |
+//! | [`update_running_statistics`] | both in place, in one launch on a CUDA device |
 //! | [`gate`], [`word_attention`], [`moments`], [`spectral_norm`] | the same; sums without temporaries of a map's size |
 //! | [`lstm`] | on a CUDA device two launches a step, and one node in the graph |
 //! | [`linear`] | the weight's gradient in the weight's own order, from several threads |
@@ -41,7 +42,7 @@ pub use ops::adam::{
     read_scalars, sum_of_squares,
 };
 pub use ops::attention::word_attention;
-pub use ops::batch_norm::{Normalized, batch_norm, scale_shift};
+pub use ops::batch_norm::{Normalized, batch_norm, scale_shift, update_running_statistics};
 pub use ops::conv2d::{Conv2dSpec, PackedConv, PackedSpec, Padding, Precision, conv2d, conv2d_act};
 pub use ops::conv2d_joint::joint_conv2d;
 pub use ops::conv2d_norm::{ConvNormSpec, conv2d_batch_norm};
@@ -61,7 +62,7 @@ pub mod reference {
     pub use crate::ops::activation::reference::activate;
     pub use crate::ops::adam::reference::{adam_update, ema_update, sum_of_squares};
     pub use crate::ops::attention::reference::word_attention;
-    pub use crate::ops::batch_norm::reference::{batch_norm, scale_shift};
+    pub use crate::ops::batch_norm::reference::{batch_norm, scale_shift, update_running_statistics};
     pub use crate::ops::conv2d::reference::{conv2d, conv2d_act};
     pub use crate::ops::conv2d_joint::reference::joint_conv2d;
     pub use crate::ops::conv2d_norm::reference::conv2d_batch_norm;

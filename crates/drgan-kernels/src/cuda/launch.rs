@@ -48,6 +48,15 @@ pub(crate) enum Arg<'a> {
 impl Arg<'_> {
     /// A null pointer.
     pub(crate) const NONE: Self = Arg::Memory(0, PhantomData);
+
+    /// The memory behind the first `values` f32.
+    #[must_use]
+    pub(crate) fn after(self, values: usize) -> Self {
+        match self {
+            Arg::Memory(at, of) => Arg::Memory(at + 4 * values as u64, of),
+            other => other,
+        }
+    }
 }
 
 impl From<usize> for Arg<'_> {

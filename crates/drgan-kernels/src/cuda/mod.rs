@@ -8,6 +8,8 @@
 //! (docs/cuda.md), where memory that is not a tensor's cannot be touched.
 #[cfg(not(feature = "cuda"))]
 mod absent;
+mod activation;
+pub(crate) mod channels;
 pub(crate) mod launch;
 pub(crate) mod op;
 #[cfg(feature = "cuda")]

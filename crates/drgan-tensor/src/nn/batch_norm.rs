@@ -126,22 +126,14 @@ impl BatchNorm {
         self.update(ops::conv2d_batch_norm(x, conv.weight(), norm, spec)?, ctx)
     }
 
-    /// Moves the running statistics towards the batch's if `ctx` says so; the normalized values.
+    /// Moves the running statistics towards the batch's if `ctx` says so; the normalized values. Buffers that are not variables
+    /// (those of a frozen copy) are left alone.
     fn update(&self, out: Normalized, ctx: &Ctx) -> Result<Tensor> {
-        if ctx.mode.updates_running_stats() {
-            let n = (out.y.elem_count() / out.y.dim(1)?) as f64;
-            move_towards(&self.running_mean, &out.mean)?;
-            move_towards(&self.running_var, &(&out.var * (n / (n - 1.)))?)?; // unbiased, as PyTorch's running variance
+        let running = [&self.running_mean, &self.running_var];
+        if ctx.mode.updates_running_stats() && running.iter().all(|buffer| buffer.is_variable()) {
+            let [mean, var] = running.map(Var::from_tensor);
+            ops::update_running_statistics((&mean?, &var?), &out, MOMENTUM)?;
         }
         Ok(out.y)
     }
-}
-
-/// `running += momentum (batch - running)`; a buffer that is not a variable (that of a frozen copy) is left alone.
-fn move_towards(running: &Tensor, batch: &Tensor) -> Result<()> {
-    if running.is_variable() {
-        let next = ((running.detach() * (1. - MOMENTUM))? + (batch.detach() * MOMENTUM)?)?;
-        Var::from_tensor(running)?.set(&next)?;
-    }
-    Ok(())
 }

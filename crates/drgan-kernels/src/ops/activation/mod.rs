@@ -1,11 +1,13 @@
 //! Activations: ReLU, ReLU6, LeakyReLU and the gated linear unit.
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 pub(crate) mod kind;
 pub(crate) mod reference;
 pub(crate) mod scalar;
 
 pub use kind::Activation;
 
+use crate::cuda::op::apply as apply_cuda;
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::op::apply;
 use candle_core::{Result, Tensor};
@@ -30,11 +32,15 @@ pub fn activate(x: &Tensor, act: Activation) -> Result<Tensor> {
     if act == Activation::Identity {
         return Ok(x.clone());
     }
-    match backend("activate", &[x])? {
-        Backend::Cpu if x.rank() >= 2 => {
-            act.check_channels("activate: x", x.dim(1)?)?;
-            apply(cpu::Activate { act, dims: x.dims().to_vec() }, [x])
-        }
+    let backend = backend("activate", &[x])?;
+    if x.rank() < 2 {
+        return fall_back(|| reference::activate(x, act));
+    }
+    act.check_channels("activate: x", x.dim(1)?)?;
+    let dims = x.dims().to_vec();
+    match backend {
+        Backend::Cpu => apply(cpu::Activate { act, dims }, [x]),
+        Backend::Cuda => apply_cuda(cuda::Activate { act, dims }, [x]),
         _ => fall_back(|| reference::activate(x, act)),
     }
 }

@@ -1,10 +1,14 @@
 //! Batch normalization with its activation, by the batch's own statistics or by given ones.
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 pub(crate) mod normalized;
 pub(crate) mod reference;
+mod running;
 
 pub use normalized::Normalized;
+pub use running::update_running_statistics;
 
+use crate::cuda::op::{apply as apply_cuda, apply_saved as apply_saved_cuda};
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::op::{apply, apply_saved};
 use crate::ops::activation::kind::Activation;
@@ -66,6 +70,17 @@ pub fn batch_norm(
             };
             normalized(y, statistics.get())
         }
+        Backend::Cuda => {
+            let op = cuda::BatchNorm { eps, act, dims: x.dims().to_vec() };
+            let (y, statistics) = match residual {
+                Some(residual) => {
+                    let scale_bias = cuda::stack(weight, bias)?;
+                    apply_saved_cuda(cuda::WithResidual(op), [x, &scale_bias, residual])?
+                }
+                None => apply_saved_cuda(op, [x, weight, bias])?,
+            };
+            cuda::normalized(y, statistics.get())
+        }
         _ => fall_back(|| reference::batch_norm(x, weight, bias, eps, act, residual)),
     }
 }
@@ -93,6 +108,7 @@ pub fn scale_shift(x: &Tensor, scale: &Tensor, shift: &Tensor, act: Activation) 
     check("scale_shift", x, scale, shift, act)?;
     match backend("scale_shift", &[x, scale, shift])? {
         Backend::Cpu => apply(ScaleShift { act, dims: x.dims().to_vec() }, [x, scale, shift]),
+        Backend::Cuda => apply_cuda(cuda::ScaleShift { act, dims: x.dims().to_vec() }, [x, scale, shift]),
         _ => fall_back(|| reference::scale_shift(x, scale, shift, act)),
     }
 }

@@ -14,6 +14,15 @@ pub struct Normalized {
     pub var: Tensor,
 }
 
+impl Normalized {
+    /// The unbiased variance over the population's: `n / (n - 1)` for `n` values per channel.
+    pub(super) fn unbiased(&self) -> f64 {
+        let dims = self.y.dims();
+        let n = (dims[0] * dims[2..].iter().product::<usize>()) as f64;
+        n / (n - 1.)
+    }
+}
+
 /// A result with the statistics that its forward pass has left.
 pub(crate) fn normalized(y: Tensor, statistics: Option<&Statistics>) -> Result<Normalized> {
     let of_channels = |values: &Vec<f32>| Tensor::from_slice(values, values.len(), y.device());

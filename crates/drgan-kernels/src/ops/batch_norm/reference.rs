@@ -2,7 +2,7 @@
 use super::normalized::Normalized;
 use crate::ops::activation::kind::Activation;
 use crate::ops::activation::reference::activate;
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Result, Tensor, Var, bail};
 
 /// Reference implementation of [`batch_norm`](crate::batch_norm).
 ///
@@ -54,4 +54,16 @@ fn channel_rows(x: &Tensor) -> Result<Tensor> {
         bail!("batch_norm: x: expected (B, C, ...), got {:?}", x.dims())
     }
     x.transpose(0, 1)?.flatten_from(1)?.contiguous()
+}
+
+/// Reference implementation of [`update_running_statistics`](crate::update_running_statistics).
+///
+/// # Errors
+/// Those of [`update_running_statistics`](crate::update_running_statistics).
+pub fn update_running_statistics(running: (&Var, &Var), batch: &Normalized, momentum: f64) -> Result<()> {
+    let towards = |running: &Var, batch: &Tensor| {
+        running.set(&((running.as_detached_tensor() * (1. - momentum))? + (batch.detach() * momentum)?)?)
+    };
+    towards(running.0, &batch.mean)?;
+    towards(running.1, &(&batch.var * batch.unbiased())?)
 }

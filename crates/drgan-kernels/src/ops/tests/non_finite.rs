@@ -1,5 +1,6 @@
-//! NaN and infinities come through every operation, fused or not, on every instruction set, as through the reference: a
+//! NaN and infinities come through every operation, fused or not, on every instruction set and device, as through the reference: a
 //! network that has diverged must not draw clean images.
+use super::common::device;
 use super::values;
 use crate::cpu::simd::Isa;
 use crate::cpu::simd::forced::with_isa;
@@ -28,6 +29,14 @@ enum Reach {
     /// Through a transform, which makes NaN of infinities and shares them between the outputs of a tile: what is NaN in the
     /// reference for a NaN is NaN here, and what is not finite there is not finite here unless the activation may hide it.
     Transformed,
+}
+
+/// What `f` gives on each instruction set, or on the [device] that is tested.
+fn everywhere<R: Send>(f: impl Fn() -> R + Sync) -> Vec<(String, R)> {
+    if device().is_cpu() {
+        return Isa::all().into_iter().map(|isa| (format!("{isa:?}"), with_isa(isa, &f))).collect();
+    }
+    vec![("the device".to_string(), f())]
 }
 
 /// `x` with `special` at place `at`.
@@ -75,10 +84,10 @@ fn check(
         let exact: Vec<Tensor> = inputs.iter().map(|t| t.to_dtype(DType::F64).expect("f64")).collect();
         let want = reference(&exact).expect("the reference");
         assert!(!doubles(&want).iter().all(|v| v.is_finite()) || hides, "{what}: input {k}: nothing to see");
-        for isa in Isa::all() {
-            let got = with_isa(isa, || fast(&inputs)).expect("the fast path");
-            let what = format!("{what}, {act:?}, {special} in input {k}, {isa:?}");
-            assert_kinds(&what, special, hides, reach(k), &got, &want);
+        let inputs: Vec<Tensor> = inputs.iter().map(|t| t.to_device(&device()).expect("an input")).collect();
+        for (on, got) in everywhere(|| fast(&inputs)) {
+            let what = format!("{what}, {act:?}, {special} in input {k}, {on}");
+            assert_kinds(&what, special, hides, reach(k), &got.expect("the fast path"), &want);
         }
     }
 }
@@ -110,16 +119,15 @@ fn the_gradients_of_activations() {
     for (act, special) in ACTIVATIONS.into_iter().flat_map(|act| SPECIAL.map(|special| (act, special))) {
         // The special value among values and among gates, and the places where slopes change.
         let x = [special, 0., 6., -1., special, 2., 0., 1., 7., special, 0., special];
-        let gradient = |dtype: DType, f: &dyn Fn(&Tensor) -> Result<Tensor>| -> Tensor {
-            let x = Tensor::new(&x, &Device::Cpu).and_then(|x| x.reshape((1, 4, 3))?.to_dtype(dtype));
+        let gradient = |dtype: DType, on: &Device, f: &dyn Fn(&Tensor) -> Result<Tensor>| -> Tensor {
+            let x = Tensor::new(&x, on).and_then(|x| x.reshape((1, 4, 3))?.to_dtype(dtype));
             let x = Var::from_tensor(&x.expect("x")).expect("x");
             let gradients = f(&x).and_then(|y| y.sum_all()?.backward()).expect("gradients");
             gradients.get(&x).expect("a gradient").clone()
         };
-        let want = gradient(DType::F64, &|x| reference::activate(x, act));
-        for isa in Isa::all() {
-            let got = with_isa(isa, || gradient(DType::F32, &|x| activate(x, act)));
-            let what = format!("gradient of {act:?} at {special}, {isa:?}");
+        let want = gradient(DType::F64, &Device::Cpu, &|x| reference::activate(x, act));
+        for (on, got) in everywhere(|| gradient(DType::F32, &device(), &|x| activate(x, act))) {
+            let what = format!("gradient of {act:?} at {special}, {on}");
             assert_kinds(&what, special, false, Reach::Exact, &got, &want);
         }
     }
@@ -281,9 +289,9 @@ fn pools() {
         let exact = x.to_dtype(DType::F64).expect("f64");
         let want = reference::max_pool2d(&exact, 3, 2).expect("the reference");
         let mean = reference::avg_pool2d(&exact, 3, 1, 1).expect("the reference");
-        for isa in Isa::all() {
-            let (got, got_mean) = with_isa(isa, || (max_pool2d(&x, 3, 2), avg_pool2d(&x, 3, 1, 1)));
-            let what = format!("{special}, {isa:?}");
+        let x = x.to_device(&device()).expect("x");
+        for (on, (got, got_mean)) in everywhere(|| (max_pool2d(&x, 3, 2), avg_pool2d(&x, 3, 1, 1))) {
+            let what = format!("{special}, {on}");
             assert_kinds(&format!("max, {what}"), special, false, Reach::Exact, &got.expect("maxima"), &want);
             assert_kinds(
                 &format!("mean, {what}"),

@@ -1,0 +1,101 @@
+//! How many kernels each operation launches on a CUDA device. The table of docs/cuda.md is what is expected; the emulated device
+//! counts.
+#![cfg(feature = "cuda")]
+#![allow(unsafe_code, reason = "the emulated device is asked for its counters")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod common;
+
+use candle_core::{Result, Tensor, Var};
+use common::{device, random};
+use drgan_kernels::{
+    Activation, activate, avg_pool2d, batch_norm, max_pool2d, scale_shift, update_running_statistics,
+};
+use std::ffi::{CString, c_char, c_ulong};
+
+/// Launches of a kernel so far on the emulated device, or of all kernels; `None` on a device that does not count.
+fn launches(kernel: Option<&str>) -> Option<u64> {
+    // SAFETY: the library is loaded already, and stays so; the function has this type (emulator/driver.cpp).
+    unsafe {
+        let library = libloading::Library::new("libcuda.so.1").ok()?;
+        let count =
+            library.get::<unsafe extern "C" fn(*const c_char) -> c_ulong>(b"cudaemu_launches\0").ok()?;
+        let name = kernel.map(|kernel| CString::new(kernel).unwrap());
+        let count = count(name.as_ref().map_or(std::ptr::null(), |name| name.as_ptr()));
+        std::mem::forget(library);
+        Some(count)
+    }
+}
+
+/// An operation of variables.
+struct Case {
+    name: &'static str,
+    inputs: Vec<Tensor>,
+    f: fn(&[Tensor]) -> Result<Tensor>,
+}
+
+fn cases() -> Vec<Case> {
+    const RELU: Activation = Activation::Relu;
+    let case = |name, shapes: &[&[usize]], f| Case {
+        name,
+        inputs: shapes.iter().enumerate().map(|(seed, shape)| random(shape, seed as u64)).collect(),
+        f,
+    };
+    let (map, vector): (&[usize], &[usize]) = (&[2, 4, 6, 6], &[4]);
+    let wide: &[usize] = &[2, 4, 64, 64];
+    let norm = |t: &[Tensor]| Ok(batch_norm(&t[0], &t[1], &t[2], 1e-5, RELU, None)?.y);
+    vec![
+        case("activate", &[map], |t| activate(&t[0], Activation::Glu)),
+        case("scale_shift", &[map, vector, vector], |t| scale_shift(&t[0], &t[1], &t[2], RELU)),
+        case("batch_norm", &[map, vector, vector], norm),
+        case("batch_norm with a residual", &[map, vector, vector, map], |t| {
+            Ok(batch_norm(&t[0], &t[1], &t[2], 1e-5, RELU, Some(&t[3]))?.y)
+        }),
+        case("batch_norm of few channels with many values", &[wide, vector, vector], norm),
+        case("max_pool2d", &[map], |t| max_pool2d(&t[0], 2, 2)),
+        case("avg_pool2d", &[map], |t| avg_pool2d(&t[0], 3, 1, 1)),
+    ]
+}
+
+/// What `f` gives, and the launches it makes: of all kernels, and of the one that adds tensors.
+fn counted<R>(f: impl FnOnce() -> Result<R>) -> (R, [u64; 2]) {
+    let now = || [None, Some("badd_f32")].map(|kernel| launches(kernel).unwrap());
+    let before = now();
+    let result = f().unwrap();
+    let after = now();
+    (result, [after[0] - before[0], after[1] - before[1]])
+}
+
+/// The table of docs/cuda.md, as measured.
+fn table() -> Vec<String> {
+    let mut rows = Vec::new();
+    for Case { name, inputs, f } in cases() {
+        let inputs: Vec<Tensor> = inputs
+            .iter()
+            .map(|x| Var::from_tensor(&x.to_device(&device()).unwrap()).unwrap().into_inner())
+            .collect();
+        let (y, [forward, _]) = counted(|| f(&inputs));
+        let (_, [backward, additions]) = counted(|| y.backward());
+        // The first of a backward pass fills the output's gradient with ones.
+        rows.push(format!("| {name} | {forward} | {} | {additions} |", backward - additions - 1));
+    }
+    let [x, weight, bias, mean, var] =
+        [0, 1, 2, 3, 4].map(|seed| random(if seed == 0 { &[3, 4] } else { &[4] }, seed).to_device(&device()));
+    let batch = batch_norm(&x.unwrap(), &weight.unwrap(), &bias.unwrap(), 1e-5, Activation::Relu, None);
+    let (mean, var) = (Var::from_tensor(&mean.unwrap()).unwrap(), Var::from_tensor(&var.unwrap()).unwrap());
+    let (_, [update, _]) = counted(|| update_running_statistics((&mean, &var), &batch.unwrap(), 0.1));
+    rows.push(format!("| update_running_statistics | {update} | | |"));
+    rows
+}
+
+#[test]
+fn the_documented_number_of_kernels_is_launched() {
+    if device().is_cpu() || launches(None).is_none() {
+        return;
+    }
+    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cuda.md")).unwrap();
+    let (_, section) = docs.split_once("## Launches").unwrap();
+    let documented: Vec<&str> =
+        section.lines().skip_while(|line| !line.starts_with("| --- |")).skip(1).collect();
+    let table = table();
+    assert_eq!(documented[..table.len().min(documented.len())], table, "{}", table.join("\n"));
+}
