@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Usage: build.py CANDLE_KERNELS OUR_KERNELS OUT. Makes OUT/libcuda.so.1, OUT/libcublas.so.13 and OUT/libcurand.so.10: a CUDA
-device that is the CPU. CANDLE_KERNELS is the folder of the .cu files of candle's crate candle-kernels, OUR_KERNELS one with
-folders of ours. A program linked with the archives of shims.py finds the libraries by LD_LIBRARY_PATH=OUT."""
+"""Usage: build.py CANDLE_KERNELS OUR_KERNELS OUT. Makes OUT/libcuda.so.1, OUT/libcublas.so.13, OUT/libcurand.so.10 and
+OUT/libcudnn.so.9: a CUDA device that is the CPU. CANDLE_KERNELS is the folder of the .cu files of candle's crate
+candle-kernels, OUR_KERNELS one with folders of ours. A program linked with the archives of shims.py finds the libraries by
+LD_LIBRARY_PATH=OUT."""
 
 import concurrent.futures
 import hashlib
@@ -61,7 +62,7 @@ def kernels(source, out, ours):
 
 def part(name, out):
     made = out / f"{name}.o"
-    run("g++", *FLAGS, "-Wall", "-Wextra", "-c", "-o", made, HERE / f"{name}.cpp")
+    run("g++", *FLAGS, "-O3", "-Wall", "-Wextra", "-c", "-o", made, HERE / f"{name}.cpp")
     return made
 
 
@@ -84,7 +85,7 @@ def main(candle, ours, out):
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         core = list(pool.map(made_part, ["state", "memory", "fibers", "driver"]))
-        blas, random = pool.map(made_part, ["blas", "random"])
+        blas, random, dnn = pool.map(made_part, ["blas", "random", "cudnn"])
         core += pool.map(made_kernels, sources)
 
     def shared(name, *objects):
@@ -92,7 +93,7 @@ def main(candle, ours, out):
         unless_made(out / name, inputs, lambda: run("g++", "-shared", f"-Wl,-soname,{name}", "-Wl,-z,defs", "-o", out / name, *objects))
 
     shared("libcuda.so.1", *core)
-    for name, made in [("libcublas.so.13", blas), ("libcurand.so.10", random)]:
+    for name, made in [("libcublas.so.13", blas), ("libcurand.so.10", random), ("libcudnn.so.9", dnn)]:
         shared(name, made, f"-L{out}", "-l:libcuda.so.1", "-Wl,-rpath,$ORIGIN")
 
 

@@ -92,6 +92,7 @@ std::map<std::string, unsigned> entries(const std::string &ptx) {
 
 } // namespace
 
+bool in_context() { return initialized && current; }
 bool is_stream(const void *s) { return reinterpret_cast<uintptr_t>(s) <= 2 || streams.count(s); }
 
 void register_kernels(const Kernel *of_file, unsigned n) { kernels().insert(kernels().end(), of_file, of_file + n); }

@@ -49,6 +49,8 @@ const Allocation *allocation_of(Address);
 void check_range(const char *what, Address at, size_t bytes);
 // Whether a stream may be used: made and not destroyed, or one of the predefined ones.
 bool is_stream(const void *);
+// Whether the calling thread has a current context.
+bool in_context();
 
 // --- kernels: what build.py registers of each .cu file.
 struct Kernel {

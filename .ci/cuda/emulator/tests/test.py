@@ -24,7 +24,8 @@ class Device:
     """The emulated libraries, as a program calls them."""
 
     def __init__(self, folder, start=True):
-        self.cuda, self.blas, self.rand = (ctypes.CDLL(str(folder / name)) for name in ("libcuda.so.1", "libcublas.so.13", "libcurand.so.10"))
+        libraries = ("libcuda.so.1", "libcublas.so.13", "libcurand.so.10", "libcudnn.so.9")
+        self.cuda, self.blas, self.rand, self.dnn = (ctypes.CDLL(str(folder / name)) for name in libraries)
         self.functions = {}
         if start:
             self.call("cuInit", 0)
@@ -69,6 +70,46 @@ class Device:
         self.call("cublasGemmStridedBatchedEx", handle, ta, tb, m, n, k, ctypes.byref(one), a, type, lda or (k if ta else m), long(0), b, type,
                   n if tb else k, long(0), ctypes.byref(beta), c, type, m, long(0), 1, compute, 99, library=self.blas)
 
+    def descriptor(self, kind, *values):
+        """A tensor's (type, n, c, h, w), a filter's (the same) or a convolution's (padding, stride, dilation, mode)."""
+        made = self.made(f"cudnnCreate{kind}Descriptor", library=self.dnn)
+        if kind == "Tensor":
+            self.call("cudnnSetTensor4dDescriptor", made, 0, *values, library=self.dnn)
+        elif kind == "Filter":
+            self.call("cudnnSetFilter4dDescriptor", made, values[0], 0, *values[1:], library=self.dnn)
+        else:
+            padding, stride, dilation, mode = values
+            self.call("cudnnSetConvolution2dDescriptor", made, *[padding] * 2, *[stride] * 2, *[dilation] * 2, mode, 0, library=self.dnn)
+        return made
+
+    def convolve(self, which="Forward", x=(1, 2, 3, 3), w=(2, 2, 2, 2), y=(1, 2, 2, 2), padding=0, stride=1, mode=1, math=3, groups=None, algorithm=1, types=(0, 0, 0),
+                 values=None, workspace=None, shift=0, stream=None, beta=0.0, handle=None, into=None, workspace_at=None):
+        """A convolution of ones unless said otherwise; gives where the result lies. `shift` moves the first input by bytes."""
+        handle = handle or self.made("cudnnCreate", library=self.dnn)
+        self.call("cudnnSetStream", handle, stream or self.stream, library=self.dnn)
+        kinds = {"x": ("Tensor", types[0], *x), "w": ("Filter", types[1], *w), "y": ("Tensor", types[2], *y)}
+        descriptors = {name: self.descriptor(*kind) for name, kind in kinds.items()}
+        by = self.descriptor("Convolution", padding, stride, 1, mode)
+        self.call("cudnnSetConvolutionMathType", by, math, library=self.dnn)
+        if groups:
+            self.call("cudnnSetConvolutionGroupCount", by, groups, library=self.dnn)
+        first, second, result = {"Forward": "xwy", "BackwardData": "wyx", "BackwardFilter": "xyw"}[which]
+        count = lambda name: kinds[name][2] * kinds[name][3] * kinds[name][4] * kinds[name][5]
+        given = values or ([1.0] * count(first), [1.0] * count(second))
+        inputs = [self.upload(v + [0.0] * 8) for v in given]
+        inputs[0] = ctypes.c_void_p(inputs[0].value + shift)
+        into = into or self.upload([10.0] * count(result))
+        needed = ctypes.c_size_t()
+        order = [descriptors[first], descriptors[second], by, descriptors[result]]
+        self.call(f"cudnnGetConvolution{which}WorkspaceSize", handle, *order, algorithm, ctypes.byref(needed), library=self.dnn)
+        assert needed.value > 0
+        given_bytes = needed.value if workspace is None else workspace
+        space = workspace_at or self.memory(max(given_bytes, 1))
+        one, beta = ctypes.c_float(1), ctypes.c_float(beta)
+        self.call(f"cudnnConvolution{which}", handle, ctypes.byref(one), descriptors[first], inputs[0], descriptors[second], inputs[1], by, algorithm,
+                  space, size(given_bytes), ctypes.byref(beta), descriptors[result], into, library=self.dnn)
+        return into
+
 
 def size(n):
     return ctypes.c_size_t(n)
@@ -78,6 +119,7 @@ NOT_STARTED = 3  # CUDA_ERROR_NOT_INITIALIZED
 DRIVER = "CUDA Driver API"
 LIMITS = "CUDA C++ Programming Guide, technical specifications per compute capability"
 CUBLAS = "cuBLAS, cublasGemmStridedBatchedEx"
+CUDNN, CUDNN_OPS, CUDNN_STATUS = "cuDNN, cudnn_cnn library, cudnnConvolutionForward", "cuDNN, cudnn_ops library", "cuDNN, cudnnStatus_t"
 
 
 def destroyed_stream(d):
@@ -104,8 +146,33 @@ REFUSED = [
     ("factors in half precision computed in f32's", 15, f"{CUBLAS}, supported types", lambda d: d.gemm(*[d.upload([1.0] * 4)] * 3, 2, 2, 2, type=2, compute=70)),
     ("a leading dimension below the rows", 7, f"{CUBLAS}, lda", lambda d: d.gemm(*[d.upload([1.0] * 4)] * 3, 2, 2, 2, lda=1)),
     ("a workspace that is not aligned", 7, "cuBLAS, cublasSetWorkspace", lambda d: d.call("cublasSetWorkspace_v2", None, ctypes.c_void_p(8), size(0), library=d.blas)),
+    ("a handle of cuDNN without a context", 1001, f"{CUDNN_OPS}, cudnnCreate", lambda d: (d.call("cuCtxSetCurrent", None), d.made("cudnnCreate", library=d.dnn))),
+    ("a destroyed handle of cuDNN", 2000, f"{CUDNN_OPS}, cudnnDestroy", lambda d: d.convolve(handle=destroyed_handle(d))),
+    ("cuDNN on a stream that was never made", 2007, f"{CUDNN_OPS}, cudnnSetStream", lambda d: d.convolve(stream=ctypes.c_void_p(12345))),
+    ("cuDNN without descriptors", 2002, f"{CUDNN}, NULL arguments", lambda d: d.call("cudnnGetConvolutionForwardWorkspaceSize", *[None] * 5, 1, None, library=d.dnn)),
+    ("a tensor of no images", 2000, f"{CUDNN_OPS}, cudnnSetTensor4dDescriptor", lambda d: d.convolve(x=(0, 2, 3, 3), y=(0, 2, 2, 2))),
+    ("a tensor of 2^31 values", 3000, f"{CUDNN_OPS}, cudnnSetTensor4dDescriptor", lambda d: d.descriptor("Tensor", 0, 2, 1024, 1024, 1024)),
+    ("a stride of 0", 2000, "cuDNN, cudnn_cnn library, cudnnSetConvolution2dDescriptor", lambda d: d.convolve(stride=0)),
+    ("a math type that there is not", 2000, "cuDNN, cudnn_cnn library, cudnnSetConvolutionMathType", lambda d: d.convolve(math=4)),
+    ("a result of another size", 3000, f"{CUDNN}, yDesc", lambda d: d.convolve(y=(1, 2, 3, 3))),
+    ("a result of another batch", 3000, f"{CUDNN}, yDesc", lambda d: d.convolve(which="BackwardData", y=(2, 2, 2, 2))),
+    ("a filter for other channels", 2000, f"{CUDNN}, input feature maps", lambda d: d.convolve(w=(2, 1, 2, 2))),
+    ("a filter larger than the padded map", 2000, f"{CUDNN}, wDesc", lambda d: d.convolve(w=(2, 2, 6, 6), padding=1, y=(1, 2, 1, 1))),
+    ("types that differ", 2000, f"{CUDNN}, data types", lambda d: d.convolve(which="BackwardFilter", types=(0, 0, 9))),
+    ("groups that do not divide the channels", 2000, f"{CUDNN}, group count", lambda d: d.convolve(groups=3)),
+    ("an algorithm that is not implemented", 3000, f"{CUDNN}, CUDNN_CONVOLUTION_FWD_ALGO_DIRECT", lambda d: d.convolve(algorithm=3)),
+    ("Winograd of a 2x2 filter", 3000, "cuDNN, cudnn_cnn library, CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD", lambda d: d.convolve(which="BackwardData", algorithm=4)),
+    ("too small a workspace", 2006, f"{CUDNN_STATUS}, SIZE_INSUFFICIENT", lambda d: d.convolve(workspace=16)),
+    ("no workspace", 2006, f"{CUDNN_STATUS}, SIZE_INSUFFICIENT", lambda d: d.convolve(which="BackwardFilter", workspace=0)),
+    ("a map at an address for one float", 2003, f"{CUDNN_STATUS}, MISALIGNED_POINTER", lambda d: d.convolve(shift=4)),
     ("a random stream that was never made", 101, "cuRAND, curandSetStream", lambda d: d.call("curandSetStream", None, ctypes.c_void_p(12345), library=d.rand)),
 ]
+
+
+def destroyed_handle(d):
+    handle = d.made("cudnnCreate", library=d.dnn)
+    d.call("cudnnDestroy", handle, library=d.dnn)
+    return handle
 
 
 def freed(d, n=4):
@@ -125,6 +192,9 @@ NOTICED = [
     ("a kernel on an address of the host", "is no device memory", lambda d: d.launch("reverse", ctypes.c_ulonglong(64))),
     ("a download behind the end", "from byte 0 on of an allocation of 8 bytes", lambda d: d.download(d.memory(8), 3)),
     ("a factor behind the end", "gemm, first factor", lambda d: d.gemm(d.upload([1.0] * 3), d.upload([1.0] * 4), d.upload([1.0] * 4), 2, 2, 2)),
+    ("a convolution into what is freed", "cudnn forward, result", lambda d: d.convolve(into=freed(d, 32))),
+    ("a convolution into too little", "cudnn backward data, map", lambda d: d.convolve(which="BackwardData", into=d.memory(40))),
+    ("a convolution with its result as workspace", "result and workspace overlap", lambda d: (at := d.memory(4096), d.convolve(into=at, workspace_at=at))),
     ("a copy onto itself", "source and destination overlap",
      lambda d: (at := d.memory(400), d.call("cuMemcpyDtoDAsync_v2", at, ctypes.c_ulonglong(at.value + 4), size(100), d.stream))),
     ("a barrier that half the block reaches", "not all threads of the block reach __syncthreads", lambda d: d.launch("divergent_barrier", d.upload([0.0] * 32))),
@@ -152,6 +222,32 @@ def computes(d):
     third = d.upload([1 / 3, 0, 0, 0])
     d.gemm(third, d.upload([1, 0, 0, 0]), c, 2, 2, 2, compute=77)
     assert d.download(c, 1)[0] == 0.333251953125, "a TF32 has ten bits of fraction"
+    convolutions(d)
+
+
+def convolutions(d):
+    x, w, dy = [float(i) for i in range(18)], [1.0, 0, 0, 2, 0, 3, 0, 0, 1, 1, 1, 1, -1, 0, 0, 0], [1.0, 2, 3, 4, 5, 6, 7, 8]
+    # y[o, i, j] = sum of w[o, c, u, v] x[c, i + u, j + v]
+    at = lambda o, c, u, v: ((o * 2 + c) * 2 + u) * 2 + v
+    places = [(o, c, u, v, i, j) for o in range(2) for c in range(2) for u in range(2) for v in range(2) for i in range(2) for j in range(2)]
+    y, dx, dw = [0.0] * 8, [0.0] * 18, [0.0] * 16
+    for o, c, u, v, i, j in places:
+        pixel, out, weight = (c * 3 + i + u) * 3 + j + v, (o * 2 + i) * 2 + j, at(o, c, u, v)
+        y[out] += w[weight] * x[pixel]
+        dx[pixel] += w[weight] * dy[out]
+        dw[weight] += dy[out] * x[pixel]
+    for which, values, want in [("Forward", (x, w), y), ("BackwardData", (w, dy), dx), ("BackwardFilter", (x, dy), dw)]:
+        got = d.download(d.convolve(which, values=values), len(want))
+        assert got == want, (which, got, want)
+        got = d.download(d.convolve(which, values=values, beta=1.0), len(want))
+        assert got == [value + 10 for value in want], (which, got, want)
+    assert d.download(d.convolve(padding=1, stride=2, y=(1, 2, 2, 2)), 8) == [2.0, 4.0, 4.0, 8.0] * 2
+    # Two groups: the second output reads the second channel alone.
+    got = d.download(d.convolve(groups=2, w=(2, 1, 2, 2), values=(x, [1.0] * 8)), 8)
+    assert got == [8.0, 12.0, 20.0, 24.0, 44.0, 48.0, 56.0, 60.0], got
+    third = ([1 / 3] + [0.0] * 17, [1.0] + [0.0] * 15)
+    got = [d.download(d.convolve(values=third, math=math), 1)[0] for math in (0, 3)]
+    assert got[0] == 0.333251953125 and abs(got[1] - 1 / 3) < 1e-7, "TF32 unless FMA is asked for"
 
 
 def orders(d):
@@ -173,6 +269,11 @@ def counts(d):
     d.memory(1000)
 
 
+def counts_convolutions(d):
+    for which, algorithm in [("Forward", 1), ("BackwardData", 1), ("BackwardFilter", 1), ("BackwardFilter", 3)]:
+        d.convolve(which, algorithm=algorithm)
+
+
 def child(folder, what, **environment):
     """Runs one case in a process of its own, since many end it."""
     return subprocess.run([sys.executable, __file__, str(folder), what], env={**os.environ, **environment}, capture_output=True, text=True)
@@ -187,7 +288,7 @@ def run_case(folder, what):
         except Refused as error:
             sys.exit(f"error {error}")
         sys.exit("not refused")
-    {"noticed": lambda: NOTICED[int(number)][2](device), "computes": lambda: computes(device), "orders": lambda: orders(device), "counts": lambda: counts(device)}[kind]()
+    {"noticed": lambda: NOTICED[int(number)][2](device), "computes": lambda: computes(device), "orders": lambda: orders(device), "counts": lambda: counts(device), "counts_convolutions": lambda: counts_convolutions(device)}[kind]()
 
 
 def main(folder):
@@ -218,9 +319,13 @@ def main(folder):
         wanted = {"launches": 1, "uploads": 1, "upload_bytes": 128, "downloads": 1, "download_bytes": 4, "allocations": 2, "float_atomics": 32,
                   "live_bytes": 1000, "peak_bytes": 1000, "streams": 1, "kernels": {"test_float_atomic": 1}}
         check(f"counts {report}", p.returncode == 0 and all(report[k] == v for k, v in wanted.items()), p)
+        p = child(folder, "counts_convolutions", CUDAEMU_REPORT=f"{scratch}/report")
+        report = json.loads(pathlib.Path(scratch, "report").read_text())
+        wanted = {"launches": 4, "streams": 1, "float_atomics": 1, "kernels": {"cudnn forward": 1, "cudnn backward data": 1, "cudnn backward filter": 2}}
+        check(f"counts of convolutions {report}", p.returncode == 0 and all(report[k] == v for k, v in wanted.items()), p)
     p = child(folder, "computes", CUDAEMU_DEVICES="0")
     check("no device", "Refused: 100" in p.stderr, p)
-    cases = len(REFUSED) + len(NOTICED) + 12
+    cases = len(REFUSED) + len(NOTICED) + 13
     if failed:
         sys.exit("\n".join(f"FAILED {f}" for f in failed) + f"\n{len(failed)} of {cases} checks of the emulated device failed")
     print(f"{cases} checks of the emulated device passed")
