@@ -18,7 +18,7 @@ struct Scales {
     __device__ float mean(size_t c) const { return statistics ? statistics[c] : 0; }
     __device__ float inverse(size_t c) const { return statistics ? statistics[2 * channels + c] : 1; }
     __device__ Affine of(size_t c) const {
-        if (!scale) return {1, 0};
+        if (!scale) return {1, shift ? shift[c] : 0};
         if (!statistics) return {scale[c], shift[c]};
         const float by = scale[c] * inverse(c);
         return {by, shift[c] - mean(c) * by};

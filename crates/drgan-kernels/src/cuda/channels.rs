@@ -26,6 +26,11 @@ impl<'a> Scales<'a> {
         Self { scale: scale.into(), shift: shift.into(), statistics: Arg::NONE }
     }
 
+    /// `x + shift`.
+    pub(crate) fn shift(shift: View<'a>) -> Self {
+        Self { shift: shift.into(), ..Self::NONE }
+    }
+
     fn args(self) -> [Arg<'a>; 3] {
         [self.scale, self.shift, self.statistics]
     }

@@ -9,11 +9,17 @@
 #[cfg(not(feature = "cuda"))]
 mod absent;
 mod activation;
+#[cfg(feature = "cuda")]
+mod blas;
 pub(crate) mod channels;
+pub(crate) mod convolution;
+#[cfg(all(feature = "cuda", feature = "cudnn"))]
+mod cudnn;
 pub(crate) mod launch;
 pub(crate) mod op;
 #[cfg(feature = "cuda")]
 mod present;
+pub(crate) mod product;
 
 #[cfg(not(feature = "cuda"))]
 pub(crate) use absent::{Buffer, Queue, Value, View};

@@ -20,7 +20,7 @@ impl<T: CudaDType> Value for T {}
 
 /// Where all work of a device is enqueued.
 #[derive(Clone, Debug)]
-pub(crate) struct Queue(CudaDevice);
+pub(crate) struct Queue(pub(super) CudaDevice);
 
 /// Values on a device, owned.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! 2-D convolution with its bias and activation, and the same for inference ([`PackedConv`]).
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 pub(crate) mod op;
 mod packed;
 mod packed_spec;
@@ -62,13 +63,13 @@ pub fn conv2d_act(
         bail!("conv2d: bias: expected ({},), got {:?}", shape.o, bias.dims())
     }
     let inputs: Vec<&Tensor> = [x, weight].into_iter().chain(bias).collect();
-    match backend("conv2d", &inputs)? {
-        Backend::Cpu if x.elem_count() > 0 => {
-            if act.gradient_from_output() {
-                return convolve(x, weight, bias, act, shape);
-            }
-            activate(&convolve(x, weight, bias, Activation::Identity, shape)?, act)
-        }
-        _ => fall_back(|| reference::conv2d_act(x, weight, bias, act, spec)),
+    let convolve = match backend("conv2d", &inputs)? {
+        Backend::Cpu if x.elem_count() > 0 => convolve,
+        Backend::Cuda if x.elem_count() > 0 && weight.elem_count() > 0 => cuda::convolve,
+        _ => return fall_back(|| reference::conv2d_act(x, weight, bias, act, spec)),
+    };
+    if act.gradient_from_output() {
+        return convolve(x, weight, bias, act, shape);
     }
+    activate(&convolve(x, weight, bias, Activation::Identity, shape)?, act)
 }

@@ -1,5 +1,6 @@
 //! A convolution for inference, packed once with its scale, shift and activation.
 use super::cpu::packed::PackedWeight;
+use super::cuda;
 use super::packed_spec::PackedSpec;
 use super::reference;
 use super::shape::{Conv2dSpec, ConvShape};
@@ -12,7 +13,7 @@ use candle_core::{DType, Result, Tensor, bail};
 /// A convolution for inference with its epilogue: `act(scale_o conv(x)_o + shift_o) + residual`.
 ///
 /// The scale is folded into the weights, once. In f32 on the CPU they are brought into the layout that products read; in
-/// other types and on other devices they stay tensors, and the reference computes. Nothing keeps a gradient, and later
+/// other types and on other devices they stay tensors: kernels compute in f32 on CUDA devices, elsewhere the reference. Nothing keeps a gradient, and later
 /// changes of the weights it was made of do not show.
 ///
 /// ```
@@ -36,7 +37,7 @@ pub struct PackedConv {
 enum Packed {
     /// Weight and shift as the CPU's kernels read them.
     Cpu { weight: PackedWeight, shift: Option<Vec<f32>> },
-    /// The scaled weight and the shift `(1, O, 1, 1)`, for the reference on any device.
+    /// The scaled weight and the shift `(1, O, 1, 1)`, for the kernels on CUDA devices and the reference on any.
     Folded { weight: Tensor, shift: Option<Tensor> },
 }
 
@@ -141,6 +142,9 @@ impl PackedConv {
                     None => with_values([&x], |[x]| Ok(weight.forward(&shape, x, shift, act, None)))?,
                 };
                 Tensor::from_vec(y, out, x.device())
+            }
+            (Packed::Folded { weight, shift }, Backend::Cuda) if x.elem_count() * weight.elem_count() > 0 => {
+                cuda::forward_packed(&shape, [x, weight], (shift.as_ref(), self.spec.act), residual)
             }
             (Packed::Folded { weight, shift }, _) if same_type(x, weight) => fall_back(|| {
                 let x = x.detach();

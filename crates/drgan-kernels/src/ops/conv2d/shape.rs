@@ -181,6 +181,11 @@ impl ConvShape {
         self.c * self.h * self.w
     }
 
+    /// Values of one input image in memory.
+    pub(crate) fn stored_input(&self) -> usize {
+        if self.upsample { self.input() / 4 } else { self.input() }
+    }
+
     /// Pixels of one output map.
     pub(crate) fn output(&self) -> usize {
         self.oh * self.ow

@@ -1,7 +1,9 @@
 //! A convolution of a map joined to a vector that stands at every pixel, without the copies of the vector.
 mod cpu;
+mod cuda;
 pub(crate) mod reference;
 
+use crate::cuda::op::apply as apply_cuda;
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::op::apply;
 use crate::ops::activation::kind::Activation;
@@ -42,6 +44,10 @@ pub fn joint_conv2d(
         Backend::Cpu if takes => {
             let vectors = vector.flatten_all()?.to_vec1()?;
             apply(cpu::Joint { shape, d, vectors, act }, [x, weight, bias])
+        }
+        Backend::Cuda if takes && o > 0 => {
+            let vectors = vector.contiguous()?;
+            apply_cuda(cuda::Joint { shape, vectors, d, act }, [x, weight, bias])
         }
         _ => fall_back(|| reference::joint_conv2d(x, vector, weight, bias, act, spec)),
     }

@@ -1,13 +1,16 @@
 //! A convolution and the batch normalization after it, as one operation.
 mod cpu;
+mod cuda;
 pub(crate) mod reference;
 mod spec;
 
 pub use spec::ConvNormSpec;
 
+use crate::cuda::op::apply_saved as apply_saved_cuda;
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::op::apply_saved;
 use crate::ops::batch_norm::cpu::BatchNorm;
+use crate::ops::batch_norm::cuda as on_cuda;
 use crate::ops::batch_norm::normalized::{Normalized, normalized};
 use crate::ops::conv2d::shape::{Conv2dSpec, ConvShape};
 use candle_core::{Result, Tensor, bail};
@@ -63,6 +66,13 @@ pub fn conv2d_batch_norm(
             let op = cpu::ConvNorm { shape, norm: norm_op };
             let (y, saved) = apply_saved(op, [x, weight, &scale_bias])?;
             normalized(y, saved.get().map(|saved| &saved.statistics))
+        }
+        Backend::Cuda if x.elem_count() > 0 => {
+            let norm_op = on_cuda::BatchNorm { eps: spec.eps, act: spec.act, dims: vec![b, o, oh, ow] };
+            let scale_bias = on_cuda::stack(norm.0, norm.1)?;
+            let op = cuda::ConvNorm { shape, norm: norm_op };
+            let (y, saved) = apply_saved_cuda(op, [x, weight, &scale_bias])?;
+            on_cuda::normalized(y, saved.get().map(|saved| &saved.statistics))
         }
         _ => fall_back(|| reference::conv2d_batch_norm(x, weight, norm, spec)),
     }

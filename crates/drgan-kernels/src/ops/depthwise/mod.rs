@@ -1,7 +1,9 @@
 //! Depth-wise 2-D convolution, for feature extractors whose weights are constants.
 mod cpu;
+mod cuda;
 pub(crate) mod reference;
 
+use crate::cuda::op::apply as apply_cuda;
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::op::apply;
 use crate::ops::activation::kind::Activation;
@@ -36,6 +38,7 @@ pub fn depthwise_conv2d(
     let takes = x.elem_count() > 0 && !weight.track_op() && !bias.track_op() && act.gradient_from_output();
     match backend("depthwise_conv2d", &[x, weight, bias])? {
         Backend::Cpu if takes => apply(cpu::Depthwise { shape, act }, [x, weight, bias]),
+        Backend::Cuda if takes => apply_cuda(cuda::Depthwise { shape, act }, [x, weight, bias]),
         _ => fall_back(|| reference::depthwise_conv2d(x, weight, bias, act, spec)),
     }
 }
