@@ -68,8 +68,16 @@ pub(crate) fn apply_saved<O: Op<N>, const N: usize>(
     Ok((output, saved))
 }
 
-/// Runs `f` on the values of contiguous tensors of type `T` on one CUDA device, and with its queue.
-pub(crate) fn with_views<T: Value, const N: usize, R>(
+/// Runs `f` on the values of contiguous f32 tensors on one CUDA device, and with its queue.
+pub(crate) fn with_views<const N: usize, R>(
+    xs: [&Tensor; N],
+    f: impl FnOnce(&Queue, [View<'_>; N]) -> Result<R>,
+) -> Result<R> {
+    with_views_of::<f32, N, R>(xs, f)
+}
+
+/// The same for values of type `T`.
+pub(crate) fn with_views_of<T: Value, const N: usize, R>(
     xs: [&Tensor; N],
     f: impl FnOnce(&Queue, [View<'_, T>; N]) -> Result<R>,
 ) -> Result<R> {

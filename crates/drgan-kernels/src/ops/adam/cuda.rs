@@ -2,7 +2,7 @@
 use super::all::AdamUpdate;
 use super::step::AdamStep;
 use crate::cuda::launch::{Arg, Grid, args};
-use crate::cuda::op::with_views;
+use crate::cuda::op::{with_views, with_views_of};
 use crate::cuda::{Buffer, Queue};
 use candle_core::{DType, Result, Tensor, bail};
 
@@ -34,11 +34,11 @@ impl Table {
 }
 
 fn address(x: &Tensor) -> Result<u64> {
-    with_views::<f32, 1, _>([x], |_, [x]| Ok(x.address()))
+    with_views([x], |_, [x]| Ok(x.address()))
 }
 
 fn queue_of(x: &Tensor) -> Result<Queue> {
-    with_views::<f32, 1, _>([x], |queue, _| Ok(queue.clone()))
+    with_views([x], |queue, _| Ok(queue.clone()))
 }
 
 /// Addresses of scalars, f32 or f64, and which of the two each is.
@@ -47,7 +47,7 @@ fn scalars(queue: &Queue, scalars: &[&Tensor]) -> Result<Option<Buffer<u64>>> {
     for scalar in scalars {
         let row = match scalar.dtype() {
             DType::F32 => [address(scalar)?, 0],
-            DType::F64 => [with_views::<f64, 1, _>([scalar], |_, [x]| Ok(x.address()))?, 1],
+            DType::F64 => [with_views_of::<f64, 1, _>([scalar], |_, [x]| Ok(x.address()))?, 1],
             other => bail!("expected a scalar in f32 or f64, got {other:?}"),
         };
         rows.extend(row);
@@ -79,7 +79,7 @@ pub(super) fn adam(updates: &[AdamUpdate<'_>], step: AdamStep, guard: Option<&Te
         queue.launch("adam_update", Grid::blocks(table.blocks), args)
     };
     match guard {
-        Some(guard) => with_views::<f64, 1, _>([guard], |_, [guard]| launch(guard.into())),
+        Some(guard) => with_views_of::<f64, 1, _>([guard], |_, [guard]| launch(guard.into())),
         None => launch(Arg::NONE),
     }
 }
@@ -112,7 +112,7 @@ pub(super) fn norm(tensors: &[&Tensor], also: &[&Tensor]) -> Result<Tensor> {
 pub(super) fn read(all: &[&Tensor]) -> Result<Vec<f64>> {
     let Some(first) = all.first() else { return Ok(Vec::new()) };
     let queue = match first.dtype() {
-        DType::F64 => with_views::<f64, 1, _>([first], |queue, _| Ok(queue.clone()))?,
+        DType::F64 => with_views_of::<f64, 1, _>([first], |queue, _| Ok(queue.clone()))?,
         _ => queue_of(first)?,
     };
     let mut values = queue.buffer::<f64>(all.len())?;
