@@ -96,6 +96,15 @@ int cublasGemmStridedBatchedEx(void *handle, int ta, int tb, int m, int n, int k
     else run(0.);
     return success;
 }
+// What the safe functions of cudarc call.
+int cublasSgemmStridedBatched(void *handle, int ta, int tb, int m, int n, int k, const float *alpha, Address a, int lda, long long sa, Address b, int ldb,
+                              long long sb, const float *beta, Address c, int ldc, long long sc, int batch) {
+    return cublasGemmStridedBatchedEx(handle, ta, tb, m, n, k, alpha, a, f32, lda, sa, b, f32, ldb, sb, beta, c, f32, ldc, sc, batch, compute_f32, 0);
+}
+int cublasDgemmStridedBatched(void *handle, int ta, int tb, int m, int n, int k, const double *alpha, Address a, int lda, long long sa, Address b, int ldb,
+                              long long sb, const double *beta, Address c, int ldc, long long sc, int batch) {
+    return cublasGemmStridedBatchedEx(handle, ta, tb, m, n, k, alpha, a, f64, lda, sa, b, f64, ldb, sb, beta, c, f64, ldc, sc, batch, compute_f64, 0);
+}
 
 } // extern "C"
 } // namespace emu

@@ -8,7 +8,8 @@ mod common;
 use candle_core::{Result, Tensor, Var};
 use common::{device, random};
 use drgan_kernels::{
-    Activation, activate, avg_pool2d, batch_norm, max_pool2d, scale_shift, update_running_statistics,
+    Activation, Conv2dSpec, ConvNormSpec, activate, avg_pool2d, batch_norm, conv2d, conv2d_act,
+    conv2d_batch_norm, max_pool2d, scale_shift, up_conv2d, update_running_statistics,
 };
 use std::ffi::{CString, c_char, c_ulong};
 
@@ -33,16 +34,16 @@ struct Case {
     f: fn(&[Tensor]) -> Result<Tensor>,
 }
 
+fn case(name: &'static str, shapes: &[&[usize]], f: fn(&[Tensor]) -> Result<Tensor>) -> Case {
+    let inputs = shapes.iter().enumerate().map(|(seed, shape)| random(shape, seed as u64)).collect();
+    Case { name, inputs, f }
+}
+
 fn cases() -> Vec<Case> {
     const RELU: Activation = Activation::Relu;
-    let case = |name, shapes: &[&[usize]], f| Case {
-        name,
-        inputs: shapes.iter().enumerate().map(|(seed, shape)| random(shape, seed as u64)).collect(),
-        f,
-    };
     let (map, vector): (&[usize], &[usize]) = (&[2, 4, 6, 6], &[4]);
     let wide: &[usize] = &[2, 4, 64, 64];
-    let norm = |t: &[Tensor]| Ok(batch_norm(&t[0], &t[1], &t[2], 1e-5, RELU, None)?.y);
+    let norm: fn(&[Tensor]) -> Result<Tensor> = |t| Ok(batch_norm(&t[0], &t[1], &t[2], 1e-5, RELU, None)?.y);
     vec![
         case("activate", &[map], |t| activate(&t[0], Activation::Glu)),
         case("scale_shift", &[map, vector, vector], |t| scale_shift(&t[0], &t[1], &t[2], RELU)),
@@ -56,6 +57,27 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// Convolutions, as cuDNN computes them.
+fn convolutions() -> Vec<Case> {
+    const SPEC: fn() -> Conv2dSpec = || Conv2dSpec::new(1, 1);
+    const LEAKY: Activation = Activation::LeakyRelu(0.2);
+    let (map, weight, bias): (&[usize], &[usize], &[usize]) = (&[2, 4, 6, 6], &[4, 4, 3, 3], &[4]);
+    vec![
+        case("conv2d", &[map, weight], |t| conv2d(&t[0], &t[1], None, SPEC())),
+        case("conv2d, kernel as large as the map", &[map, &[1, 4, 6, 6]], |t| {
+            conv2d(&t[0], &t[1], None, Conv2dSpec::new(1, 0))
+        }),
+        case("conv2d_act with a bias", &[map, weight, bias], |t| {
+            conv2d_act(&t[0], &t[1], Some(&t[2]), LEAKY, SPEC())
+        }),
+        case("up_conv2d", &[map, weight], |t| up_conv2d(&t[0], &t[1])),
+        case("conv2d_batch_norm, upsampled", &[map, weight, bias, bias], |t| {
+            let spec = ConvNormSpec::new(SPEC(), Activation::Glu).with_upsample(true);
+            Ok(conv2d_batch_norm(&t[0], &t[1], (&t[2], &t[3]), spec)?.y)
+        }),
+    ]
+}
+
 /// What `f` gives, and the launches it makes: of all kernels, and of the one that adds tensors.
 fn counted<R>(f: impl FnOnce() -> Result<R>) -> (R, [u64; 2]) {
     let now = || [None, Some("badd_f32")].map(|kernel| launches(kernel).unwrap());
@@ -65,25 +87,30 @@ fn counted<R>(f: impl FnOnce() -> Result<R>) -> (R, [u64; 2]) {
     (result, [after[0] - before[0], after[1] - before[1]])
 }
 
+/// A row of the table, as measured.
+fn row(Case { name, inputs, f }: Case) -> String {
+    let inputs: Vec<Tensor> = inputs
+        .iter()
+        .map(|x| Var::from_tensor(&x.to_device(&device()).unwrap()).unwrap().into_inner())
+        .collect();
+    let (y, [forward, _]) = counted(|| f(&inputs));
+    let (_, [backward, additions]) = counted(|| y.backward());
+    // The first of a backward pass fills the output's gradient with ones.
+    format!("| {name} | {forward} | {} | {additions} |", backward - additions - 1)
+}
+
 /// The table of docs/cuda.md, as measured.
 fn table() -> Vec<String> {
-    let mut rows = Vec::new();
-    for Case { name, inputs, f } in cases() {
-        let inputs: Vec<Tensor> = inputs
-            .iter()
-            .map(|x| Var::from_tensor(&x.to_device(&device()).unwrap()).unwrap().into_inner())
-            .collect();
-        let (y, [forward, _]) = counted(|| f(&inputs));
-        let (_, [backward, additions]) = counted(|| y.backward());
-        // The first of a backward pass fills the output's gradient with ones.
-        rows.push(format!("| {name} | {forward} | {} | {additions} |", backward - additions - 1));
-    }
+    let mut rows: Vec<String> = cases().into_iter().map(row).collect();
     let [x, weight, bias, mean, var] =
         [0, 1, 2, 3, 4].map(|seed| random(if seed == 0 { &[3, 4] } else { &[4] }, seed).to_device(&device()));
     let batch = batch_norm(&x.unwrap(), &weight.unwrap(), &bias.unwrap(), 1e-5, Activation::Relu, None);
     let (mean, var) = (Var::from_tensor(&mean.unwrap()).unwrap(), Var::from_tensor(&var.unwrap()).unwrap());
     let (_, [update, _]) = counted(|| update_running_statistics((&mean, &var), &batch.unwrap(), 0.1));
     rows.push(format!("| update_running_statistics | {update} | | |"));
+    if std::env::var("DRGAN_CONV").as_deref() != Ok("gemm") {
+        rows.extend(convolutions().into_iter().map(row));
+    }
     rows
 }
 

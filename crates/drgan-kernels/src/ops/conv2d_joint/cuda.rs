@@ -30,7 +30,7 @@ impl Joint {
         let (g, joined) = (&self.shape, self.joined());
         let n = g.b * joined.input();
         let mut y = queue.buffer(n)?;
-        with_views([&self.vectors], |queue, [vectors]| {
+        with_views([&self.vectors], |queue, [vectors]: [View<'_>; 1]| {
             let args = args![x, vectors, &mut y, g.b, g.c, self.d, g.h * g.w];
             queue.launch("joint_map", Grid::threads(n), args)
         })?;

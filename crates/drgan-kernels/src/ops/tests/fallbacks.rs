@@ -9,13 +9,6 @@ type Call = Box<dyn Fn(DType) -> Result<()>>;
 
 /// Those without a kernel on CUDA devices.
 const REFERENCE_ON_CUDA: &[&str] = &[
-    "conv2d",
-    "conv2d_act, gated",
-    "up_conv2d",
-    "joint_conv2d",
-    "depthwise_conv2d",
-    "conv2d_batch_norm",
-    "PackedConv",
     "adam_update",
     "ema_update",
     "sum_of_squares",

@@ -1,7 +1,7 @@
 //! What holds for all operations.
 mod channel_sums;
 #[path = "../../../tests/common/mod.rs"]
-mod common;
+pub(super) mod common;
 mod fallbacks;
 mod non_finite;
 

@@ -5,7 +5,7 @@ pub(crate) mod reference;
 use crate::cuda::op::apply as apply_cuda;
 use crate::dispatch::{Backend, backend, fall_back};
 use crate::ops::activation::kind::Activation;
-use crate::ops::conv2d::cuda;
+use crate::ops::conv2d::cuda as convolution;
 use crate::ops::conv2d::op::convolve;
 use crate::ops::conv2d::shape::{Conv2dSpec, ConvShape, expect_values};
 use candle_core::{Result, Tensor, bail};
@@ -42,7 +42,7 @@ pub fn up_conv2d(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     match backend("up_conv2d", &[x, weight])? {
         Backend::Cpu if x.elem_count() > 0 => convolve(x, weight, None, Activation::Identity, shape),
         Backend::Cuda if x.elem_count() > 0 && weight.elem_count() > 0 => {
-            cuda::convolve(x, weight, None, Activation::Identity, shape)
+            convolution::convolve(x, weight, None, Activation::Identity, shape)
         }
         _ => fall_back(|| reference::up_conv2d(x, weight)),
     }

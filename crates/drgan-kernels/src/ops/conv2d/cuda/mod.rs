@@ -9,6 +9,7 @@ use crate::cuda::launch::Arg;
 use crate::cuda::product::{Factor, Product, Target};
 use crate::cuda::{Buffer, Queue, View};
 use candle_core::{Result, bail};
+use columns::Columns;
 pub(crate) use op::{before_activation, bias_gradient, convolve, finish};
 pub(super) use packed::forward as forward_packed;
 
@@ -33,7 +34,7 @@ pub(crate) fn forward(queue: &Queue, g: &ConvShape, x: View<'_>, weight: View<'_
         let (a, b) = (Factor::new(x, g.patch()), Factor::new(weight, g.patch()).transposed());
         queue.product(product, a, b, whole(&mut y, g.o))?;
     } else if !library::forward(queue, g, [x, weight], &mut y)? {
-        columns::forward(queue, g, x, weight, &mut y)?;
+        Columns::new(queue, g).forward(x, weight, &mut y)?;
     }
     Ok(y)
 }
@@ -46,7 +47,7 @@ pub(crate) fn input_gradient(queue: &Queue, g: &ConvShape, dy: View<'_>, weight:
         let (a, b) = (Factor::new(dy, g.o), Factor::new(weight, g.patch()));
         queue.product(product, a, b, whole(&mut dx, g.patch()))?;
     } else if !library::input_gradient(queue, g, [weight, dy], &mut dx)? {
-        columns::input_gradient(queue, g, dy, weight, &mut dx)?;
+        Columns::new(queue, g).input_gradient(dy, weight, &mut dx)?;
     }
     Ok(dx)
 }
@@ -59,7 +60,7 @@ pub(crate) fn weight_gradient(queue: &Queue, g: &ConvShape, x: View<'_>, dy: Vie
         let (a, b) = (Factor::new(dy, g.o).transposed(), Factor::new(x, g.patch()));
         queue.product(product, a, b, whole(&mut dw, g.patch()))?;
     } else if !library::weight_gradient(queue, g, [x, dy], &mut dw)? {
-        columns::weight_gradient(queue, g, x, dy, &mut dw)?;
+        Columns::new(queue, g).weight_gradient(x, dy, &mut dw)?;
     }
     Ok(dw)
 }
