@@ -1,7 +1,5 @@
 //! The names of `present`, without the feature `cuda`: there are no values of these types.
-use super::convolution::{Geometry, Pass};
 use super::launch::{Arg, Grid};
-use super::product::{Factor, Product, Target};
 use candle_core::{CudaStorage, Layout, Result, Shape, Tensor, bail};
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -39,7 +37,7 @@ impl Queue {
         match self.0 {}
     }
 
-    pub(crate) fn product(&self, _: Product, _: Factor<'_>, _: Factor<'_>, _: Target<'_>) -> Result<()> {
+    pub(crate) fn product<P, F, C>(&self, _: P, _: F, _: F, _: C) -> Result<()> {
         match self.0 {}
     }
 
@@ -47,7 +45,7 @@ impl Queue {
         match self.0 {}
     }
 
-    pub(crate) fn convolve(&self, _: Pass, _: &Geometry, _: [View<'_>; 2], _: &mut Buffer) -> Result<bool> {
+    pub(crate) fn convolve<P, G>(&self, _: P, _: &G, _: [View<'_>; 2], _: &mut Buffer) -> Result<bool> {
         match self.0 {}
     }
 

@@ -8,11 +8,7 @@ use candle_core::{DType, Result, Tensor, Var};
 type Call = Box<dyn Fn(DType) -> Result<()>>;
 
 /// Those without a kernel on CUDA devices.
-const REFERENCE_ON_CUDA: &[&str] = &[
-    "adam_update",
-    "ema_update",
-    "sum_of_squares",
-];
+const REFERENCE_ON_CUDA: &[&str] = &["adam_update", "ema_update", "sum_of_squares"];
 
 fn operations() -> Vec<(&'static str, Call)> {
     let tensor = |shape: &'static [usize], seed: usize| {

@@ -35,7 +35,8 @@ impl<'a> Columns<'a> {
                 None => Factor::new(x, g.output()).from(from_input(g, panel)).every(g.input()),
             };
             let product = Product { m: g.o, n: pixels, k: taps, times: panel.images, add: false };
-            let to = Target { values: y, from: from_output(g, panel), row: g.output(), step: g.o * g.output() };
+            let to =
+                Target { values: y, from: from_output(g, panel), row: g.output(), step: g.o * g.output() };
             self.queue.product(product, Factor::new(weight, taps), columns, to)?;
         }
         Ok(())
@@ -173,7 +174,8 @@ mod tests {
         let up = 1 + usize::from(g.upsample);
         let (x, weight) = (random(&[g.b, g.c, g.h / up, g.w / up], 1), random(&[g.o, g.c, g.kh, g.kw], 2));
         let dy = random(&[g.b, g.o, g.oh, g.ow], 3);
-        let [x, weight, dy] = [x, weight, dy].map(|t| t.to_device(&device()).expect("a tensor on the device"));
+        let [x, weight, dy] =
+            [x, weight, dy].map(|t| t.to_device(&device()).expect("a tensor on the device"));
         with_views([&x, &weight, &dy], |queue, [of_x, of_weight, of_y]| {
             let columns = Columns { queue, g, limit };
             let (mut y, mut dx, mut dw) =
