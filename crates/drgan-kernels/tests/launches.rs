@@ -5,11 +5,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
-use candle_core::{Result, Tensor, Var};
+use candle_core::{DType, Result, Tensor, Var};
 use common::{device, random};
 use drgan_kernels::{
     Activation, Conv2dSpec, ConvNormSpec, activate, avg_pool2d, batch_norm, conv2d, conv2d_act,
-    conv2d_batch_norm, max_pool2d, scale_shift, up_conv2d, update_running_statistics,
+    conv2d_batch_norm, gate, linear, lstm, max_pool2d, moments, power_iteration, resize_area,
+    resize_bilinear, scale_shift, spectral_norm, spectral_norm_step, up_conv2d, update_running_statistics,
+    upsample_nearest2x, word_attention,
 };
 use std::ffi::{CString, c_char, c_ulong};
 
@@ -43,6 +45,7 @@ fn cases() -> Vec<Case> {
     const RELU: Activation = Activation::Relu;
     let (map, vector): (&[usize], &[usize]) = (&[2, 4, 6, 6], &[4]);
     let wide: &[usize] = &[2, 4, 64, 64];
+    let weight: &[&[usize]] = &[&[4, 2, 3, 3], &[4], &[18]];
     let norm: fn(&[Tensor]) -> Result<Tensor> = |t| Ok(batch_norm(&t[0], &t[1], &t[2], 1e-5, RELU, None)?.y);
     vec![
         case("activate", &[map], |t| activate(&t[0], Activation::Glu)),
@@ -54,6 +57,23 @@ fn cases() -> Vec<Case> {
         case("batch_norm of few channels with many values", &[wide, vector, vector], norm),
         case("max_pool2d", &[map], |t| max_pool2d(&t[0], 2, 2)),
         case("avg_pool2d", &[map], |t| avg_pool2d(&t[0], 3, 1, 1)),
+        case("gate", &[map, map], |t| gate(&t[0], &t[1], 0.5)),
+        case("moments, the mean", &[map], |t| Ok(moments(&t[0])?.0)),
+        case("moments of few channels with many values, the mean", &[wide], |t| Ok(moments(&t[0])?.0)),
+        case("word_attention, Q", &[map, &[2, 4, 3]], |t| {
+            let mask = Tensor::zeros((2, 3), DType::U8, t[0].device())?;
+            Ok(word_attention(&t[0], &t[1], &mask)?.0)
+        }),
+        case("linear", &[&[2, 5], &[3, 5]], |t| linear(&t[0], &t[1])),
+        case("lstm of 5 steps", &[&[2, 5, 2, 8], &[2, 2, 8]], |t| lstm(&t[0], &t[1])),
+        case("resize_bilinear", &[map], |t| resize_bilinear(&t[0], 9, 4, true)),
+        case("resize_area", &[map], |t| resize_area(&t[0], 3, 2)),
+        case("upsample_nearest2x", &[map], |t| upsample_nearest2x(&t[0])),
+        case("power_iteration", weight, |t| Ok(power_iteration(&t[0], &t[1])?.0)),
+        case("spectral_norm", weight, |t| spectral_norm(&t[0], &t[1], &t[2])),
+        case("spectral_norm_step", weight, |t| {
+            spectral_norm_step(&t[0], &Var::from_tensor(&t[1])?, &Var::from_tensor(&t[2])?)
+        }),
     ]
 }
 

@@ -40,6 +40,9 @@ struct Kernel {
     parameters: Vec<&'static str>,
 }
 
+/// Those that were asked for, by device and name.
+type Kernels = HashMap<(DeviceId, &'static str), Arc<Kernel>>;
+
 impl Queue {
     /// The queue of the device that a tensor's values are on.
     pub(crate) fn of(storage: &CudaStorage) -> Result<Self> {
@@ -101,7 +104,7 @@ impl Queue {
 
     /// A kernel of this name, from the module that has it; modules are loaded once per device.
     fn kernel(&self, name: &'static str) -> Result<Arc<Kernel>> {
-        static KERNELS: OnceLock<Mutex<HashMap<(DeviceId, &str), Arc<Kernel>>>> = OnceLock::new();
+        static KERNELS: OnceLock<Mutex<Kernels>> = OnceLock::new();
         let mut kernels = KERNELS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = kernels.get(&(self.0.id(), name)) {
             return Ok(found.clone());

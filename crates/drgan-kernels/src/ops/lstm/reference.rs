@@ -9,12 +9,13 @@ use candle_nn::ops::sigmoid;
 pub fn lstm(gates: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let (l, steps, b, width) = gates.dims4()?;
     let (gates, h) = (gates.reshape((l, steps * b, width))?, width / 4);
+    let weight = weight.contiguous()?; // a product sums in another order where it is not
     let mut state: Option<(Tensor, Tensor)> = None;
     let mut states = Vec::with_capacity(steps);
     for s in 0..steps {
         let mut g = gates.narrow(1, s * b, b)?; // (L, B, 4 hidden)
         if let Some((h_prev, _)) = &state {
-            g = (g + h_prev.matmul(weight)?)?;
+            g = (g + h_prev.matmul(&weight)?)?;
         }
         let input_forget = sigmoid(&g.narrow(D::Minus1, 0, 2 * h)?)?;
         let new = g.narrow(D::Minus1, 2 * h, h)?.tanh()?;

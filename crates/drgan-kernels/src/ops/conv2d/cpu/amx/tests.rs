@@ -8,14 +8,11 @@ use crate::ops::activation::{Activation, activate};
 use crate::ops::conv2d::cpu::epilogue::Epilogue;
 use crate::ops::conv2d::shape::{ConvShape, Panel};
 use crate::ops::conv2d::{Conv2dSpec, Padding, reference::conv2d as reference};
+use crate::ops::tests::common::{assert_near_largest, random};
 use crate::ops::upsample::reference::up_conv2d as up_reference;
 use candle_core::{DType, Device, Tensor};
-use common::{assert_near_largest, random};
 use proptest::prelude::*;
 use std::io::Write;
-
-#[path = "../../../../../tests/common/mod.rs"]
-mod common;
 
 /// Sums of the same products in another order.
 const SAME_ROUNDING: f64 = 1e-5;
