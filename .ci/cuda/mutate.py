@@ -24,6 +24,7 @@ class Mutation:
     def __init__(self, line):
         self.line = line
         self.test, self.file, self.old, self.new = (word.strip().replace("\\n", "\n") for word in line.split(" | "))
+        self.new = "" if self.new == "nothing" else self.new
 
     def environment(self, folder):
         if self.file == "launch":
