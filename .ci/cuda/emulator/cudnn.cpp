@@ -2,6 +2,7 @@
 // deterministic and to take any shape; the others are refused, but for those that add by atomics, which are counted.
 #include "state.h"
 #include <climits>
+#include <cmath>
 #include <cstring>
 #include <set>
 #include <vector>
@@ -135,6 +136,17 @@ std::vector<float> forward(const Case &c, const float *x, const float *w) {
     c.rows([&](size_t at_x, size_t at_w, size_t at_y, int n, int s) {
         for (int j = 0; j < n; j++) y[at_y + j] += w[at_w] * x[at_x + size_t(j) * s];
     });
+    // Taps outside of the map multiply zeros, which is NaN for a weight that is not finite.
+    for (size_t i = 0; i < c.w.values(); i++) {
+        if (std::isfinite(w[i])) continue;
+        const int o = i / (size_t(c.w.c) * c.w.h * c.w.w), u = i / c.w.w % c.w.h, v = i % c.w.w;
+        for (int b = 0; b < c.y.n; b++)
+            for (int row = 0; row < c.y.h; row++)
+                for (int column = 0; column < c.y.w; column++) {
+                    const int h = row * c.by.stride_h + u - c.by.pad_h, l = column * c.by.stride_w + v - c.by.pad_w;
+                    if (h < 0 || h >= c.x.h || l < 0 || l >= c.x.w) y[((size_t(b) * c.y.c + o) * c.y.h + row) * c.y.w + column] += w[i] * 0;
+                }
+    }
     return y;
 }
 std::vector<float> backward_data(const Case &c, const float *w, const float *dy) {

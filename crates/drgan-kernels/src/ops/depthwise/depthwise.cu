@@ -2,7 +2,8 @@
 #include "activation.cuh"
 #include "common.cuh"
 
-// y[map, oy, ox] = act(sum over the taps inside the map + bias). A thread per value of y.
+// y[map, oy, ox] = act(sum over the taps + bias); outside of the map a tap multiplies 0, which is NaN for a weight that is not
+// finite. A thread per value of y.
 extern "C" __global__ void depthwise_forward(const float *x, const float *weight, const float *bias, float *y, size_t maps, int c, int h, int w,
                                              int kh, int kw, int stride, int top, int left, int oh, int ow, int act, float slope) {
     const size_t i = thread_number(), out = size_t(oh) * ow, map = i / out, channel = map % c;
@@ -10,8 +11,12 @@ extern "C" __global__ void depthwise_forward(const float *x, const float *weight
     const float *from = x + map * h * w, *kernel = weight + channel * kh * kw;
     const int row = int(i % out / ow) * stride - top, column = int(i % ow) * stride - left;
     float sum = 0;
-    for (int u = max(0, -row); u < min(kh, h - row); u++)
-        for (int v = max(0, -column); v < min(kw, w - column); v++) sum += kernel[u * kw + v] * from[size_t(row + u) * w + column + v];
+    for (int u = 0; u < kh; u++)
+        for (int v = 0; v < kw; v++) {
+            const int y_in = row + u, x_in = column + v;
+            const bool inside = y_in >= 0 && y_in < h && x_in >= 0 && x_in < w;
+            sum += kernel[u * kw + v] * (inside ? from[size_t(y_in) * w + x_in] : 0);
+        }
     y[i] = activated(act, slope, sum + bias[channel]);
 }
 
