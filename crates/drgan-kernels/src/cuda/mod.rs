@@ -15,10 +15,12 @@ pub(crate) mod channels;
 pub(crate) mod convolution;
 #[cfg(all(feature = "cuda", feature = "cudnn"))]
 mod cudnn;
+#[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "read where work is enqueued"))]
 pub(crate) mod launch;
 pub(crate) mod op;
 #[cfg(feature = "cuda")]
 mod present;
+#[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "read where work is enqueued"))]
 pub(crate) mod product;
 
 #[cfg(not(feature = "cuda"))]
