@@ -1,5 +1,6 @@
 //! [`CaptionEncoder`]: captions to features, by a tokenizer and the text encoder trained with it.
 use candle_core::{DType, Device};
+use drgan_tensor::device::HOST;
 use drgan_tensor::{Ctx, Mode, ParamStore, Result, TextEncoder, TextFeatures, TokenBatch};
 use drgan_text::{TextEncoderConfig, Tokenize, TokenizedCaption};
 use std::fmt;
@@ -79,7 +80,7 @@ impl CaptionEncoder {
     /// A caption without a known word.
     pub fn tokens(&self, captions: &[impl AsRef<str>]) -> Result<TokenBatch> {
         let captions: Vec<&str> = captions.iter().map(AsRef::as_ref).collect();
-        Ok(self.tokenizer.batch(&captions, self.max_words, &self.device)?.0)
+        Ok(self.tokenizer.batch(&captions, self.max_words, &HOST)?.0)
     }
 
     /// [`CaptionEncoder::embed`] of what [`CaptionEncoder::tokens`] made of the captions.

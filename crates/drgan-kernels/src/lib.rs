@@ -15,6 +15,7 @@
 //! | [`update_running_statistics`] | both in place, in one launch on a CUDA device |
 //! | [`gate`], [`word_attention`], [`moments`], [`spectral_norm`] | the same; sums without temporaries of a map's size |
 //! | [`lstm`] | on a CUDA device two launches a step, and one node in the graph |
+//! | [`softplus`] | one node whose gradient is the sigmoid; candle's `log` and `exp` overflow |
 //! | [`linear`] | the weight's gradient in the weight's own order, from several threads |
 //! | [`adam_update_all`], [`ema_update_all`], [`global_norm`] | one pass over parameters and moments, in place; one launch on a CUDA device |
 #![allow(
@@ -53,6 +54,7 @@ pub use ops::lstm::lstm;
 pub use ops::moments::moments;
 pub use ops::pool::{avg_pool2d, max_pool2d};
 pub use ops::resize::{resize_area, resize_bilinear};
+pub use ops::softplus::softplus;
 pub use ops::spectral_norm::{power_iteration, spectral_norm, spectral_norm_step};
 pub use ops::upsample::{up_conv2d, upsample_nearest2x};
 pub use runtime::{CachingAllocator, limit_candle_threads};
@@ -73,6 +75,7 @@ pub mod reference {
     pub use crate::ops::moments::reference::moments;
     pub use crate::ops::pool::reference::{avg_pool2d, max_pool2d};
     pub use crate::ops::resize::reference::{resize_area, resize_bilinear};
+    pub use crate::ops::softplus::reference::softplus;
     pub use crate::ops::spectral_norm::reference::{power_iteration, spectral_norm, spectral_norm_step};
     pub use crate::ops::upsample::reference::up_conv2d;
 }

@@ -10,8 +10,8 @@ use common::{device, random};
 use drgan_kernels::{
     Activation, Conv2dSpec, ConvNormSpec, activate, avg_pool2d, batch_norm, conv2d, conv2d_act,
     conv2d_batch_norm, gate, linear, lstm, max_pool2d, moments, power_iteration, resize_area,
-    resize_bilinear, scale_shift, spectral_norm, spectral_norm_step, up_conv2d, update_running_statistics,
-    upsample_nearest2x, word_attention,
+    resize_bilinear, scale_shift, softplus, spectral_norm, spectral_norm_step, up_conv2d,
+    update_running_statistics, upsample_nearest2x, word_attention,
 };
 use std::ffi::{CString, c_char, c_ulong};
 
@@ -65,6 +65,7 @@ fn cases() -> Vec<Case> {
             Ok(word_attention(&t[0], &t[1], &mask)?.0)
         }),
         case("linear", &[&[2, 5], &[3, 5]], |t| linear(&t[0], &t[1])),
+        case("softplus", &[map], |t| softplus(&t[0])),
         case("lstm of 5 steps", &[&[2, 5, 2, 8], &[2, 2, 8]], |t| lstm(&t[0], &t[1])),
         case("resize_bilinear", &[map], |t| resize_bilinear(&t[0], 9, 4, true)),
         case("resize_area", &[map], |t| resize_area(&t[0], 3, 2)),

@@ -1,6 +1,6 @@
 //! Adversarial objectives: binary cross-entropy on logits (docs/model.md, Objectives).
-use crate::math::softplus;
 use candle_core::Tensor;
+use drgan_tensor::ops::softplus;
 use drgan_tensor::{DiscriminatorOutput, Error, Result, expect_shape};
 
 /// Logits that a discriminator gives of one batch of images, each `(B,)`.

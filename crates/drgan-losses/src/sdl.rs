@@ -1,7 +1,7 @@
 //! Semantic Disentangling Loss (SDL): key features should resemble real ones more than non-key features do (docs/model.md,
 //! Objectives).
-use crate::math::softplus;
 use candle_core::Tensor;
+use drgan_tensor::ops::softplus;
 use drgan_tensor::{Error, Result, expect_shape, ops};
 
 /// Mean and standard deviation `sqrt(var + 1e-8)` (population) of each channel over batch and space, `(C,)` both.

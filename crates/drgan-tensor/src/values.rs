@@ -5,7 +5,7 @@ use candle_core::Tensor;
 /// A padded batch of captions.
 #[derive(Clone, Debug)]
 pub struct TokenBatch {
-    /// Token ids, `(B, T)`, `u32`; 0 is padding.
+    /// Token ids, `(B, T)`, `u32`; 0 is padding. Best on the host, where they are checked and compared.
     pub ids: Tensor,
     /// Number of tokens of each caption, in `1..=T`.
     pub lens: Vec<usize>,

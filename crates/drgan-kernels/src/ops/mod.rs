@@ -14,6 +14,7 @@ pub(crate) mod lstm;
 pub(crate) mod moments;
 pub(crate) mod pool;
 pub(crate) mod resize;
+pub(crate) mod softplus;
 pub(crate) mod spectral_norm;
 pub(crate) mod upsample;
 

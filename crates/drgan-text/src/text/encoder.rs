@@ -74,14 +74,15 @@ impl TextEncoder for BiLstmEncoder {
         )?;
         self.check_ids(tokens)?;
         let (b, t) = tokens.ids.dims2()?;
-        let x = self.embedding.index_select(&tokens.ids.flatten_all()?, 0)?; // (B T, embedding)
+        let device = self.embedding.device();
+        let x = self.embedding.index_select(&tokens.ids.flatten_all()?.to_device(device)?, 0)?; // (B T, embedding)
         let x = self.drop(x.reshape((b, t, ()))?, ctx)?;
         let out = self.lstm.forward(&x, lens)?;
         let mask: Vec<u8> = lens.iter().flat_map(|n| (0..t).map(move |s| u8::from(s >= *n))).collect();
         Ok(TextFeatures {
             words: out.states.transpose(1, 2)?.contiguous()?, // (B, D, T)
             sentence: out.last,
-            mask: Tensor::from_vec(mask, (b, t), tokens.ids.device())?,
+            mask: Tensor::from_vec(mask, (b, t), device)?,
             lens: lens.clone(),
         })
     }

@@ -75,6 +75,7 @@ fn operations() -> Vec<(&'static str, Call)> {
             }),
         ),
         ("linear", Box::new(move |t| linear(&rows(t)?, &matrix(t)?).map(drop))),
+        ("softplus", Box::new(move |t| softplus(&x(t)?).map(drop))),
         ("lstm", Box::new(move |t| lstm(&gates(t)?, &recurrent(t)?).map(drop))),
         ("power_iteration", Box::new(move |t| power_iteration(&filters(t)?, &c(t)?).map(drop))),
         ("spectral_norm", Box::new(move |t| spectral_norm(&filters(t)?, &c(t)?, &long(t)?).map(drop))),
