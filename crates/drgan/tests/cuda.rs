@@ -64,11 +64,52 @@ fn a_run_on_the_device_resumes_to_its_bits_and_draws_the_cpus_image() {
 
     success(&mut sample(&at("run"), "cuda", &at("device.png")));
     success(&mut sample(&at("run"), "cpu", &at("cpu.png")));
-    let pixels = |name: &str| image::open(at(name)).unwrap().to_rgb8();
-    let (device, cpu) = (pixels("device.png"), pixels("cpu.png"));
-    assert_eq!(device.dimensions(), cpu.dimensions());
-    let furthest = device.iter().zip(cpu.iter()).map(|(a, b)| a.abs_diff(*b)).max();
+    assert_same_image(&at("device.png"), &at("cpu.png"));
+}
+
+/// Every channel of every pixel is the same but for rounding.
+fn assert_same_image(a: &Path, b: &Path) {
+    let (a, b) = (image::open(a).unwrap().to_rgb8(), image::open(b).unwrap().to_rgb8());
+    assert_eq!(a.dimensions(), b.dimensions());
+    let furthest = a.iter().zip(b.iter()).map(|(a, b)| a.abs_diff(*b)).max();
     assert!(furthest.is_some_and(|furthest| furthest <= 1), "a channel differs by {furthest:?} of 255");
+}
+
+#[test]
+fn cudnn_is_used_where_it_is_and_missed_by_nobody() {
+    let Some(folder) = emulator() else {
+        eprintln!(
+            "skipped: DRGAN_CUDA_EMULATOR names no emulated device, and a GPU does not count convolutions"
+        );
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    success(&mut train_tiny(&at("run"), &["--device", "cpu"]));
+    for library in LIBRARIES {
+        std::fs::copy(folder.join(library), at(library)).unwrap();
+    }
+    let counted = |libraries: &Path, image: &str, convolutions: &str| {
+        let mut command = sample(&at("run"), "cuda", &at(image));
+        command.env("LD_LIBRARY_PATH", libraries).env("CUDAEMU_REPORT", at("report"));
+        command.env("DRGAN_CONV", convolutions);
+        let status = command.output().unwrap();
+        let report = std::fs::read_to_string(at("report")).unwrap_or_default();
+        (status, report.contains("cudnn forward"), report.contains("conv_columns"))
+    };
+    for (convolutions, by_cudnn) in [("cudnn", true), ("gemm", false)] {
+        let (output, cudnn, columns) = counted(&folder, &format!("{convolutions}.png"), convolutions);
+        assert!(output.status.success());
+        assert_eq!((cudnn, columns), (by_cudnn, !by_cudnn), "DRGAN_CONV={convolutions}");
+    }
+    assert_same_image(&at("cudnn.png"), &at("gemm.png"));
+
+    let mut without = sample(&at("run"), "cuda", &at("without.png"));
+    success(without.env("LD_LIBRARY_PATH", dir.path()));
+    assert!(bytes(&at("without.png")) == bytes(&at("gemm.png")), "a missing cuDNN is not DRGAN_CONV=gemm");
+    let (output, ..) = counted(dir.path(), "none.png", "cudnn");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("libcudnn.so.9"), "{said}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! libcudnn, looked up when the program runs: the functions of its older interface that convolutions need.
 use libloading::Library;
+use std::error::Error;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
@@ -83,13 +84,20 @@ impl std::fmt::Display for Refused {
     }
 }
 
+/// What the system says of a library or a function that was not found; the error itself only names the call that failed.
+fn reason(error: &libloading::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
 impl Functions {
     /// The library's functions, or why there are none.
     pub(super) fn load() -> Result<Self, String> {
         // SAFETY: loading runs the library's own initialization, as its first use would.
-        let library = unsafe { Library::new(FILE) }.map_err(|e| format!("{FILE} cannot be loaded: {e}"))?;
+        let library =
+            unsafe { Library::new(FILE) }.map_err(|e| format!("{FILE} cannot be loaded: {}", reason(&e)))?;
         // SAFETY: the file is named as cuDNN 9 is.
-        let functions = unsafe { Self::find(&library) }.map_err(|e| format!("{FILE} is not cuDNN 9: {e}"))?;
+        let functions =
+            unsafe { Self::find(&library) }.map_err(|e| format!("{FILE} is not cuDNN 9: {}", reason(&e)))?;
         if functions.version < VERSION {
             return Err(format!("{FILE} is of version {}; {VERSION} and newer are known", functions.version));
         }
