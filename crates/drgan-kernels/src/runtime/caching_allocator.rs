@@ -236,7 +236,9 @@ mod tests {
 
     #[test]
     fn blocks_never_overlap_and_join_again_when_all_are_free() {
-        let pool = CachingAllocator::new(System);
+        // As programs have it: what it keeps until they end is reached from it, and so no leak.
+        static POOL: CachingAllocator<System> = CachingAllocator::new(System);
+        let pool = &POOL;
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
         let mut held: Vec<(*mut u8, usize, u8)> = Vec::new();
         for round in 0..400u32 {
@@ -281,7 +283,8 @@ mod tests {
 
     #[test]
     fn the_smallest_block_that_fits_is_taken() {
-        let pool = CachingAllocator::new(System);
+        static POOL: CachingAllocator<System> = CachingAllocator::new(System);
+        let pool = &POOL;
         let sizes = [4 * LARGE, LARGE, 2 * LARGE, LARGE];
         // SAFETY: blocks are given back with the layouts they were taken with, and are not used.
         unsafe {
