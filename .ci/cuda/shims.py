@@ -12,16 +12,17 @@ import re
 import subprocess
 import sys
 
-# What is linked, cudarc's module that declares its functions, and the names it has at run time.
+# What is linked, cudarc's module that declares its functions, the names it has at run time, and what its functions return
+# where the library is missing and where it lacks the function: numbers that the library's own type of status has.
 LIBRARIES = {
-    "cuda": ("driver", ["libcuda.so.1"]),
-    "cublas": ("cublas", ["libcublas.so.13"]),
-    "cublasLt": ("cublaslt", ["libcublasLt.so.13"]),
-    "curand": ("curand", ["libcurand.so.10"]),
-    "cudnn": ("cudnn", ["libcudnn.so.9"]),
-    "nvrtc": ("nvrtc", ["libnvrtc.so.13"]),
-    "cudart": ("runtime", ["libcudart.so.13"]),
-    "nccl": ("nccl", ["libnccl.so.2"]),
+    "cuda": ("driver", ["libcuda.so.1"], 34, 500),  # CUDA_ERROR_STUB_LIBRARY, CUDA_ERROR_NOT_FOUND
+    "cublas": ("cublas", ["libcublas.so.13"], 1, 15),  # CUBLAS_STATUS_NOT_INITIALIZED, _NOT_SUPPORTED
+    "cublasLt": ("cublaslt", ["libcublasLt.so.13"], 1, 15),
+    "curand": ("curand", ["libcurand.so.10"], 101, 999),  # CURAND_STATUS_NOT_INITIALIZED, _INTERNAL_ERROR
+    "cudnn": ("cudnn", ["libcudnn.so.9"], 1001, 3000),  # CUDNN_STATUS_NOT_INITIALIZED, _NOT_SUPPORTED
+    "nvrtc": ("nvrtc", ["libnvrtc.so.13"], 11, 11),  # NVRTC_ERROR_INTERNAL_ERROR
+    "cudart": ("runtime", ["libcudart.so.13"], 34, 500),  # cudaErrorStubLibrary, cudaErrorSymbolNotFound
+    "nccl": ("nccl", ["libnccl.so.2"], 3, 3),  # ncclInternalError
 }
 
 # %r11 is the register that a callee may overwrite before it has looked at any argument. It leads to the function's own
@@ -72,8 +73,8 @@ C = """
 struct cell { void *jump; const char *name; size_t otherwise; };
 static const char *const files[] = {FILES, NULL};
 
-static int no_library(void) { return 34; }
-static int no_function(void) { return 500; }
+static int no_library(void) { return MISSING; }
+static int no_function(void) { return LACKING; }
 static const char *no_text(void) { return "the library LIBRARY is not installed"; }
 static size_t no_number(void) { return 0; }
 
@@ -107,13 +108,14 @@ def main(cudarc, out):
     if marker.exists() and marker.read_text() == text:
         return
     out.mkdir(parents=True, exist_ok=True)
-    for library, (module, files) in LIBRARIES.items():
+    for library, (module, files, missing, lacking) in LIBRARIES.items():
         kinds = functions(cudarc / "src" / module / "sys" / "mod.rs")
         shims = "".join(f"shim {name}, {kind}\n" for name, kind in kinds)
         assembly = ASSEMBLY.replace("LIBRARY", library).replace(".text\n.type", f"{shims}.text\n.type", 1)
         names = ", ".join(f'"{file}"' for file in files)
         (out / f"{library}.s").write_text(assembly)
-        (out / f"{library}.c").write_text(C.replace("FILES", names).replace("LIBRARY", library))
+        code = C.replace("FILES", names).replace("LIBRARY", library)
+        (out / f"{library}.c").write_text(code.replace("MISSING", str(missing)).replace("LACKING", str(lacking)))
         objects = []
         for source in (out / f"{library}.s", out / f"{library}.c"):
             objects.append(source.with_name(source.name.replace(".", "-") + ".o"))

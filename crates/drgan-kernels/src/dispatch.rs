@@ -54,6 +54,23 @@ pub(crate) fn is_float(x: &Tensor) -> bool {
     x.dtype().is_float()
 }
 
+/// Whether a tensor's values are f64 rather than f32.
+///
+/// # Errors
+/// They are of another type.
+pub(crate) fn is_f64(x: &Tensor) -> Result<bool> {
+    match x.dtype() {
+        DType::F32 => Ok(false),
+        DType::F64 => Ok(true),
+        other => bail!("expected f32 or f64, got {other:?}"),
+    }
+}
+
+/// Whether a tensor is on a CUDA device, whatever its type.
+pub(crate) fn on_cuda(x: &Tensor) -> bool {
+    x.device().is_cuda()
+}
+
 /// Whether a tensor's device takes work in one queue, to which threads side by side would add nothing.
 pub fn in_one_queue(x: &Tensor) -> bool {
     !x.device().is_cpu()

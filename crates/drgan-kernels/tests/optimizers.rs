@@ -7,8 +7,8 @@ use drgan_kernels::{
     AdamStep, AdamUpdate, adam_update, adam_update_all, ema_update, ema_update_all, global_norm, read_scalars,
 };
 
-/// Sizes around the number of values that a block takes, and an empty tensor.
-const SHAPES: [&[usize]; 6] = [&[3, 7], &[1], &[4096], &[0], &[2, 5000], &[4097]];
+/// Sizes around the number of values that a block takes. (On a CUDA device candle has no tensor without values.)
+const SHAPES: [&[usize]; 5] = [&[3, 7], &[1], &[4096], &[2, 5000], &[4097]];
 
 fn vars(seed: u64, on: &Device) -> Vec<Var> {
     let var = |(i, shape): (usize, &&[usize])| {
@@ -23,10 +23,8 @@ fn scalar<D: candle_core::WithDType>(value: D) -> Tensor {
 
 fn same(what: &str, got: &[Var], want: &[Var], tolerance: f64) {
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
-        if got.elem_count() > 0 {
-            let got = got.as_detached_tensor().to_device(&Device::Cpu).expect("a copy");
-            assert_near_largest(&format!("{what} {i}"), &got, want, tolerance);
-        }
+        let got = got.as_detached_tensor().to_device(&Device::Cpu).expect("a copy");
+        assert_near_largest(&format!("{what} {i}"), &got, want, tolerance);
     }
 }
 
@@ -86,10 +84,11 @@ fn averages_follow_all_as_they_do_each() {
 fn a_norm_is_that_of_all_values_and_shows_every_lost_number() -> Result<()> {
     let all = vars(1, &device());
     let tensors: Vec<&Tensor> = all.iter().map(|x| x.as_tensor()).collect();
-    let squares = vars(1, &Device::Cpu)
-        .iter()
-        .map(|x| x.as_tensor().to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>());
-    let want = squares.sum::<Result<f64>>()?.sqrt();
+    let mut want = 0.;
+    for x in vars(1, &Device::Cpu) {
+        want += x.as_tensor().to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?;
+    }
+    let want = want.sqrt();
     let norm = |also: &[&Tensor]| global_norm(&tensors, also)?.to_scalar::<f64>();
     assert!((norm(&[])? - want).abs() < 1e-9 * want);
     let (one, two) = (scalar(1f32), scalar(2f64));

@@ -1,21 +1,9 @@
 //! The same for all tensors of a network at once: on a CUDA device a launch each, elsewhere one tensor after the other.
-use super::step::AdamStep;
-use super::{adam_update, check, cuda, ema_update, sum_of_squares};
-use crate::dispatch::{Backend, backend};
+use super::cuda;
+use super::each::{adam_update, check, ema_update, sum_of_squares};
+use super::step::{AdamStep, AdamUpdate};
+use crate::dispatch::{Backend, backend, is_f64, on_cuda};
 use candle_core::{DType, Result, Tensor, Var, bail};
-
-/// A parameter with its gradient and its moments, see [`adam_update`].
-#[derive(Clone, Copy, Debug)]
-pub struct AdamUpdate<'a> {
-    /// The parameter, which is changed.
-    pub parameter: &'a Var,
-    /// The parameter's gradient.
-    pub gradient: &'a Tensor,
-    /// The first moment, which is changed.
-    pub m: &'a Var,
-    /// The second moment, which is changed.
-    pub v: &'a Var,
-}
 
 /// [`adam_update`] of all parameters of a network. Nothing is changed if `guard`, a scalar in f64, is NaN or too large for an
 /// f32: on a device this needs no waiting for its value.
@@ -28,7 +16,7 @@ pub fn adam_update_all(updates: &[AdamUpdate<'_>], step: AdamStep, guard: Option
     let inputs: Vec<&Tensor> = changed.iter().copied().chain(updates.iter().map(|u| u.gradient)).collect();
     let in_place = changed.iter().all(|x| x.is_contiguous());
     if let Some(guard) = guard
-        && (guard.rank() != 0 || guard.dtype() != DType::F64)
+        && !(guard.rank() == 0 && is_f64(guard).unwrap_or(false))
     {
         bail!(
             "adam_update_all: guard: expected a scalar in f64, got {:?} in {:?}",
@@ -115,7 +103,7 @@ pub fn read_scalars(scalars: &[&Tensor]) -> Result<Vec<f64>> {
         bail!("read_scalars: expected one value, got {:?}", other.dims())
     }
     match scalars.first() {
-        Some(first) if first.device().is_cuda() => cuda::read(scalars),
+        Some(first) if on_cuda(first) => cuda::read(scalars),
         _ => scalars.iter().map(|x| x.flatten_all()?.get(0)?.to_dtype(DType::F64)?.to_scalar()).collect(),
     }
 }

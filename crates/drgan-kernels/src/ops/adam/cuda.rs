@@ -1,10 +1,10 @@
 //! All tensors of a network in one launch each, see adam.cu.
-use super::all::AdamUpdate;
-use super::step::AdamStep;
+use super::step::{AdamStep, AdamUpdate};
 use crate::cuda::launch::{Arg, Grid, args};
 use crate::cuda::op::{with_views, with_views_of};
 use crate::cuda::{Buffer, Queue};
-use candle_core::{DType, Result, Tensor, bail};
+use crate::dispatch::is_f64;
+use candle_core::{Result, Tensor, bail};
 
 /// Values that a block takes (`CHUNK` in adam.cu).
 const CHUNK: usize = 4096;
@@ -45,10 +45,10 @@ fn queue_of(x: &Tensor) -> Result<Queue> {
 fn scalars(queue: &Queue, scalars: &[&Tensor]) -> Result<Option<Buffer<u64>>> {
     let mut rows = Vec::with_capacity(2 * scalars.len());
     for scalar in scalars {
-        let row = match scalar.dtype() {
-            DType::F32 => [address(scalar)?, 0],
-            DType::F64 => [with_views_of::<f64, 1, _>([scalar], |_, [x]| Ok(x.address()))?, 1],
-            other => bail!("expected a scalar in f32 or f64, got {other:?}"),
+        let row = if is_f64(scalar)? {
+            [with_views_of::<f64, 1, _>([scalar], |_, [x]| Ok(x.address()))?, 1]
+        } else {
+            [address(scalar)?, 0]
         };
         rows.extend(row);
     }
@@ -111,9 +111,10 @@ pub(super) fn norm(tensors: &[&Tensor], also: &[&Tensor]) -> Result<Tensor> {
 
 pub(super) fn read(all: &[&Tensor]) -> Result<Vec<f64>> {
     let Some(first) = all.first() else { return Ok(Vec::new()) };
-    let queue = match first.dtype() {
-        DType::F64 => with_views_of::<f64, 1, _>([first], |queue, _| Ok(queue.clone()))?,
-        _ => queue_of(first)?,
+    let queue = if is_f64(first)? {
+        with_views_of::<f64, 1, _>([first], |queue, _| Ok(queue.clone()))?
+    } else {
+        queue_of(first)?
     };
     let mut values = queue.buffer::<f64>(all.len())?;
     let mut rows = scalars(&queue, all)?;

@@ -1,4 +1,5 @@
-//! The numbers of one optimizer step.
+//! The numbers and the tensors of one optimizer step.
+use candle_core::{Tensor, Var};
 
 /// What all parameters share in one step of [`adam_update`](crate::adam_update).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,4 +30,17 @@ impl AdamStep {
     pub fn with_scale(self, scale: f64) -> Self {
         Self { scale, ..self }
     }
+}
+
+/// A parameter with its gradient and its moments, see [`adam_update`](crate::adam_update).
+#[derive(Clone, Copy, Debug)]
+pub struct AdamUpdate<'a> {
+    /// The parameter, which is changed.
+    pub parameter: &'a Var,
+    /// The parameter's gradient.
+    pub gradient: &'a Tensor,
+    /// The first moment, which is changed.
+    pub m: &'a Var,
+    /// The second moment, which is changed.
+    pub v: &'a Var,
 }
