@@ -90,9 +90,9 @@ fn a_norm_is_that_of_all_values_and_shows_every_lost_number() -> Result<()> {
     }
     let want = want.sqrt();
     let norm = |also: &[&Tensor]| global_norm(&tensors, also)?.to_scalar::<f64>();
-    assert!((norm(&[])? - want).abs() < 1e-9 * want);
+    assert!((norm(&[])? - want).abs() < 1e-6 * want);
     let (one, two) = (scalar(1f32), scalar(2f64));
-    assert!((norm(&[&one, &two])? - want).abs() < 1e-9 * want);
+    assert!((norm(&[&one, &two])? - want).abs() < 1e-6 * want);
     for lost in [scalar(f32::NAN), scalar(f32::INFINITY), scalar(f64::NAN), scalar(f64::NEG_INFINITY)] {
         assert!(norm(&[&one, &lost, &two])?.is_nan());
     }
