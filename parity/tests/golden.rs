@@ -2,7 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
 use assert_cmd::Command;
 use drgan_parity::{Outcome, Report, run};
-use drgan_tensor::device::HOST;
+use drgan_tensor::candle_core::Device;
+use drgan_tensor::device::{DeviceRequest, HOST};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -25,13 +26,19 @@ fn copy(names: &[&str]) -> tempfile::TempDir {
     dir
 }
 
+/// What the committed files are compared on: the CPU, or the device that DRGAN_TEST_DEVICE names.
+fn device() -> Device {
+    let named = std::env::var("DRGAN_TEST_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
+    named.parse::<DeviceRequest>().unwrap().open().unwrap()
+}
+
 fn run_here(dir: &Path) -> anyhow::Result<Report> {
     run(dir, dir, &HOST)
 }
 
 #[test]
 fn the_committed_files_agree() {
-    let report = run_here(&committed()).unwrap();
+    let report = run(&committed(), &committed(), &device()).unwrap();
     assert_eq!(report.failures(), 0, "{report}");
     for tensor in ["fake256", "attention64", "recon128", "recon", "logvar", "252 used"] {
         assert!(report.rows.iter().any(|r| r.tensor == tensor), "{tensor} is not compared:\n{report}");

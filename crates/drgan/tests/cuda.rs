@@ -173,6 +173,29 @@ fn what_a_device_lacks_is_named() {
     }
 }
 
+/// What the emulated device counts in a training run of so many steps.
+fn counts(dir: &Path, steps: &str) -> serde_json::Value {
+    let report = dir.join(format!("{steps}.json"));
+    let mut command = on_device(train_tiny(&dir.join(steps), &["--steps", steps, "--device", "cuda"]));
+    success(command.env("CUDAEMU_REPORT", &report));
+    serde_json::from_slice(&bytes(&report)).unwrap()
+}
+
+#[test]
+fn a_step_waits_for_the_device_once() {
+    if emulator().is_none() {
+        eprintln!("skipped: DRGAN_CUDA_EMULATOR names no emulated device, and a GPU counts nothing");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (counts(dir.path(), "1"), counts(dir.path(), "2"));
+    let of_a_step = |name: &str| two[name].as_u64().unwrap() - one[name].as_u64().unwrap();
+    assert_eq!(of_a_step("downloads"), 1, "downloads");
+    assert_eq!(of_a_step("float_atomics"), 0, "sums in an order of their own");
+    let launches = of_a_step("launches");
+    assert!(launches <= 4100, "{launches} launches in a step; docs/cuda.md says how many there were");
+}
+
 #[test]
 fn auto_is_the_cpu_where_there_is_no_device() {
     let dir = tempfile::tempdir().unwrap();

@@ -87,7 +87,7 @@ impl Gradients {
         self.guard = Some(guard);
     }
 
-    /// The scalar without which nothing may be changed, see [`Gradients::guard_by`].
+    /// A scalar in f64, if there is one: where it is not finite, an optimizer changes nothing.
     pub fn guard(&self) -> Option<&Tensor> {
         self.guard.as_ref()
     }
