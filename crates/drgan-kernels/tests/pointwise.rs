@@ -249,3 +249,12 @@ fn softplus_on_many_shapes_and_far_from_0() {
     assert!(got[0] >= 0. && got[0] < 1e-30 && got[2] == 200. && (got[1] - 2f32.ln()).abs() < 1e-6, "{got:?}");
     assert!(!got[3].is_finite() && got[4].is_nan(), "{got:?}");
 }
+
+#[test]
+fn of_equal_pixels_the_first_has_the_gradient() {
+    let x = Var::from_tensor(&Tensor::zeros((1, 1, 4, 4), DType::F32, &device()).unwrap()).unwrap();
+    let gradients = max_pool2d(&x, 2, 2).unwrap().sum_all().unwrap().backward().unwrap();
+    let gradient = gradients.get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let with: Vec<usize> = (0..16).filter(|i| gradient[*i] != 0.).collect();
+    assert_eq!(with, [0, 2, 8, 10], "{gradient:?}");
+}
