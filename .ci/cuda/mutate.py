@@ -19,12 +19,15 @@ CARGO = ["cargo", "test", "--locked", "--release", "--workspace", "--features", 
 
 class Mutation:
     """A line of mutations.txt: `TESTS | FILE | FROM | TO` or `TESTS | launch | KERNEL | FAULT`; TESTS is a test program and
-    a filter of its tests."""
+    a filter of its tests, after variables of the environment (`NAME=VALUE`)."""
 
     def __init__(self, line):
         self.line = line
         self.test, self.file, self.old, self.new = (word.strip().replace("\\n", "\n") for word in line.split(" | "))
         self.new = "" if self.new == "nothing" else self.new
+        words = self.test.split()
+        self.variables = dict(word.split("=", 1) for word in words if "=" in word)
+        self.program, *self.filters = [word for word in words if "=" not in word]
 
     def environment(self, folder):
         if self.file == "launch":
@@ -60,7 +63,7 @@ def main(filter=""):
     candle = candle_kernels()
     emulator = pathlib.Path(os.environ["CUDA_TOOLS"]) / "device"
     build(candle, KERNELS, emulator)
-    tests = programs({mutation.test.split()[0] for mutation in mutations})
+    tests = programs({mutation.program for mutation in mutations})
 
     survivors = 0
     with tempfile.TemporaryDirectory() as scratch:
@@ -77,9 +80,8 @@ def main(filter=""):
                     sys.exit(f"mutations.txt: `{mutation.old}` stands {text.count(mutation.old)} times in {mutation.file}, not once")
                 path.write_text(text.replace(mutation.old, mutation.new))
                 build(candle, changed, out)
-            name, *filters = mutation.test.split()
-            environment = {**os.environ, "DRGAN_TEST_DEVICE": "cuda", "LD_LIBRARY_PATH": str(emulator), **mutation.environment(out)}
-            command = [tests[name], "--test-threads", "1", *filters]
+            environment = {**os.environ, "DRGAN_TEST_DEVICE": "cuda", "LD_LIBRARY_PATH": str(emulator), **mutation.variables, **mutation.environment(out)}
+            command = [tests[mutation.program], "--test-threads", "1", *mutation.filters]
             try:
                 ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
                 noticed, said = ended.returncode != 0, ended.stdout + ended.stderr
