@@ -68,21 +68,18 @@ impl Reports {
     /// # Errors
     /// [`TrainError::NonFinite`] with the first number that is NaN or infinite.
     pub(super) fn read(&self) -> Result<Vec<Scalar>, TrainError> {
-        let (mut all, mut shown) = (Vec::new(), Vec::<Scalar>::new());
+        let (mut all, mut shown) = (Vec::<Scalar>::new(), Vec::new());
         for (report, value) in self.0.iter().zip(ops::read_scalars(&self.values())?) {
-            let value = value as f32;
             match all.last_mut() {
-                Some((_, sum)) if report.added => *sum += value,
-                _ => all.push((report.name.clone(), value)),
-            }
-            match shown.last_mut() {
-                Some((_, sum)) if report.added => *sum += value,
-                _ if report.shown => shown.push((report.name.clone(), value)),
-                _ => {}
+                Some((_, sum)) if report.added => *sum += value as f32,
+                _ => {
+                    all.push((report.name.clone(), value as f32));
+                    shown.push(report.shown);
+                }
             }
         }
         refuse_non_finite(&all)?;
-        Ok(shown)
+        Ok(all.into_iter().zip(shown).filter_map(|(scalar, shown)| shown.then_some(scalar)).collect())
     }
 }
 
