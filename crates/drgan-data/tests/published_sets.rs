@@ -298,7 +298,7 @@ fn the_real_cub_has_its_published_counts() {
         "captions       117880",
         "split          8855 / 2933",
         "usable         7 images",
-        "11781 record has no image",
+        "11781 records have no image",
     ] {
         assert!(said.contains(part), "{part}\n{said}");
     }
