@@ -250,7 +250,7 @@ int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes, void *strea
     check_range("upload", to, bytes);
     counters.uploads++;
     counters.upload_bytes += bytes;
-    memcpy(reinterpret_cast<void *>(to), from, bytes);
+    if (!settings.counting) memcpy(reinterpret_cast<void *>(to), from, bytes);
     return success;
 }
 int cuMemcpyDtoHAsync_v2(void *to, Address from, size_t bytes, void *stream) {
@@ -258,7 +258,8 @@ int cuMemcpyDtoHAsync_v2(void *to, Address from, size_t bytes, void *stream) {
     check_range("download", from, bytes);
     counters.downloads++;
     counters.download_bytes += bytes;
-    memcpy(to, reinterpret_cast<void *>(from), bytes);
+    if (settings.counting) memset(to, 0, bytes);
+    else memcpy(to, reinterpret_cast<void *>(from), bytes);
     return success;
 }
 int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void *stream) {
@@ -267,13 +268,13 @@ int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void *stream) {
     check_range("copy to", to, bytes);
     if (to < from + bytes && from < to + bytes && bytes) wrong("a copy whose source and destination overlap");
     counters.copies++;
-    memcpy(reinterpret_cast<void *>(to), reinterpret_cast<void *>(from), bytes);
+    if (!settings.counting) memcpy(reinterpret_cast<void *>(to), reinterpret_cast<void *>(from), bytes);
     return success;
 }
 int cuMemsetD8Async(Address at, unsigned char value, size_t bytes, void *stream) {
     ON_STREAM(stream);
     check_range("fill", at, bytes);
-    memset(reinterpret_cast<void *>(at), value, bytes);
+    if (!settings.counting) memset(reinterpret_cast<void *>(at), value, bytes);
     return success;
 }
 
@@ -326,7 +327,7 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
         if (settings.fault == Settings::skip || (settings.fault == Settings::grid && --gx == 0)) return success;
         if (settings.fault == Settings::swap) std::swap(arguments[0], arguments[1]);
     }
-    run(*f->kernel, {gx, gy, gz}, {bx, by, bz}, arguments);
+    if (!settings.counting) run(*f->kernel, {gx, gy, gz}, {bx, by, bz}, arguments);
     return success;
 }
 

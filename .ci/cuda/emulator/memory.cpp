@@ -68,18 +68,20 @@ void watch_faults() {
 
 bool take(Address *at, size_t bytes, unsigned device) {
     if (counters.live + bytes > settings.memory) return false;
+    note_peaks();
     size_t room = whole_pages(aligned(bytes)) + 2 * PAGE;
     void *pages = mmap(nullptr, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (pages == MAP_FAILED) return false;
     char *inner = static_cast<char *>(pages) + PAGE;
-    if (mprotect(inner, room - 2 * PAGE, PROT_READ | PROT_WRITE)) return false;
-    memset(inner, NOT_WRITTEN, room - 2 * PAGE);
+    if (!settings.counting) {
+        if (mprotect(inner, room - 2 * PAGE, PROT_READ | PROT_WRITE)) return false;
+        memset(inner, NOT_WRITTEN, room - 2 * PAGE);
+    }
     // The end lies as near to the page behind it as the alignment lets it.
     *at = reinterpret_cast<Address>(inner + room - 2 * PAGE - aligned(bytes));
-    allocations[*at] = {*at, bytes, device};
+    allocations[*at] = {*at, bytes, device, false};
     counters.allocations++;
     counters.live += bytes;
-    counters.peak = std::max(counters.peak, counters.live);
     return true;
 }
 
@@ -87,11 +89,13 @@ void give(Address at) {
     auto found = allocations.find(at);
     if (found == allocations.end()) wrong("free of %#llx, which is not the beginning of an allocation", at);
     const Allocation a = found->second;
-    for (size_t i = a.bytes; i < aligned(a.bytes); i++)
+    note_peaks();
+    for (size_t i = a.bytes; !settings.counting && i < aligned(a.bytes); i++)
         if (reinterpret_cast<unsigned char *>(at)[i] != NOT_WRITTEN)
             wrong("%zu bytes behind the end of an allocation of %zu bytes were written", i - a.bytes, a.bytes);
     allocations.erase(found);
     counters.live -= a.bytes;
+    if (a.workspace) counters.workspaces -= a.bytes;
     char *pages = pages_of(a);
     size_t room = bytes_of_pages(a);
     mmap(pages, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
@@ -107,6 +111,18 @@ const Allocation *allocation_of(Address at) {
     if (next == allocations.begin()) return nullptr;
     const Allocation &a = std::prev(next)->second;
     return at < a.begin + std::max<size_t>(a.bytes, 1) ? &a : nullptr;
+}
+
+void is_workspace(Address at) {
+    auto found = allocations.find(at);
+    if (found == allocations.end() || found->second.workspace) return;
+    found->second.workspace = true;
+    counters.workspaces += found->second.bytes;
+}
+
+void note_peaks() {
+    counters.peak = std::max(counters.peak, counters.live);
+    counters.tensor_peak = std::max(counters.tensor_peak, counters.live - counters.workspaces);
 }
 
 void check_range(const char *what, Address at, size_t bytes) {

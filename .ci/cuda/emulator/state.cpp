@@ -23,7 +23,11 @@ static unsigned long number(const char *name, unsigned long otherwise) {
 static Settings read() {
     Settings s{};
     s.devices = number("CUDAEMU_DEVICES", 1);
-    s.memory = number("CUDAEMU_MEMORY", 8ul << 30);
+    const char *kernels = getenv("CUDAEMU_KERNELS");
+    std::string k = kernels ? kernels : "run";
+    if (k != "run" && k != "count") wrong("CUDAEMU_KERNELS: `%s` is neither run nor count", kernels);
+    s.counting = k == "count";
+    s.memory = number("CUDAEMU_MEMORY", s.counting ? 1ul << 40 : 8ul << 30);
     s.driver = number("CUDAEMU_DRIVER", 13000);
     const char *report = getenv("CUDAEMU_REPORT"), *order = getenv("CUDAEMU_ORDER");
     s.report = report ? report : "";
@@ -68,13 +72,14 @@ static struct Report {
         if (settings.report.empty()) return;
         FILE *f = fopen(settings.report.c_str(), "w");
         if (!f) return;
+        note_peaks();
         auto &c = counters;
         fprintf(f,
                 "{\"launches\": %lu, \"uploads\": %lu, \"upload_bytes\": %lu, \"downloads\": %lu, \"download_bytes\": %lu, "
                 "\"copies\": %lu, \"allocations\": %lu, \"float_atomics\": %lu, \"live_bytes\": %zu, \"peak_bytes\": %zu, "
-                "\"streams\": %zu, \"kernels\": {",
+                "\"tensor_peak_bytes\": %zu, \"streams\": %zu, \"kernels\": {",
                 c.launches, c.uploads, c.upload_bytes, c.downloads, c.download_bytes, c.copies, c.allocations,
-                c.float_atomics, c.live, c.peak, c.by_stream.size());
+                c.float_atomics, c.live, c.peak, c.tensor_peak, c.by_stream.size());
         std::vector<std::pair<unsigned long, std::string>> most;
         for (auto &[name, n] : c.by_kernel) most.push_back({n, name});
         std::sort(most.rbegin(), most.rend());

@@ -14,7 +14,10 @@ using Hold = std::lock_guard<std::recursive_mutex>;
 
 struct Settings {
     unsigned devices;    // CUDAEMU_DEVICES: how many there are; 1
-    size_t memory;       // CUDAEMU_MEMORY: bytes of each; 8 GiB
+    size_t memory;       // CUDAEMU_MEMORY: bytes of each; 8 GiB, or 1 TiB where nothing is computed
+    // CUDAEMU_KERNELS=count: kernels, products, convolutions and copies are checked and counted and not made, memory is
+    // addresses alone, and downloads are zeros: how much memory a program needs, whatever its size. Else `run`
+    bool counting;
     int driver;          // CUDAEMU_DRIVER: what the driver supports, 1000 * major + 10 * minor; 13000
     std::string report;  // CUDAEMU_REPORT: the file that gets the counters when the program ends; none
     enum Order { ascending, descending, random } order; // CUDAEMU_ORDER: of blocks and of threads between barriers
@@ -28,7 +31,8 @@ extern const Settings settings;
 
 struct Counters {
     unsigned long launches, uploads, upload_bytes, downloads, download_bytes, copies, allocations, float_atomics;
-    size_t live, peak; // bytes
+    size_t live, peak;              // bytes
+    size_t workspaces, tensor_peak; // what algorithms compute in, of `live`; the most bytes of all else
     std::map<std::string, unsigned long> by_kernel;
     std::map<const void *, unsigned long> by_stream; // launches and copies
 };
@@ -43,8 +47,12 @@ extern Counters counters;
 // --- memory.cpp: allocations, each between two pages that nobody may touch.
 using Address = unsigned long long;
 // What lies at an address: the allocation it is in, or none.
-struct Allocation { Address begin; size_t bytes; unsigned device; };
+struct Allocation { Address begin; size_t bytes; unsigned device; bool workspace; };
 const Allocation *allocation_of(Address);
+// From now on what lies there is counted apart, as the room that an algorithm computes in.
+void is_workspace(Address);
+// Takes note of the peaks: before live bytes change, and at the end.
+void note_peaks();
 // Aborts unless `bytes` bytes from `at` on lie in one allocation.
 void check_range(const char *what, Address at, size_t bytes);
 // Whether a stream may be used: made and not destroyed, or one of the predefined ones.

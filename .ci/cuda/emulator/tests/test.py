@@ -274,6 +274,16 @@ def counts_convolutions(d):
         d.convolve(which, algorithm=algorithm)
 
 
+def counts_without_arithmetic(d):
+    """What only counts computes nothing, and takes more than there is."""
+    x = d.upload([1.0] * 32)
+    d.launch("float_atomic", x)
+    d.gemm(x, x, x, 2, 2, 2)
+    assert d.download(x, 2) == [0.0] * 2
+    d.call("cuMemFreeAsync", d.memory(100 << 30), d.stream)
+    d.convolve(workspace=1 << 20)
+
+
 def child(folder, what, **environment):
     """Runs one case in a process of its own, since many end it."""
     return subprocess.run([sys.executable, __file__, str(folder), what], env={**os.environ, **environment}, capture_output=True, text=True)
@@ -288,7 +298,7 @@ def run_case(folder, what):
         except Refused as error:
             sys.exit(f"error {error}")
         sys.exit("not refused")
-    {"noticed": lambda: NOTICED[int(number)][2](device), "computes": lambda: computes(device), "orders": lambda: orders(device), "counts": lambda: counts(device), "counts_convolutions": lambda: counts_convolutions(device)}[kind]()
+    {"noticed": lambda: NOTICED[int(number)][2](device), "computes": lambda: computes(device), "orders": lambda: orders(device), "counts": lambda: counts(device), "counts_convolutions": lambda: counts_convolutions(device), "counts_without_arithmetic": lambda: counts_without_arithmetic(device)}[kind]()
 
 
 def main(folder):
@@ -323,9 +333,18 @@ def main(folder):
         report = json.loads(pathlib.Path(scratch, "report").read_text())
         wanted = {"launches": 4, "streams": 1, "float_atomics": 1, "kernels": {"cudnn forward": 1, "cudnn backward data": 1, "cudnn backward filter": 2}}
         check(f"counts of convolutions {report}", p.returncode == 0 and all(report[k] == v for k, v in wanted.items()), p)
+        p = child(folder, "counts_without_arithmetic", CUDAEMU_REPORT=f"{scratch}/report", CUDAEMU_KERNELS="count")
+        report = json.loads(pathlib.Path(scratch, "report").read_text())
+        # At the end live: 32 floats, a convolution's inputs of 18 and 16 values (and 8 more each), its result of 8, its workspace.
+        live = 4 * (32 + 26 + 24 + 8)
+        wanted = {"launches": 3, "float_atomics": 0, "live_bytes": live + (1 << 20), "tensor_peak_bytes": (100 << 30) + 128, "peak_bytes": (100 << 30) + 128}
+        check(f"counts without arithmetic {report}", p.returncode == 0 and all(report[k] == v for k, v in wanted.items()), p)
+        p = child(folder, "counts_convolutions", CUDAEMU_REPORT=f"{scratch}/report", CUDAEMU_KERNELS="count")
+        report = json.loads(pathlib.Path(scratch, "report").read_text())
+        check(f"workspaces are apart {report}", 0 < report["tensor_peak_bytes"] <= report["live_bytes"] - 4 * 256, p)
     p = child(folder, "computes", CUDAEMU_DEVICES="0")
     check("no device", "Refused: 100" in p.stderr, p)
-    cases = len(REFUSED) + len(NOTICED) + 13
+    cases = len(REFUSED) + len(NOTICED) + 15
     if failed:
         sys.exit("\n".join(f"FAILED {f}" for f in failed) + f"\n{len(failed)} of {cases} checks of the emulated device failed")
     print(f"{cases} checks of the emulated device passed")
