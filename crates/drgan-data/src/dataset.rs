@@ -111,7 +111,7 @@ impl Dataset {
                 }
                 None => [vec![Split::All.name().to_owned()], passed.notes()].concat().join("; "),
             };
-            return Err(DataError::TooFew { path, part, found: entries.len() });
+            return Err(DataError::TooFew { path, part, found: entries.len(), divides_itself: false });
         }
         let (records, origins) = entries
             .into_iter()
@@ -156,11 +156,30 @@ impl Dataset {
         &self.records
     }
 
+    /// Whether the set names the part of a record.
+    pub(crate) fn divides_itself(&self) -> bool {
+        self.records.iter().any(|record| record.part.is_some())
+    }
+
     /// Forgets how the set divides itself: the key decides for every record.
     pub fn split_by_key(&mut self) {
         for record in &mut self.records {
             record.part = None;
         }
+    }
+
+    /// Takes the records' keys from the names that the entries of a tar have: `./a` for `./a.png`, whose key is otherwise `a`,
+    /// as in every layout. Data sets of other layouts stay as they are.
+    pub fn key_by_written_names(&mut self) {
+        if !self.format.has_written_names() {
+            return;
+        }
+        let mut both: Vec<_> = self.records.drain(..).zip(self.origins.drain(..)).collect();
+        for (record, origin) in &mut both {
+            record.key = formats::key_of(&origin.name).to_owned();
+        }
+        both.sort_by(|a, b| a.0.key.cmp(&b.0.key));
+        (self.records, self.origins) = both.into_iter().unzip();
     }
 
     /// Forgets every record after the first `n`. The vocabulary of a published set stays that of the whole set.

@@ -107,8 +107,8 @@ pub enum DataError {
     },
     /// Fewer images than an adversarial game needs.
     #[error(
-        "{}: {} with captions in {part}; at least two are needed: add some, or let each key decide its \
-         part (the setting `data.split`: `by-key`)", escaped(path), counted(*found, "image[|s]")
+        "{}: {} with captions in {part}; at least two are needed: add some{}", escaped(path), counted(*found, "image[|s]"),
+        if *divides_itself { ", or let each key decide its part (the setting `data.split`: `by-key`)" } else { "" }
     )]
     TooFew {
         /// The archive or folder.
@@ -117,6 +117,8 @@ pub enum DataError {
         part: String,
         /// Number of images with captions.
         found: usize,
+        /// Whether the parts are the set's own, so that another division may give more.
+        divides_itself: bool,
     },
     /// The batch does not fit the data.
     #[error(

@@ -119,7 +119,8 @@ fn read(
         .map(|(index, _)| data.name(*index).to_owned())
         .collect();
     let tolerated = data.tolerate(&to_train, train);
-    if tolerated.is_ok() && train < 2 {
+    // Where the key divides it, training is refused for it.
+    if tolerated.is_ok() && train < 2 && data.divides_itself() {
         let here = agreeing(train, "[is|are] here; two are needed");
         found.faults.push(format!("{train} of the set's own training images {here}"));
     }

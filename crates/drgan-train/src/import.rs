@@ -1,5 +1,6 @@
 //! Weight files of other programs: which network a file holds, by names and shapes, and the metadata to keep with it.
 use crate::error::TrainError;
+use crate::run::section;
 use drgan_dnm::{DiscriminatorConfig, StageDiscriminator};
 use drgan_infer::{Fit, pretrained};
 use drgan_sdm::RealImagePath;
@@ -107,6 +108,12 @@ fn json(cfg: &impl Serialize) -> Result<serde_json::Value, TrainError> {
 }
 
 fn recognize(shapes: &Shapes) -> Result<Network, TrainError> {
+    // Of either phase, a checkpoint has optimizers.
+    if shapes.keys().any(|name| name.starts_with(&section::optimizer(""))) {
+        let reason =
+            "a checkpoint of a run, which is read as it is: there is nothing to import; draw with its run";
+        return Err(TrainError::Run(reason.to_owned()));
+    }
     let lacks = |network: Network| {
         let absent = network.signature().iter().filter(|name| !shapes.contains_key(**name));
         absent.copied().collect::<Vec<_>>()

@@ -1,9 +1,10 @@
 //! The command line of `drgan`.
 use crate::numbers::{number, of_setting, whole};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use drgan_infer::{Arithmetic, Precision};
 use drgan_tensor::device::DeviceRequest;
-use drgan_train::config::Range;
+use drgan_train::config::{PRESETS, Range};
 use drgan_train::import::Network;
 use std::path::PathBuf;
 
@@ -68,13 +69,14 @@ pub enum Command {
 /// Which run: its settings, its data, its folder.
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// Settings to start from: emoji-64, emoji-256, birds, coco, tiny.
-    #[arg(long, default_value = "emoji-64", conflicts_with = "resume")]
+    /// Settings to start from.
+    #[arg(long, default_value = "emoji-64", conflicts_with = "resume",
+        value_parser = PossibleValuesParser::new(PRESETS.map(|(name, _)| name)))]
     pub preset: String,
     /// A TOML file of settings over the preset's.
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub config: Option<PathBuf>,
-    /// One setting over all others, e.g. loss.lambda=2; repeatable.
+    /// One setting over those of preset and file, e.g. loss.lambda=2; repeatable. Flags of their own, such as --seed, are over it.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// CUB, COCO, a WebDataset tar or an image folder instead of the embedded emoji set.
@@ -310,7 +312,6 @@ impl From<NetworkArg> for Network {
 mod tests {
     use super::*;
     use clap::CommandFactory;
-    use drgan_train::config::PRESETS;
 
     #[test]
     fn the_command_line_is_well_formed_and_its_help_names_every_preset() {

@@ -1,24 +1,52 @@
 //! The next command: what to type after an error, or after a command that has done its work.
+use crate::cli::{Command, RunArgs};
 use anyhow::Error;
 use drgan_data::{Compression, DataError};
 use drgan_infer::grid;
 use drgan_tensor::device::is_out_of_device_memory;
-use drgan_terminal::CommandLine;
+use drgan_terminal::{CommandLine, quoted};
 use drgan_train::TrainError;
 use std::path::Path;
 
 const LESS_DEVICE_MEMORY: &str = "the device's memory is exhausted: lower loader.batch or damsm.batch with --set \
      KEY=VALUE, or sample with a smaller --count; the last checkpoint is kept";
 
+/// What a command line says that decides which advice is of use.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked {
+    /// It names a data set.
+    pub(crate) data: bool,
+    /// It is about a run that is there already.
+    pub(crate) of_run: bool,
+}
+
+impl Asked {
+    /// What a command asks for.
+    pub(crate) fn of(command: &Command) -> Self {
+        let of_training = |run: &RunArgs| Self { data: run.data.is_some(), of_run: run.resume.is_some() };
+        match command {
+            Command::Train(args) => of_training(&args.run),
+            Command::Pretrain(args) => of_training(&args.run),
+            Command::Evaluate(args) => Self { data: args.data.is_some(), of_run: true },
+            _ => Self::default(),
+        }
+    }
+
+    /// Whether the data are those that a run names itself.
+    fn runs_own_data(self) -> bool {
+        self.of_run && !self.data
+    }
+}
+
 /// What to do about an error, if there is more to say than its message.
-pub(crate) fn for_error(error: &Error, program: &str) -> Option<String> {
+pub(crate) fn for_error(error: &Error, program: &str, asked: Asked) -> Option<String> {
     if is_out_of_device_memory(&format!("{error:#}")) {
         return Some(LESS_DEVICE_MEMORY.to_owned());
     }
     error.chain().find_map(|cause| {
-        let known = cause.downcast_ref::<TrainError>().and_then(|e| for_train_error(e, program));
-        let known =
-            known.or_else(|| cause.downcast_ref::<DataError>().and_then(|e| for_data_error(e, program)));
+        let known = cause.downcast_ref::<TrainError>().and_then(|e| for_train_error(e, program, asked));
+        let known = known
+            .or_else(|| cause.downcast_ref::<DataError>().and_then(|e| for_data_error(e, program, asked)));
         known.or_else(|| cause.downcast_ref::<drgan_infer::Error>().and_then(for_infer_error))
     })
 }
@@ -28,7 +56,7 @@ pub(crate) fn is_complete(cause: &(dyn std::error::Error + 'static)) -> bool {
     cause.is::<TrainError>() || cause.is::<DataError>() || cause.is::<drgan_infer::Error>()
 }
 
-fn for_train_error(error: &TrainError, program: &str) -> Option<String> {
+fn for_train_error(error: &TrainError, program: &str, asked: Asked) -> Option<String> {
     let train = CommandLine::new(program, "train");
     let resume = |run: &Path| train.clone().option("--resume", run);
     Some(match error {
@@ -37,7 +65,7 @@ fn for_train_error(error: &TrainError, program: &str) -> Option<String> {
         }
         TrainError::NoRuns { .. } => format!("name one with --run, or train one with: {train}"),
         // Of what lies in the run itself there is no other.
-        TrainError::Changed { path, run, .. } if !path.starts_with(run) => {
+        TrainError::Changed { path, run, .. } if !path.starts_with(run) && asked.runs_own_data() => {
             "data that were moved are given with --data DIR_OR_TAR".to_owned()
         }
         TrainError::NotTrained { path } | TrainError::EncodersTrained { path } => {
@@ -60,7 +88,7 @@ fn for_train_error(error: &TrainError, program: &str) -> Option<String> {
         },
         TrainError::Memory { .. } => "lower it with --set KEY=VALUE; --force starts all the same".to_owned(),
         TrainError::PresetSetting { .. } => "choose the preset with --preset NAME".to_owned(),
-        TrainError::Data(e) => return for_data_error(e, program),
+        TrainError::Data(e) => return for_data_error(e, program, asked),
         _ => return None,
     })
 }
@@ -74,11 +102,17 @@ fn for_infer_error(error: &drgan_infer::Error) -> Option<String> {
     }
 }
 
-pub(crate) fn for_data_error(error: &DataError, program: &str) -> Option<String> {
+pub(crate) fn for_data_error(error: &DataError, program: &str, asked: Asked) -> Option<String> {
     match error {
-        DataError::TooFew { path, .. } => Some(format!(
-            "--set data.split=by-key divides a set by key; what is there is said by: {}",
-            CommandLine::new(program, "data verify").argument(path)
+        DataError::TooFew { path, divides_itself, .. } => {
+            let verify = CommandLine::new(program, "data verify").argument(path);
+            let by_key =
+                if *divides_itself { "--set data.split=by-key divides the set by key; " } else { "" };
+            Some(format!("{by_key}what is there is said by: {verify}"))
+        }
+        DataError::Missing { path } if asked.runs_own_data() => Some(format!(
+            "the run's data are looked for where they were when it was begun{}; where they are now is given with --data DIR_OR_TAR",
+            if path.is_relative() { ", from the current folder" } else { "" }
         )),
         DataError::Compressed { path, compression } => Some(unpack(*compression, path)),
         DataError::NotEmbedded => Some("give a data set with --data DIR_OR_TAR".to_owned()),
@@ -88,16 +122,31 @@ pub(crate) fn for_data_error(error: &DataError, program: &str) -> Option<String>
 
 /// What to do with a compressed archive.
 fn unpack(compression: Compression, path: &Path) -> String {
-    let (program, command) = match compression {
-        Compression::Xz => ("tar", "xJf"),
-        Compression::Bzip2 => ("tar", "xjf"),
-        Compression::Zstd => ("tar", "--zstd -xf"),
-        Compression::Zip => ("unzip", "-q"),
-        Compression::SevenZip => ("7z", "x"),
-        Compression::Rar => ("unrar", "x"),
+    // Into a folder of its own, as an archive need not have one inside.
+    let mut folder = path.with_extension("");
+    if folder.extension().is_some_and(|extension| extension == "tar") {
+        folder.set_extension("");
+    }
+    if folder == path {
+        folder.as_mut_os_string().push(".unpacked");
+    }
+    // What begins with a dash is no option behind a folder.
+    let named = |path: &Path| match path.as_os_str().as_encoded_bytes().starts_with(b"-") {
+        true => quoted(Path::new(".").join(path)),
+        false => quoted(path),
+    };
+    let (path, folder) = (named(path), named(&folder));
+    let tar = |how: &str| format!("mkdir {folder} && tar -C {folder} {how} {path}");
+    let command = match compression {
+        Compression::Xz => tar("-xJf"),
+        Compression::Bzip2 => tar("-xjf"),
+        Compression::Zstd => tar("--zstd -xf"),
+        Compression::Zip => format!("unzip -q {path} -d {folder}"),
+        Compression::SevenZip => format!("7z x -o{folder} {path}"),
+        Compression::Rar => format!("mkdir {folder} && unrar x {path} {folder}/"),
         _ => return "unpack it, then give the folder".to_owned(),
     };
-    format!("give the folder that this unpacks: {}", CommandLine::new(program, command).argument(path))
+    format!("unpack it, then give the folder {folder}: {command}")
 }
 
 #[cfg(test)]
@@ -108,20 +157,54 @@ mod tests {
     #[test]
     fn the_next_command_follows_the_error_by_the_name_the_user_typed() {
         let path = PathBuf::from("runs/a");
-        let hint = |e: TrainError| for_error(&Error::new(e).context("while trying"), "cargo xtask");
+        let hint = |e: TrainError| {
+            for_error(&Error::new(e).context("while trying"), "cargo xtask", Asked::default())
+        };
         let shown = hint(TrainError::NotTrained { path: path.clone() }).unwrap();
         assert_eq!(shown, "continue with: cargo xtask train --resume runs/a");
         assert!(hint(TrainError::RunExists { path }).unwrap().contains("--out"));
         let shown = hint(TrainError::EncodersTrained { path: "my $HOME/`id`".into() }).unwrap();
         assert_eq!(shown, "continue with: cargo xtask train --resume 'my $HOME/`id`'");
         let xz = DataError::Compressed { path: "a b.tar.xz".into(), compression: Compression::Xz };
-        assert!(hint(xz.into()).unwrap().ends_with("unpacks: tar xJf 'a b.tar.xz'"));
-        let few = DataError::TooFew { path: "birds".into(), part: "the set".into(), found: 1 };
-        assert!(hint(few.into()).unwrap().ends_with(": cargo xtask data verify birds"));
+        assert!(
+            hint(xz.into())
+                .unwrap()
+                .ends_with("the folder 'a b': mkdir 'a b' && tar -C 'a b' -xJf 'a b.tar.xz'")
+        );
+        for (name, said) in [("-a.zip", "unzip -q ./-a.zip -d ./-a"), ("b", "unzip -q b -d b.unpacked")] {
+            let zip = DataError::Compressed { path: name.into(), compression: Compression::Zip };
+            assert!(hint(zip.into()).unwrap().ends_with(said), "{name}");
+        }
+        let few = |divides_itself| DataError::TooFew {
+            path: "birds".into(),
+            part: "the set".into(),
+            found: 1,
+            divides_itself,
+        };
+        let (itself, by_key) = (hint(few(true).into()).unwrap(), hint(few(false).into()).unwrap());
+        assert!(
+            itself.contains("data.split=by-key") && itself.ends_with(": cargo xtask data verify birds"),
+            "{itself}"
+        );
+        assert!(!by_key.contains("by-key"), "{by_key}");
         let preset = TrainError::PresetSetting { origin: "setting preset=tiny".into() };
         assert!(hint(preset).unwrap().contains("--preset"));
         let large = drgan_infer::Error::Shape { what: grid::SIZE, expected: "less".to_owned(), got: vec![9] };
-        assert!(for_error(&large.into(), "drgan").unwrap().contains("--count"));
+        assert!(for_error(&large.into(), "drgan", Asked::default()).unwrap().contains("--count"));
         assert_eq!(hint(TrainError::Run("no".into())), None);
+    }
+    #[test]
+    fn moved_data_are_asked_for_where_a_run_names_them_and_nobody_gave_others() {
+        let missing = || Error::new(DataError::Missing { path: "pets".into() });
+        let changed = || {
+            let (path, run) = (PathBuf::from("pets"), PathBuf::from("runs/a"));
+            Error::new(TrainError::Changed { path, what: "captions".into(), run })
+        };
+        let of_run = Asked { data: false, of_run: true };
+        for e in [missing(), changed()] {
+            assert!(for_error(&e, "drgan", of_run).unwrap().contains("--data DIR_OR_TAR"), "{e}");
+            assert_eq!(for_error(&e, "drgan", Asked { data: true, of_run: true }), None, "{e}");
+        }
+        assert_eq!(for_error(&missing(), "drgan", Asked::default()), None);
     }
 }

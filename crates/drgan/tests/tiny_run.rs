@@ -121,7 +121,7 @@ fn a_truncated_checkpoint_is_passed_over_and_said_so() {
     let last = run.join("checkpoints/step-000006.safetensors");
     let (said, _) = success(drgan().arg("inspect").arg(&last));
     let line = format!(
-        "checkpoint of a run: {}, preset tiny, recipe 2, seed 0; generator in training, 6 steps done",
+        "checkpoint of a run: {}, preset tiny, recipe 3, seed 0; generator in training, 6 steps done",
         run.display()
     );
     assert!(said.ends_with(&format!("{line}\n")), "{said}");

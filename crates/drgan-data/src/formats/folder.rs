@@ -57,10 +57,12 @@ impl Format for TextFolder {
             let record = Record { key, captions, ..Record::default() };
             found.push(Entry::new(record, name, Location::File(image)));
         }
+        if found.is_empty() {
+            metadata::refused(root).map_or(Ok(()), Err)?;
+        }
         match bare {
             bare if found.is_empty() && (bare.is_some() || passed.is_empty()) => {
-                Err(metadata::refused(root)
-                    .unwrap_or_else(|| DataError::NoCaptions { path: root.to_owned() }))
+                Err(DataError::NoCaptions { path: root.to_owned() })
             }
             Some(name) => Err(DataError::caption(shown, name, "no .txt beside it")),
             None => {
@@ -73,8 +75,8 @@ impl Format for TextFolder {
     }
 }
 
-/// Counts what is in the folder `root` of a set that names its pictures in a list: pictures but those `listed` (by [`names::normal`]), and what no
-/// reader of folders reads.
+/// Counts what is in the folder `root` of a set that names its pictures in lists, but for the lists that are read and what they name, `listed` by
+/// [`names::normal`].
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -87,7 +89,11 @@ pub(super) fn unlisted(root: &Path, listed: &BTreeSet<Vec<u8>>) -> Result<Passed
         match Kind::of(names::stem(&name).1) {
             Kind::Picture => passed.add(Reason::Unlisted, names::shown(&name)),
             Kind::OtherPicture => passed.add(Reason::PictureType, names::shown(&name)),
-            Kind::Text | Kind::Json | Kind::Other => {}
+            Kind::Json | Kind::Other if metadata::is_named_as_list(&name) => {
+                passed.add(Reason::OtherList, names::shown(&name));
+            }
+            Kind::Text => passed.add(Reason::UnlistedText, names::shown(&name)),
+            Kind::Json | Kind::Other => passed.add(Reason::Other, names::shown(&name)),
         }
     }
     Ok(passed)

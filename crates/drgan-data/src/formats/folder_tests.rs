@@ -61,7 +61,13 @@ fn pictures_that_the_list_does_not_name_are_counted_and_names_stay_inside() {
         Dataset::open(&root)
     };
     let notes = open("sub/../sub/d.png").unwrap().notes();
-    assert_eq!(notes, ["1 picture is not in the list, first c.png: left out"]);
+    assert_eq!(
+        notes,
+        [
+            "1 picture is not in the list, first c.png: left out",
+            "4 text files lie beside a list of captions, first a.txt: left out"
+        ]
+    );
     let absolute = dir.path().join("outside.png").display().to_string();
     for name in ["../outside.png", "sub/../../outside.png", &absolute] {
         let error = open(name).unwrap_err().to_string();

@@ -16,6 +16,11 @@ pub(crate) trait Format: std::fmt::Debug + Sync {
     /// A file or folder that cannot be read.
     fn detect(&self, path: &Path) -> Result<bool, DataError>;
 
+    /// Whether names are those that an archive was written with, so that one name may be written in several ways: `a`, `./a`.
+    fn has_written_names(&self) -> bool {
+        false
+    }
+
     /// Reads lists and captions, no image. Entries are sorted, whatever order the system lists files in;
     /// their keys are unique.
     ///

@@ -28,11 +28,9 @@ impl Format for ImageFolder {
 
     fn index(&self, root: &Path) -> Result<Index, DataError> {
         let mut set = Set { root, found: vec![], at: HashMap::new(), passed: PassedOver::default() };
-        for list in metadata::lists(root) {
-            metadata::pass_others(&list, &mut set.passed);
-            set.read(&list)?;
-        }
-        set.index()
+        let lists = metadata::lists(root);
+        lists.iter().try_for_each(|list| set.read(list))?;
+        set.index(&lists)
     }
 }
 
@@ -104,9 +102,10 @@ impl Set<'_> {
         Ok(())
     }
 
-    fn index(self) -> Result<Index, DataError> {
+    fn index(self, lists: &[List]) -> Result<Index, DataError> {
         let Self { root, found, at, mut passed } = self;
-        let listed = at.into_keys().collect();
+        let own = lists.iter().map(|list| files::relative_bytes(root, &list.path));
+        let listed = at.into_keys().chain(own).collect();
         let (captioned, bare): (Vec<_>, Vec<_>) = found.into_iter().partition(|one| !one.captions.is_empty());
         if let (true, Some(first)) = (captioned.is_empty(), bare.first()) {
             return Err(DataError::caption(root.display(), &first.name, "empty, as all others are"));

@@ -1,7 +1,6 @@
 //! Lists of pictures with captions, as Hugging Face's imagefolder layout has them: `metadata.jsonl`, `metadata.csv`.
 use super::description::{CAPTIONS, Row};
 use super::files::{self, LIST_BYTES};
-use super::passed_over::{PassedOver, Reason};
 use super::text;
 use crate::error::DataError;
 use crate::record::Split;
@@ -14,6 +13,8 @@ const LISTS: [&str; 2] = ["metadata.jsonl", "metadata.csv"];
 const NOT_UTF8: &str = "not UTF-8; write the list in UTF-8";
 /// The name of a list that is not read.
 const PARQUET: &str = "metadata.parquet";
+/// A name that lists of one JSON array go by elsewhere; not read.
+const ARRAY: &str = "metadata.json";
 /// Fields that a picture is named in: Hugging Face's, and what others call it.
 pub(super) const FILE_NAMES: [&str; 3] = ["file_name", "filename", "image"];
 /// Names of folders that are parts of a set, as Hugging Face knows them. The first two are for training.
@@ -76,12 +77,10 @@ fn is_table(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "csv")
 }
 
-/// Counts the lists beside `list` that are not read.
-pub(super) fn pass_others(list: &List, passed: &mut PassedOver) {
-    let others = LISTS.iter().chain([&PARQUET]).filter(|name| !list.path.ends_with(name));
-    for name in others.filter(|name| list.path.with_file_name(name).is_file()) {
-        passed.add(Reason::OtherList, format!("{}{name}", list.below));
-    }
+/// Whether a path's last part is the name of a list, of a form that is read or not.
+pub(super) fn is_named_as_list(path: &[u8]) -> bool {
+    let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    LISTS.iter().chain([&PARQUET, &ARRAY]).any(|list| list.as_bytes() == name)
 }
 
 /// Why the lists at `root`, or in the folders of its parts, are none that are read; none where there are none.
@@ -91,6 +90,21 @@ pub(super) fn refused(root: &Path) -> Option<DataError> {
     let table = folders().map(|folder| folder.join(LISTS[1])).find(|path| path.is_file());
     if let Some(Err(e)) = table.map(|path| columns(&path)) {
         return Some(e);
+    }
+    if let Some(array) = folders().map(|folder| folder.join(ARRAY)).find(|path| path.is_file()) {
+        let reason = "a list of this name is not read; call it metadata.jsonl";
+        return Some(DataError::metadata(array.display(), ARRAY, reason));
+    }
+    // What a user gave is the folder above the set.
+    let below = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
+    if let Some(folder) = below.filter(|folder| !lists(folder).is_empty()).min() {
+        let reason =
+            "a list is read in the set's own folder or in those of its parts; give the folder that it is in";
+        return Some(DataError::metadata(
+            root.display(),
+            files::relative(root, &lists(&folder)[0].path),
+            reason,
+        ));
     }
     let parquet = folders().map(|folder| folder.join(PARQUET)).find(|path| path.is_file())?;
     let reason = "lists in Parquet are not read; write its rows as metadata.jsonl or metadata.csv";

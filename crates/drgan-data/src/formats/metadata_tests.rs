@@ -276,3 +276,36 @@ fn attngans_pictures_are_of_any_type() {
         assert!(notes.contains(note), "{note}\n{notes}");
     }
 }
+
+#[test]
+fn what_lies_beside_a_list_is_counted() {
+    let folder = folder(&["a.png", "train/b.png"]);
+    let lines = |name: &str| format!("{{\"file_name\": \"{name}\", \"text\": \"red\"}}\n");
+    put(folder.path(), "metadata.jsonl", lines("a.png") + &lines("train/b.png"));
+    put(folder.path(), "train/metadata.jsonl", lines("b.png"));
+    put(folder.path(), "metadata.csv", "file_name,text\na.png,blue\n");
+    put(folder.path(), "a.txt", "a caption that is not read");
+    put(folder.path(), "notes.md", "# Notes");
+    put(folder.path(), "a.json", "{}");
+    let (records, notes) = read(folder.path()).unwrap();
+    assert_eq!(records, ["a: red", "train/b: red"]);
+    assert_eq!(
+        notes,
+        "1 text file lies beside a list of captions, first a.txt: left out\n\
+         2 lists lie beside one that is read, first metadata.csv: left out\n\
+         2 files are neither pictures nor captions, first a.json: left out"
+    );
+}
+
+#[test]
+fn a_list_that_is_not_where_lists_are_read_is_named() {
+    for (name, words) in [
+        ("images/metadata.jsonl", "give the folder that it is in"),
+        ("metadata.json", "call it metadata.jsonl"),
+    ] {
+        let folder = folder(&["images/a.png", "images/b.png"]);
+        put(folder.path(), name, r#"[{"file_name": "a.png", "text": "red"}]"#);
+        let e = read(folder.path()).unwrap_err();
+        assert!(e.contains(name) && e.contains(words), "{e}");
+    }
+}

@@ -25,6 +25,7 @@ pub(crate) use listing::Listing;
 pub use listing::PublishedSet;
 pub(crate) use passed_over::{PassedOver, Reason};
 use std::path::Path;
+pub(crate) use text::key_of;
 pub(crate) use webdataset::WebDataset;
 
 /// Every format; the first that recognizes a path reads it.

@@ -15,6 +15,8 @@ const ELOOP: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 40
 pub(crate) enum Reason {
     /// A picture that the set's list does not name.
     Unlisted,
+    /// A text in a folder whose captions are in a list.
+    UnlistedText,
     /// An entry of a list that names no picture.
     NoName,
     /// Captions without a picture.
@@ -83,6 +85,7 @@ impl Reason {
         const LEFT_OUT: &str = "left out";
         match self {
             Self::Unlisted => ("picture[|s] [is|are] not in the list", LEFT_OUT),
+            Self::UnlistedText => ("text file[|s] lie[s|] beside a list of captions", LEFT_OUT),
             Self::NoName => ("entr[y|ies] of lists name[s|] no picture", LEFT_OUT),
             Self::NoCaption => ("picture[|s] [has|have] no caption in the list", LEFT_OUT),
             Self::EmptyCaption => ("caption[|s] [is|are] null or blank", LEFT_OUT),

@@ -135,7 +135,7 @@ fn one_name_twice_and_two_pictures_of_one_key_are_counted() {
         append(tar, "k001.jpg", &picture(1));
     });
     let data = open_tar(&bytes).unwrap();
-    assert_eq!(keys(&data), ["./k000", "k001", "k002"], "a key is spelled as its picture");
+    assert_eq!(keys(&data), ["k000", "k001", "k002"]);
     assert_eq!(data.load_image(0, 8).unwrap().rgb[3], 200, "the later of two entries counts, as in tar");
     let notes = data.notes();
     assert_eq!(notes[0], "1 picture is the second of its key, first k001.png: left out");
@@ -268,4 +268,47 @@ fn archives_are_told_by_their_first_bytes_and_gzip_is_read() {
         std::fs::write(&path, named(name)).unwrap();
         assert_eq!(Dataset::open(&path).unwrap().records().len(), 3, "{name}");
     }
+}
+
+#[test]
+fn a_tar_made_in_a_folder_divides_as_the_folder_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dotted = Builder::new(Vec::new());
+    for (name, bytes) in entries(40) {
+        std::fs::write(folder.path().join(&name), &bytes).unwrap();
+        let name = if name.starts_with("k00") { name } else { format!(".//{name}") };
+        raw(&mut dotted, EntryType::Regular, name.as_bytes(), b"", &bytes);
+    }
+    let of_folder = Dataset::open(folder.path()).unwrap();
+    let of_tar = open_tar(&dotted.into_inner().unwrap()).unwrap();
+    let divided = |data: &Dataset| {
+        let part = |record: &crate::Record| (record.key.clone(), crate::Split::Train.holds(record));
+        data.records().iter().map(part).collect::<Vec<_>>()
+    };
+    assert_eq!(divided(&of_tar), divided(&of_folder));
+    // As runs that were begun by an earlier recipe divide it.
+    let mut written = of_tar.clone();
+    written.key_by_written_names();
+    assert_eq!(keys(&written)[..2], [".//k010", ".//k011"]);
+    assert_eq!(keys(&written)[30..32], ["k000", "k001"]);
+    assert_ne!(
+        divided(&written).iter().map(|(_, train)| *train).collect::<Vec<_>>(),
+        divided(&of_tar).iter().map(|(_, train)| *train).collect::<Vec<_>>()
+    );
+    assert_eq!(caption(&written, ".//k010"), caption(&of_tar, "k010"));
+    let at = |data: &Dataset, key: &str| data.records().iter().position(|r| r.key == key).unwrap();
+    let image = |data: &Dataset, key: &str| data.load_image(at(data, key), 8).unwrap().rgb;
+    assert_eq!(image(&written, ".//k017"), image(&of_tar, "k017"));
+    let mut same = of_folder.clone();
+    same.key_by_written_names();
+    assert_eq!(divided(&same), divided(&of_folder));
+}
+
+#[test]
+fn a_list_in_a_tar_is_said_to_be_none_that_is_read() {
+    let mut builder = Builder::new(Vec::new());
+    append(&mut builder, "set/a.png", &picture(1));
+    append(&mut builder, "set/metadata.jsonl", b"{\"file_name\": \"a.png\", \"text\": \"red\"}");
+    let e = open_tar(&builder.into_inner().unwrap()).unwrap_err().to_string();
+    assert!(e.contains("`set/metadata.jsonl`") && e.contains("unpack the tar"), "{e}");
 }

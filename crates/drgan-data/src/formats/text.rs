@@ -3,7 +3,7 @@ use crate::error::DataError;
 use std::collections::HashMap;
 
 /// `FOLDER/NAME.jpg` without its extension.
-pub(super) fn key_of(name: &str) -> &str {
+pub(crate) fn key_of(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(key, _)| key)
 }
 

@@ -5,6 +5,7 @@ use super::entries::{Content, Entries, Held, Names, TarEntry};
 use super::files::{self, TEXT_BYTES};
 use super::format::{Entry, Format, Index};
 use super::links;
+use super::metadata;
 use super::names::{self, Kind};
 use super::passed_over::{PassedOver, Reason};
 use super::text;
@@ -27,6 +28,10 @@ impl Format for WebDataset {
 
     fn detect(&self, path: &Path) -> Result<bool, DataError> {
         Ok(path.is_file())
+    }
+
+    fn has_written_names(&self) -> bool {
+        true
     }
 
     fn index(&self, path: &Path) -> Result<Index, DataError> {
@@ -70,6 +75,7 @@ fn index<R: Read + Seek>(reader: R, length: u64, path: &str, archive: &Archive) 
     let mut tar = Entries::new(reader, length, path);
     let mut held = read_names(&mut tar, path, &mut passed)?;
     links::resolve(&mut held, &mut passed);
+    let list = held.keys().find(|name| metadata::is_named_as_list(name)).map(|name| names::shown(name));
     let samples = samples(&mut tar, path, held, &mut passed)?;
     if let Some(at) = tar.rubbish {
         passed.add(Reason::Rubbish, format!("at byte {at}"));
@@ -88,9 +94,14 @@ fn index<R: Read + Seek>(reader: R, length: u64, path: &str, archive: &Archive) 
             }
             continue;
         };
-        let (key, name) = (names::shown(names::stem(&raw).0), names::shown(&raw));
+        let (key, name) = (names::shown(&stem), names::shown(&raw));
         let first = names::first_stem(&stem);
         let Some(captions) = captions else {
+            if let Some(list) = list {
+                let reason =
+                    "a list in a tar is not read; unpack the tar and give the folder that the list is in";
+                return Err(DataError::metadata(path, list, reason));
+            }
             if first == stem {
                 return Err(DataError::caption(path, name, format!("no {key}.txt")));
             }

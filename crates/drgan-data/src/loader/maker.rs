@@ -174,6 +174,6 @@ impl Maker {
         }
         // Unreachable while the tolerance is below 100 %: every image failed and the bound did not.
         let path = self.data.path().to_owned();
-        Err(DataError::TooFew { path, part: "what decodes".to_owned(), found: 0 })
+        Err(DataError::TooFew { path, part: "what decodes".to_owned(), found: 0, divides_itself: false })
     }
 }

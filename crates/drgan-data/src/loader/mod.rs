@@ -50,7 +50,8 @@ impl Loader {
         let (indices, batch) = (data.split(split), spec.config.batch);
         let (path, records) = (data.path().to_owned(), indices.len());
         if records < 2 {
-            return Err(DataError::TooFew { path, part: split.name().to_owned(), found: records });
+            let (part, divides_itself) = (split.name().to_owned(), data.divides_itself());
+            return Err(DataError::TooFew { path, part, found: records, divides_itself });
         }
         if batch > records {
             return Err(DataError::BatchTooLarge { path, batch, records });

@@ -13,17 +13,24 @@ pub enum Recipe {
     First,
     /// 2: words of every script, full descriptions of the tokenizer's words, and captions that are read as equal are no
     /// mismatches, in the discriminators as in the DAMSM.
-    #[default]
     EveryScript,
+    /// 3: keys of a tar's records are without `./` and `//`, so that they divide a tar as they do the folder that it was made of.
+    #[default]
+    NormalKeys,
 }
 
 impl Recipe {
     /// All recipes, the first first and that of a new run last.
-    pub const ALL: [Self; 2] = [Self::First, Self::EveryScript];
+    pub const ALL: [Self; 3] = [Self::First, Self::EveryScript, Self::NormalKeys];
 
     /// How captions are divided into words where a vocabulary is made from them.
     pub fn words(self) -> WordRule {
         if self < Self::EveryScript { WordRule::Ascii } else { WordRule::Unicode }
+    }
+
+    /// Whether keys of a tar's records are their names as they were written, `./a` for `./a.png`.
+    pub fn keys_by_written_names(self) -> bool {
+        self < Self::NormalKeys
     }
 
     /// Whether full descriptions consist of the tokenizer's words.
@@ -47,6 +54,7 @@ impl From<Recipe> for u32 {
         match recipe {
             Recipe::First => 1,
             Recipe::EveryScript => 2,
+            Recipe::NormalKeys => 3,
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct CaptionSurvey {
     pub descriptions_cut: usize,
     /// Number of records.
     pub records: usize,
+    /// Whether all captions of several records are read as the same words.
+    pub equal: bool,
     /// Captions with words that the vocabulary lacks, with the first of them and its record's key.
     pub unknown: Loss<String>,
     /// Captions with words that lose letters, with the first of them and its record's key.
@@ -66,7 +68,13 @@ impl CaptionSurvey {
         let one = |record: &Record| Self::of_record(cfg, record, tokenizer);
         let all: Vec<_> = data.records().par_iter().map(one).collect::<Result<_, TrainError>>()?;
         let start = Self { max_words: cfg.damsm.max_words, ..Self::default() };
-        Ok(all.into_iter().fold(start, Self::join))
+        let mut found = all.into_iter().fold(start, Self::join);
+        let read =
+            |caption: &String| tokenizer.encode(caption, cfg.damsm.max_words).ok().map(|read| read.ids);
+        let mut captions = data.records().iter().flat_map(|record| &record.captions);
+        let first = captions.next().and_then(read);
+        found.equal = found.records > 1 && first.is_some() && captions.all(|caption| read(caption) == first);
+        Ok(found)
     }
 
     fn of_record(cfg: &RunConfig, record: &Record, tokenizer: &dyn Tokenize) -> Result<Self, TrainError> {
@@ -130,9 +138,12 @@ impl CaptionSurvey {
         }
     }
 
-    /// What captions lose to the vocabulary: words that it lacks, and letters that it does not read.
+    /// What captions lack, which is differences, and what they lose to the vocabulary: words that it lacks, letters that it does not read.
     pub fn losses(&self) -> Vec<String> {
         let mut losses = Vec::new();
+        if self.equal {
+            losses.push("all captions have the same words: they tell no image from another, and R-precision is not taken".to_owned());
+        }
         if let Some((word, key)) = &self.altered.first {
             let read = match word.read.as_str() {
                 "" => "not read".to_owned(),
@@ -200,6 +211,20 @@ mod tests {
         let said = CaptionSurvey::new(&cfg, &data, &few)?.losses();
         assert!(said[0].starts_with("5 of 7 captions have words that the vocabulary lacks"), "{said:?}");
         assert!(said[0].ends_with("first `c` of `0`"), "{said:?}");
+        Ok(())
+    }
+    #[test]
+    fn captions_of_the_same_words_are_told() -> Result<(), TrainError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cfg = RunConfig::resolve("tiny", &Overrides::default())?;
+        let losses = |captions: &[&str]| -> Result<Vec<String>, TrainError> {
+            let data = set(folder.path(), captions);
+            let words = Vocabulary::from_captions(data.vocabulary_captions(), WordRule::Unicode)?;
+            Ok(CaptionSurvey::new(&cfg, &data, &Tokenizer::new(&words)?)?.losses())
+        };
+        let said = losses(&["a photo", "A photo.", "a photo\na photo!"])?;
+        assert!(said.len() == 1 && said[0].starts_with("all captions have the same words"), "{said:?}");
+        assert_eq!(losses(&["a photo", "a photo", "a photo\nphoto a"])?, Vec::<String>::new());
         Ok(())
     }
 }

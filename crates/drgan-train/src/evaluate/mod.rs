@@ -16,6 +16,9 @@ use drgan_metrics::kid;
 use extract::{Extracted, Reality};
 use serde::{Deserialize, Serialize};
 
+/// Why nothing is measured of real images.
+const NO_REAL: &str = "fewer than two images are held out";
+
 /// A whole evaluation: what evaluation.json holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
@@ -37,6 +40,9 @@ pub struct Evaluation {
     pub real: Option<Scores>,
     /// KID of the averaged generator at one eighth of the run.
     pub early_kid: Option<f64>,
+    /// Why numbers are missing, see [`Evaluation::missing`]; evaluations of earlier versions do not say it.
+    #[serde(default)]
+    pub not_measured: Vec<String>,
 }
 
 impl Evaluation {
@@ -49,6 +55,28 @@ impl Evaluation {
         let found =
             all.filter_map(|(prefix, scores, name)| Some((format!("{prefix}{name}"), scores?.get(name)?)));
         found.chain(self.early_kid.map(|kid| ("early_kid".to_owned(), kid))).collect()
+    }
+
+    /// Why numbers are missing, a line per reason with the metrics' names: `hue, lab: REASON`. Held-out images have no noise, and so no
+    /// `noise_diversity`: that is no fault of a data set.
+    pub fn missing(&self) -> Vec<String> {
+        let of_trained = |m: &&Metric| !m.missing.is_empty() && self.trained.get(m.name).is_none();
+        let of_real = |m: &&Metric| {
+            !m.missing.is_empty()
+                && self.trained.get(m.name).is_some()
+                && self.real.as_ref().is_some_and(|real| real.get(m.name).is_none())
+        };
+        let mut found: Vec<(&str, Vec<String>)> = Vec::new();
+        let real = METRICS.iter().filter(of_real).map(|m| (m.missing, format!("real_{}", m.name)));
+        let trained = METRICS.iter().filter(of_trained).map(|m| (m.missing, m.name.to_owned()));
+        let no_real = self.real.is_none().then(|| (NO_REAL, "real".to_owned()));
+        for (why, name) in trained.chain(real).chain(no_real) {
+            match found.iter_mut().find(|(known, _)| *known == why) {
+                Some((_, names)) => names.push(name),
+                None => found.push((why, vec![name])),
+            }
+        }
+        found.into_iter().map(|(why, names)| format!("{}: {why}", names.join(", "))).collect()
     }
 }
 
@@ -93,7 +121,7 @@ impl<'a> Evaluator<'a> {
         let untrained = Model::new(self.cfg.model(), self.encoders.captions.clone(), start);
         let images = self.extract(trained)?;
         verify_finite(&[&images.features, &images.codes])?;
-        Ok(Evaluation {
+        let mut evaluation = Evaluation {
             preset: self.cfg.preset.clone(),
             seed: self.cfg.seed,
             step,
@@ -103,7 +131,10 @@ impl<'a> Evaluator<'a> {
             untrained: self.measure(&self.extract(&untrained)?)?,
             real: self.real.clone(),
             early_kid: history.get(History::EARLY_KID),
-        })
+            not_measured: Vec::new(),
+        };
+        evaluation.not_measured = evaluation.missing();
+        Ok(evaluation)
     }
 
     fn extract(&self, model: &Model) -> Result<Extracted, TrainError> {

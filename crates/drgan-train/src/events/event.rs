@@ -39,6 +39,8 @@ pub enum Event {
         step: u64,
         /// The numbers by name; those that could not be taken are left out.
         scores: Vec<(String, f64)>,
+        /// Why numbers are left out, a line per reason: `hue, lab: REASON`.
+        missing: Vec<String>,
     },
     /// An image was written.
     Images {

@@ -68,8 +68,11 @@ impl Jsonl {
                 eta.iter().for_each(|eta| line.number("eta", *eta));
                 rates.iter().chain(scalars).for_each(|(name, value)| line.number(name, *value));
             }
-            Event::Evaluation { scores, .. } => {
+            Event::Evaluation { scores, missing, .. } => {
                 scores.iter().for_each(|(name, value)| line.number(name, *value));
+                if !missing.is_empty() {
+                    line.push("not_measured", missing.join("; "));
+                }
             }
             Event::Images { tag, path, .. } => {
                 line.push("tag", tag.as_str());
@@ -161,8 +164,12 @@ mod tests {
             r#"{"time":1.001,"event":"warning","phase":"gan","step":3,"text":"run folder a"}"#
         );
         assert_eq!(
-            said(Event::Evaluation { step: 9, scores: vec![("kid".into(), 1.5)] }),
-            r#"{"time":1.001,"event":"evaluation","phase":"gan","step":9,"kid":1.5}"#
+            said(Event::Evaluation {
+                step: 9,
+                scores: vec![("kid".into(), 1.5)],
+                missing: vec!["real: none".into(), "hue, lab: no prompts".into()]
+            }),
+            r#"{"time":1.001,"event":"evaluation","phase":"gan","step":9,"kid":1.5,"not_measured":"real: none; hue, lab: no prompts"}"#
         );
     }
 

@@ -41,6 +41,12 @@ impl Session<'_> {
         };
         let (first, total) = (step, cfg.train.steps);
         let mut loader = Loader::new(data.clone(), Split::Train, cfg.loader(), step)?;
+        if first == total {
+            let text = format!(
+                "all {total} steps are done: samples and scores alone are made again (more steps: train.steps)"
+            );
+            self.sinks.emit(&Event::Message { text });
+        }
         let image_encoder = &encoders.image;
         let objective = Objective { image_encoder, gammas: cfg.damsm.gammas, weights: &cfg.loss };
         let meter = Meter::new(Phase::Gan.name(), total, cfg.loader.batch as u64, step);
@@ -107,7 +113,8 @@ impl Session<'_> {
             Some(e) => {
                 let model = model(cfg, encoders, networks.ema.average());
                 let evaluation = e.evaluate(&model, step, &history)?;
-                self.sinks.emit(&Event::Evaluation { step, scores: evaluation.scores() });
+                let (scores, missing) = (evaluation.scores(), evaluation.missing());
+                self.sinks.emit(&Event::Evaluation { step, scores, missing });
                 Some(Box::new(evaluation))
             }
             None => None,

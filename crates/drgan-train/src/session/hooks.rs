@@ -87,7 +87,8 @@ impl Hook for EarlyEvaluation<'_> {
             let model = model(self.cfg, self.encoders, now.networks.ema.average());
             let kid = self.evaluator.kid(&model)?;
             now.history.record(History::EARLY_KID, kid);
-            now.sinks.emit(&Event::Evaluation { step: now.step, scores: vec![("kid".to_owned(), kid)] });
+            let scores = vec![("kid".to_owned(), kid)];
+            now.sinks.emit(&Event::Evaluation { step: now.step, scores, missing: Vec::new() });
         }
         Ok(())
     }

@@ -7,14 +7,16 @@ mod hooks;
 mod interrupt;
 mod memory;
 mod pretrain;
+mod progress;
 mod resume;
 mod shown;
 mod trained;
 
-pub use check::check_data;
+pub use check::{check_data, check_resumed};
 pub use estimate::{Estimate, estimate};
 pub use interrupt::{Interrupt, Watch};
 pub use memory::{MemoryNeed, Workload, available_memory, require_memory};
+pub use progress::Progress;
 pub use resume::Phase;
 pub use trained::{Newest, TrainedRun};
 

@@ -8,6 +8,9 @@ use crate::run::{Checkpoint, Checkpointed};
 use drgan_data::Dataset;
 use std::sync::Arc;
 
+/// What is measured of the held-out images after an epoch.
+const R_PRECISION: [&str; 3] = ["r_image_to_text", "r_text_to_image", "candidates"];
+
 impl Session<'_> {
     /// Runs the DAMSM phase; false if it was interrupted. Notes on pictures are added to what was `told`.
     pub(super) fn pretrain(
@@ -70,32 +73,38 @@ impl Session<'_> {
             let mut scores =
                 vec![("epoch".to_owned(), trainer.epoch as f64), ("damsm".to_owned(), f64::from(mean))];
             meter.skip_pause();
-            if let Some(held_out) = &held_out {
-                let r = held_out.r_precision(cfg, encoders, cfg.evaluate.candidates);
-                let r = r.map_err(|e| self.locate(e, Phase::Damsm, batches))?;
-                if let Some(r) = r {
-                    let measured = [
-                        ("r_image_to_text", r.image_to_text),
-                        ("r_text_to_image", r.text_to_image),
-                        ("candidates", r.candidates as f64),
-                    ];
-                    scores.extend(measured.map(|(name, value)| (name.to_owned(), value)));
+            let measured = match &held_out {
+                None => Err("fewer than two images are held out"),
+                Some(held_out) => {
+                    let r = held_out.r_precision(cfg, encoders, cfg.evaluate.candidates);
+                    let r = r.map_err(|e| self.locate(e, Phase::Damsm, batches))?;
+                    r.ok_or("all held-out images have the same words")
+                }
+            };
+            let mut missing = Vec::new();
+            match measured {
+                Ok(r) => {
+                    let numbers = [r.image_to_text, r.text_to_image, r.candidates as f64];
+                    scores.extend(R_PRECISION.iter().map(|name| (*name).to_owned()).zip(numbers));
                     text += &format!(
                         ", held-out R-precision over {} candidates: {:.3} image to caption, {:.3} caption to image",
                         r.candidates, r.image_to_text, r.text_to_image
                     );
-                } else {
-                    text += ", held-out R-precision not taken: all held-out images have the same words";
+                }
+                Err(why) => {
+                    missing.push(format!("{}: {why}", R_PRECISION.join(", ")));
+                    text += &format!(", held-out R-precision not taken: {why}");
                 }
             }
             self.sinks.emit(&Event::Message { text });
-            self.sinks.emit(&Event::Evaluation { step: pairs_before(trainer.epoch), scores });
+            self.sinks.emit(&Event::Evaluation { step: pairs_before(trainer.epoch), scores, missing });
             // What does not give numbers any more must not become the last good checkpoint.
             let checkpoint = trainer
                 .verify_finite(cfg, encoders)
                 .and_then(|()| Phase::Damsm.checkpoint(cfg, 0, &[encoders, &trainer]))
                 .map_err(|e| self.locate(e, Phase::Damsm, batches))?;
-            self.run.save(&checkpoint, 0)?;
+            let path = self.run.save(&checkpoint, 0)?;
+            self.sinks.emit(&Event::Checkpoint { step: pairs_before(trainer.epoch), path });
             meter.skip_pause();
         }
         self.sinks.emit(&meter.ended());

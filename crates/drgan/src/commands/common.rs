@@ -15,6 +15,7 @@ use drgan_train::run::LockedRun;
 use drgan_train::session::{Newest, TrainedRun};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where runs lie unless the user names a folder.
 const RUNS: &str = "runs";
@@ -33,6 +34,9 @@ pub(super) fn open_data(cfg: &RunConfig) -> Result<Arc<Dataset>> {
         "" => Dataset::embedded()?,
         path => Dataset::open(Path::new(path))?,
     };
+    if cfg.recipe.keys_by_written_names() {
+        data.key_by_written_names();
+    }
     for note in data.notes() {
         remark(format!("data: {}", escaped(&note)));
     }
@@ -58,8 +62,10 @@ pub(super) fn sinks(run: &LockedRun) -> Result<Sinks> {
 /// Prints what a command has found or made, at the end of its work. That it cannot be printed is said, and fails nothing; a
 /// reader who is gone is told nothing.
 pub(super) fn report(text: &str) {
+    static SAID: AtomicBool = AtomicBool::new(false);
     if let Err(e) = drgan_terminal::result(text)
         && !e.reader_is_gone()
+        && !SAID.swap(true, Ordering::Relaxed)
     {
         remark(format!("warning: {e}"));
     }

@@ -27,7 +27,11 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Stop::install().and_then(|stop| dispatch(&cli.command, &stop).map(|()| stop)) {
         // Whoever asked the program to stop wants nothing that depends on it either.
         Ok(stop) => stop.status().map_or(ExitCode::SUCCESS, ExitCode::from),
-        Err(e) => drgan_terminal::failed(&e, hints::is_complete, hints::for_error(&e, &program).as_deref()),
+        Err(e) => drgan_terminal::failed(
+            &e,
+            hints::is_complete,
+            hints::for_error(&e, &program, hints::Asked::of(&cli.command)).as_deref(),
+        ),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::cli::RunArgs;
 use crate::signals::Stop;
 use anyhow::{Result, bail};
 use candle_core::Device;
-use drgan_data::{COLOR_TAG, Dataset, Loader, Split};
+use drgan_data::{COLOR_TAG, Dataset, Split};
 use drgan_infer::pretrained;
 use drgan_tensor::device::HOST;
 use drgan_tensor::internal::{counted, shown};
@@ -14,9 +14,12 @@ use drgan_train::config::{GivenEncoders, Overrides, RunConfig};
 use drgan_train::damsm::{CaptionSurvey, Encoders};
 use drgan_train::events::format_duration;
 use drgan_train::run::{self, Checkpoint, LockedRun, RunDir};
-use drgan_train::session::{Workload, available_memory, check_data, estimate, require_memory};
+use drgan_train::session::{
+    Progress, Workload, available_memory, check_data, check_resumed, estimate, require_memory,
+};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A run that can start.
 pub(super) struct Prepared {
@@ -54,18 +57,32 @@ pub(super) fn prepare(
             &settings,
         )?,
     };
+    if !phases.gan && cfg.damsm.epochs == 0 {
+        bail!("config `damsm.epochs`: 0, and so nothing to train; give at least 1");
+    }
     let device = cfg.open_device()?;
     let data = open_data(&cfg)?;
-    match args.resume {
-        // Its vocabulary is its own.
-        Some(_) => drop(Loader::check(&data, Split::Train, &cfg.loader())?),
-        None => check_data(&cfg, &data)?,
-    }
+    let progress = match &args.resume {
+        Some(run) => {
+            let run = RunDir::open(run)?;
+            let progress = Progress::of_run(&run)?;
+            check_resumed(&cfg, &run, &data, progress, phases.gan)?;
+            progress
+        }
+        None => {
+            check_data(&cfg, &data)?;
+            Progress::default()
+        }
+    };
     note_unknown_tag(&cfg, &data);
     // Before anything is built: what does not fit ends the process, and says nothing.
     let memory = memory(&cfg, &data, phases, args.force)?;
-    let described = describe(&cfg, &data, args, &device)?;
+    let described = describe(&cfg, &data, args, &device, (phases, progress))?;
     if args.dry_run {
+        if args.resume.is_none() {
+            // Nothing is left of a run that is not kept.
+            drop(RunDir::create(args.out.as_deref(), &cfg.preset, cfg.seed)?);
+        }
         drgan_terminal::result(format!("{}\n{described}\n{memory}", cfg.to_toml()?))?;
         return Ok(None);
     }
@@ -145,7 +162,16 @@ fn overrides(args: &RunArgs, more: &[String]) -> Result<Vec<String>> {
     all.extend(args.seed.map(|n| format!("seed={n}")));
     all.extend(args.compute.device.map(|device| format!("device={device}")));
     all.extend_from_slice(more);
+    overridden(&args.set, &all[args.set.len()..]).iter().for_each(|text| remark(format!("warning: {text}")));
     Ok(all)
+}
+
+/// What of `--set` is not used, since flags of their own are `given` for the same settings.
+fn overridden(set: &[String], given: &[String]) -> Vec<String> {
+    let key = |setting: &str| setting.split_once('=').map(|(key, _)| key.trim().to_owned());
+    let flag = |set: &&String| given.iter().find(|flag| key(flag).is_some() && key(flag) == key(set));
+    let both = set.iter().filter_map(|set| Some((set, flag(&set)?)));
+    both.map(|(set, flag)| format!("--set {set} is not used: a flag of its own says {flag}")).collect()
 }
 
 /// Settings that a resumed run may change: none of them changes a tensor's shape or what batches hold. The data's path is one more
@@ -195,7 +221,13 @@ fn memory(cfg: &RunConfig, data: &Dataset, phases: Phases, force: bool) -> Resul
 
 /// What a run will do and how long that takes here; one that is resumed needs its own folder only. A dry run says also what is
 /// read of the captions, which others say when they begin.
-fn describe(cfg: &RunConfig, data: &Dataset, args: &RunArgs, device: &Device) -> Result<String> {
+fn describe(
+    cfg: &RunConfig,
+    data: &Dataset,
+    args: &RunArgs,
+    device: &Device,
+    (phases, progress): (Phases, Progress),
+) -> Result<String> {
     let (train, held_out) = (data.split(Split::Train).len(), data.split(Split::HeldOut).len());
     let (encoders, trained) = match args.resume.as_deref().map(RunDir::open).transpose()? {
         Some(run) if run.tokenizer().is_file() => {
@@ -203,10 +235,13 @@ fn describe(cfg: &RunConfig, data: &Dataset, args: &RunArgs, device: &Device) ->
         }
         _ => Encoders::starting(cfg, data, device)?,
     };
-    let mut e = estimate(cfg, &encoders, train)?;
+    let e = estimate(cfg, &encoders, train)?;
+    let [mut encoders_left, gan_left] = progress.left(cfg);
     if trained {
-        e.damsm = std::time::Duration::ZERO;
+        encoders_left = 0.;
     }
+    let time = |all: Duration, left: f64| all.as_secs_f64() * left;
+    let (damsm, gan) = (time(e.damsm, encoders_left), if phases.gan { time(e.gan, gan_left) } else { 0. });
     let mut text = format!(
         "preset {}: images of {:?} pixels, {train} to train on and {held_out} held out, batch {}, {}\n",
         cfg.preset,
@@ -222,12 +257,10 @@ fn describe(cfg: &RunConfig, data: &Dataset, args: &RunArgs, device: &Device) ->
         text += &format!("captions: {}\n", survey.length());
         survey.losses().iter().for_each(|loss| text += &format!("warning: {loss}\n"));
     }
-    text += &format!(
-        "expected on this machine: about {} (encoders {}, GAN {})",
-        format_duration((e.damsm + e.gan).as_secs_f64()),
-        format_duration(e.damsm.as_secs_f64()),
-        format_duration(e.gan.as_secs_f64())
-    );
+    text += &format!("expected on this machine: about {}", format_duration(damsm + gan));
+    if phases.gan {
+        text += &format!(" (encoders {}, GAN {})", format_duration(damsm), format_duration(gan));
+    }
     Ok(text)
 }
 

@@ -28,10 +28,10 @@ pub(crate) fn table(e: &Evaluation) -> String {
             format!("{:<34}{trained:>9}{untrained:>11}{real:>9}  {}", metric.label, better(metric.better));
         text += &format!("{}\n", row.trim_end());
     }
-    for (labels, why) in missing(e) {
-        text += &format!("-: {}: {why}\n", labels.join(", "));
+    for line in e.missing() {
+        text += &format!("-: {line}\n");
     }
-    text += "real: held-out images in the samples' place; for the first three rows, the 27 real images themselves\n";
+    text += "real: held-out images in the samples' place, which no noise has made; for the first three rows, the 27 real images\n";
     if let (Some(early), Some(kid)) = (e.early_kid, e.trained.get("kid")) {
         text += &format!("KID at one eighth of the run: {early:.3}; now {:.2} of it\n", kid / early);
     }
@@ -51,19 +51,6 @@ fn shown(metric: &Metric, value: f64) -> String {
     if metric.count || value >= 10. { format!("{value:.0}") } else { format!("{value:.3}") }
 }
 
-/// The rows that could not be taken of the trained generator, by the reason.
-fn missing(e: &Evaluation) -> Vec<(Vec<&'static str>, &'static str)> {
-    let mut found: Vec<(Vec<_>, _)> = Vec::new();
-    for metric in METRICS.iter().filter(|m| !m.missing.is_empty() && e.trained.get(m.name).is_none()) {
-        let label = metric.label.trim_start();
-        match found.iter_mut().find(|(_, why)| *why == metric.missing) {
-            Some((labels, _)) => labels.push(label),
-            None => found.push((vec![label], metric.missing)),
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,7 +66,7 @@ mod tests {
         });
         let text = table(&serde_json::from_value(evaluation).unwrap());
         let rows: Vec<&str> = text.lines().collect();
-        assert_eq!(rows.len(), 2 + METRICS.len() + 4);
+        assert_eq!(rows.len(), 2 + METRICS.len() + 5);
         let row = |label: &str| -> Vec<&str> {
             let found = rows.iter().find_map(|row| row.strip_prefix(label));
             found.unwrap_or_else(|| panic!("no row {label} in\n{text}")).split_whitespace().collect()
@@ -87,9 +74,10 @@ mod tests {
         assert_eq!(row("KID (backbone features)"), ["0.055", "12", "-", "lower"]);
         assert_eq!(row("hue within 30 degrees"), ["-", "-", "-", "higher"]);
         assert_eq!(row("  of this many candidates"), ["4", "-", "-"]);
-        let why = "-: hue within 30 degrees: the data set does not show each of the 27 prompts";
+        let why = "-: hue: the data set does not show each of the 27 prompts";
         assert!(text.contains(why), "{text}");
-        assert!(text.contains("-: R-precision: all captions of the samples are the same"), "{text}");
+        assert!(text.contains("-: r_precision: all captions of the samples are the same"), "{text}");
+        assert!(text.contains("-: real: fewer than two images are held out"), "{text}");
         assert!(text.ends_with("KID at one eighth of the run: 0.109; now 0.50 of it\n"), "{text}");
     }
 }
