@@ -15,7 +15,9 @@
 //! | [`update_running_statistics`] | both in place, in one launch on a CUDA device |
 //! | [`gate`], [`word_attention`], [`moments`], [`spectral_norm`] | the same; sums without temporaries of a map's size |
 //! | [`lstm`] | on a CUDA device two launches a step, and one node in the graph |
-//! | [`softplus`] | one node whose gradient is the sigmoid; candle's `log` and `exp` overflow |
+//! | [`softplus_means`] | right however large the logits, where candle's `log` and `exp` overflow; on a CUDA device one launch |
+//! | [`mean_absolute_difference`], [`moments_contrast`], [`gaussian_kl`], [`gaussian_sample`], [`halves`] | on a CUDA device one launch each, and one node in the graph |
+//! | [`backward`] | on a CUDA device a variable's first gradient is not added to zeros |
 //! | [`linear`] | the weight's gradient in the weight's own order, from several threads |
 //! | [`adam_update_all`], [`ema_update_all`], [`global_norm`] | one pass over parameters and moments, in place; one launch on a CUDA device |
 #![allow(
@@ -30,6 +32,7 @@ mod cpu;
 mod cuda;
 mod device;
 mod dispatch;
+mod gradients;
 mod node;
 mod op;
 mod ops;
@@ -37,6 +40,8 @@ mod runtime;
 
 pub use device::{NoCuda, open_cuda};
 pub use dispatch::in_one_queue;
+pub use gradients::backward;
+pub use ops::absolute_difference::mean_absolute_difference;
 pub use ops::activation::{Activation, activate};
 pub use ops::adam::{
     AdamStep, AdamUpdate, adam_update, adam_update_all, ema_update, ema_update_all, global_norm,
@@ -44,38 +49,43 @@ pub use ops::adam::{
 };
 pub use ops::attention::word_attention;
 pub use ops::batch_norm::{Normalized, batch_norm, scale_shift, update_running_statistics};
+pub use ops::contrast::moments_contrast;
 pub use ops::conv2d::{Conv2dSpec, PackedConv, PackedSpec, Padding, Precision, conv2d, conv2d_act};
 pub use ops::conv2d_joint::joint_conv2d;
 pub use ops::conv2d_norm::{ConvNormSpec, conv2d_batch_norm};
 pub use ops::depthwise::depthwise_conv2d;
 pub use ops::gate::gate;
+pub use ops::gaussian::{gaussian_kl, gaussian_sample, halves};
 pub use ops::linear::linear;
 pub use ops::lstm::lstm;
 pub use ops::moments::moments;
 pub use ops::pool::{avg_pool2d, max_pool2d};
 pub use ops::resize::{resize_area, resize_bilinear};
-pub use ops::softplus::softplus;
+pub use ops::softplus::softplus_means;
 pub use ops::spectral_norm::{power_iteration, spectral_norm, spectral_norm_step};
 pub use ops::upsample::{up_conv2d, upsample_nearest2x};
 pub use runtime::{CachingAllocator, limit_candle_threads};
 
 /// The reference implementations: the oracles of the kernels' tests, and what runs on other types and devices.
 pub mod reference {
+    pub use crate::ops::absolute_difference::reference::mean_absolute_difference;
     pub use crate::ops::activation::reference::activate;
     pub use crate::ops::adam::reference::{adam_update, ema_update, sum_of_squares};
     pub use crate::ops::attention::reference::word_attention;
     pub use crate::ops::batch_norm::reference::{batch_norm, scale_shift, update_running_statistics};
+    pub use crate::ops::contrast::reference::moments_contrast;
     pub use crate::ops::conv2d::reference::{conv2d, conv2d_act};
     pub use crate::ops::conv2d_joint::reference::joint_conv2d;
     pub use crate::ops::conv2d_norm::reference::conv2d_batch_norm;
     pub use crate::ops::depthwise::reference::depthwise_conv2d;
     pub use crate::ops::gate::reference::gate;
+    pub use crate::ops::gaussian::reference::{gaussian_kl, gaussian_sample, halves};
     pub use crate::ops::linear::reference::linear;
     pub use crate::ops::lstm::reference::lstm;
     pub use crate::ops::moments::reference::moments;
     pub use crate::ops::pool::reference::{avg_pool2d, max_pool2d};
     pub use crate::ops::resize::reference::{resize_area, resize_bilinear};
-    pub use crate::ops::softplus::reference::softplus;
+    pub use crate::ops::softplus::reference::softplus_means;
     pub use crate::ops::spectral_norm::reference::{power_iteration, spectral_norm, spectral_norm_step};
     pub use crate::ops::upsample::reference::up_conv2d;
 }

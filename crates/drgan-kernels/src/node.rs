@@ -1,4 +1,5 @@
 //! Nodes of candle's graph: the only implementations of candle's custom-op traits.
+use crate::gradients::for_candle;
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail,
 };
@@ -111,7 +112,8 @@ impl<P: Passes<N>, const N: usize> Node<P, N> {
         gradient: &Tensor,
     ) -> Result<[Option<Tensor>; M]> {
         let gradients = self.0.gradients(of_arity(inputs.into())?, output, &gradient.contiguous()?)?;
-        of_arity(gradients.into())
+        let for_candle = inputs.into_iter().zip(gradients).map(|(x, gradient)| for_candle(x, gradient));
+        of_arity(for_candle.collect::<Result<_>>()?)
     }
 }
 

@@ -8,10 +8,11 @@ mod common;
 use candle_core::{DType, Result, Tensor, Var};
 use common::{device, random};
 use drgan_kernels::{
-    Activation, Conv2dSpec, ConvNormSpec, activate, avg_pool2d, batch_norm, conv2d, conv2d_act,
-    conv2d_batch_norm, gate, linear, lstm, max_pool2d, moments, power_iteration, resize_area,
-    resize_bilinear, scale_shift, softplus, spectral_norm, spectral_norm_step, up_conv2d,
-    update_running_statistics, upsample_nearest2x, word_attention,
+    Activation, Conv2dSpec, ConvNormSpec, activate, avg_pool2d, backward, batch_norm, conv2d, conv2d_act,
+    conv2d_batch_norm, gate, gaussian_kl, gaussian_sample, halves, linear, lstm, max_pool2d,
+    mean_absolute_difference, moments, moments_contrast, power_iteration, resize_area, resize_bilinear,
+    scale_shift, softplus_means, spectral_norm, spectral_norm_step, up_conv2d, update_running_statistics,
+    upsample_nearest2x, word_attention,
 };
 use std::ffi::{CString, c_char, c_ulong};
 
@@ -65,7 +66,17 @@ fn cases() -> Vec<Case> {
             Ok(word_attention(&t[0], &t[1], &mask)?.0)
         }),
         case("linear", &[&[2, 5], &[3, 5]], |t| linear(&t[0], &t[1])),
-        case("softplus", &[map], |t| softplus(&t[0])),
+        case("softplus_means of 3 tensors", &[vector, vector, vector], |t| {
+            softplus_means(&[&t[0], &t[1], &t[2]], false)
+        }),
+        case("mean_absolute_difference", &[map, map], |t| mean_absolute_difference(&t[0], &t[1])),
+        case("mean_absolute_difference of many values", &[wide, wide], |t| {
+            mean_absolute_difference(&t[0], &t[1])
+        }),
+        case("moments_contrast", &[map, map, map], |t| moments_contrast(&t[0], &t[1], &t[2])),
+        case("halves, the second", &[&[2, 6]], |t| Ok(halves(&t[0])?.1)),
+        case("gaussian_sample", &[vector, vector, vector], |t| gaussian_sample(&t[0], &t[1], &t[2])),
+        case("gaussian_kl", &[vector, vector], |t| gaussian_kl(&t[0], &t[1])),
         case("lstm of 5 steps", &[&[2, 5, 2, 8], &[2, 2, 8]], |t| lstm(&t[0], &t[1])),
         case("resize_bilinear", &[map], |t| resize_bilinear(&t[0], 9, 4, true)),
         case("resize_area", &[map], |t| resize_area(&t[0], 3, 2)),
@@ -115,9 +126,9 @@ fn row(Case { name, inputs, f }: Case) -> String {
         .map(|x| Var::from_tensor(&x.to_device(&device()).unwrap()).unwrap().into_inner())
         .collect();
     let (y, [forward, _]) = counted(|| f(&inputs));
-    let (_, [backward, additions]) = counted(|| y.backward());
+    let (_, [back, additions]) = counted(|| backward(&y));
     // The first of a backward pass fills the output's gradient with ones.
-    format!("| {name} | {forward} | {} | {additions} |", backward - additions - 1)
+    format!("| {name} | {forward} | {} | {additions} |", back - additions - 1)
 }
 
 /// The table of docs/cuda.md, as measured.

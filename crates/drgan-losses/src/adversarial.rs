@@ -1,6 +1,6 @@
 //! Adversarial objectives: binary cross-entropy on logits (docs/model.md, Objectives).
 use candle_core::Tensor;
-use drgan_tensor::ops::softplus;
+use drgan_tensor::ops::softplus_means;
 use drgan_tensor::{DiscriminatorOutput, Error, Result, expect_shape};
 
 /// Logits that a discriminator gives of one batch of images, each `(B,)`.
@@ -25,14 +25,9 @@ impl Logits<'_> {
     }
 }
 
-/// Mean of `-ln sigmoid(x)`: the logits should say real.
-fn real_loss(x: &Tensor) -> Result<Tensor> {
-    Ok(softplus(&x.neg()?)?.mean_all()?)
-}
-
-/// Mean of `-ln(1 - sigmoid(x))`: the logits should say fake.
-fn fake_loss(x: &Tensor) -> Result<Tensor> {
-    Ok(softplus(x)?.mean_all()?)
+/// Sum of the means of `-ln sigmoid(x)`: the logits should say real.
+fn real_loss(logits: Logits<'_>) -> Result<Tensor> {
+    Ok(softplus_means(&[logits.unconditional, logits.conditional], true)?)
 }
 
 fn check(what: &'static str, x: &Tensor) -> Result<()> {
@@ -57,12 +52,13 @@ fn check(what: &'static str, x: &Tensor) -> Result<()> {
 pub fn discriminator_loss(real: Logits<'_>, fake: Logits<'_>, wrong: Option<&Tensor>) -> Result<Tensor> {
     real.check("discriminator_loss: real.unconditional", "discriminator_loss: real.conditional")?;
     fake.check("discriminator_loss: fake.unconditional", "discriminator_loss: fake.conditional")?;
-    let mut fakes = (fake_loss(fake.unconditional)? + fake_loss(fake.conditional)?)?;
+    let mut fakes = vec![fake.unconditional, fake.conditional];
     if let Some(wrong) = wrong.filter(|w| w.elem_count() > 0) {
         check("discriminator_loss: wrong", wrong)?;
-        fakes = (fakes + fake_loss(wrong)?)?;
+        fakes.push(wrong);
     }
-    let reals = (real_loss(real.unconditional)? + real_loss(real.conditional)?)?;
+    // Means of `-ln(1 - sigmoid(x))`: these logits should say fake.
+    let (fakes, reals) = (softplus_means(&fakes, false)?, real_loss(real)?);
     Ok(((reals / 2.)? + (fakes / 3.)?)?)
 }
 
@@ -76,5 +72,5 @@ pub fn discriminator_loss(real: Logits<'_>, fake: Logits<'_>, wrong: Option<&Ten
 /// Logits of another rank, or of an empty batch.
 pub fn generator_loss(fake: Logits<'_>) -> Result<Tensor> {
     fake.check("generator_loss: fake.unconditional", "generator_loss: fake.conditional")?;
-    Ok((real_loss(fake.unconditional)? + real_loss(fake.conditional)?)?)
+    real_loss(fake)
 }

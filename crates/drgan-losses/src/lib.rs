@@ -4,7 +4,6 @@ pub mod dal;
 pub mod damsm;
 pub mod dnm;
 pub mod kl;
-mod math;
 pub mod reconstruction;
 pub mod sdl;
 

@@ -1,7 +1,6 @@
 //! Reconstruction: mean absolute difference of two images (docs/model.md, Objectives).
-use crate::math::abs;
 use candle_core::Tensor;
-use drgan_tensor::{Error, Result};
+use drgan_tensor::{Error, Result, ops};
 
 /// `mean|a - b|`, with gradients to both; the derivative at `a = b` is 0.
 ///
@@ -15,5 +14,5 @@ pub fn reconstruction(a: &Tensor, b: &Tensor) -> Result<Tensor> {
         let expected = format!("{:?}, the other image's", b.dims());
         return Err(Error::Shape { what: "reconstruction: a", expected, got: a.dims().to_vec() });
     }
-    Ok(abs(&(a - b)?)?.mean_all()?)
+    Ok(ops::mean_absolute_difference(a, b)?)
 }

@@ -1,19 +1,7 @@
 //! Semantic Disentangling Loss (SDL): key features should resemble real ones more than non-key features do (docs/model.md,
 //! Objectives).
 use candle_core::Tensor;
-use drgan_tensor::ops::softplus;
 use drgan_tensor::{Error, Result, expect_shape, ops};
-
-/// Mean and standard deviation `sqrt(var + 1e-8)` (population) of each channel over batch and space, `(C,)` both.
-fn statistics(x: &Tensor) -> Result<(Tensor, Tensor)> {
-    let (mean, var) = ops::moments(x)?;
-    Ok((mean, (var + 1e-8)?.sqrt()?))
-}
-
-/// `sqrt(sum (a - b)^2 + 1e-12)`.
-fn distance(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    Ok(((a - b)?.sqr()?.sum_all()? + 1e-12)?.sqrt()?)
-}
 
 /// Both parts of a stage's features and the features of real images, each `(B, C, H, W)`.
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +37,5 @@ pub fn sdl(features: DisentangledFeatures<'_>) -> Result<Tensor> {
         let expected = format!("{DOC}, none empty");
         return Err(Error::Shape { what: "sdl", expected, got: x.dims().to_vec() });
     }
-    let (mk, sk) = statistics(key)?;
-    let (mn, sn) = statistics(non_key)?;
-    let (mr, sr) = statistics(&real.detach())?;
-    let mu = softplus(&(distance(&mk, &mr)? - distance(&mn, &mr)?)?)?;
-    let sigma = softplus(&(distance(&sk, &sr)? - distance(&sn, &sr)?)?)?;
-    Ok((mu + sigma)?)
+    Ok(ops::moments_contrast(key, non_key, &real.detach())?)
 }

@@ -55,7 +55,7 @@ impl Gaussian {
     /// # Errors
     /// `eps` of another shape.
     pub fn sample(&self, eps: &Tensor) -> Result<Tensor> {
-        Ok((&self.mu + (eps * (&self.logvar * 0.5)?.exp()?)?)?)
+        Ok(ops::gaussian_sample(&self.mu, &self.logvar, eps)?)
     }
 }
 

@@ -68,7 +68,6 @@ impl Linear {
 #[derive(Clone, Debug)]
 pub struct ConditionNet {
     fc: Linear,
-    dims: usize,
 }
 
 impl ConditionNet {
@@ -77,7 +76,7 @@ impl ConditionNet {
     /// # Errors
     /// A parameter is missing or of another shape.
     pub fn new(inp: usize, dims: usize, vb: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self { fc: Linear::new(inp, 4 * dims, vb.pp("fc"))?, dims })
+        Ok(Self { fc: Linear::new(inp, 4 * dims, vb.pp("fc"))? })
     }
 
     /// The Gaussian for `x` `(B, in)`: mean and logarithm of the variance, each `(B, dims)`.
@@ -86,7 +85,8 @@ impl ConditionNet {
     /// `x` does not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Gaussian> {
         let y = ops::activate(&self.fc.forward(x)?, Activation::Glu)?; // (B, 2 n)
-        Ok(Gaussian { mu: y.narrow(1, 0, self.dims)?, logvar: y.narrow(1, self.dims, self.dims)? })
+        let (mu, logvar) = ops::halves(&y)?;
+        Ok(Gaussian { mu, logvar })
     }
 }
 

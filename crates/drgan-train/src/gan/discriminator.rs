@@ -41,7 +41,7 @@ pub(super) fn image_gradient_of(
 ) -> Result<Tensor, TrainError> {
     terms.report(reports);
     let found = match terms.add_to(None)? {
-        Some(loss) => loss.backward()?.remove(images),
+        Some(loss) => ops::backward(&loss)?.remove(images),
         None => None,
     };
     Ok(found.map_or_else(|| images.zeros_like(), Ok)?)

@@ -2,7 +2,7 @@
 use crate::error::Result;
 use candle_core::Tensor;
 use candle_core::backprop::GradStore;
-use drgan_tensor::ops::global_norm;
+use drgan_tensor::ops::{backward, global_norm};
 use drgan_tensor::{ParamKind, ParamStore};
 
 /// One gradient per parameter of a network, in the order of the parameters' names; none for a parameter that the loss does
@@ -29,7 +29,7 @@ impl Gradients {
     /// # Errors
     /// As [`Gradients::of`].
     pub fn of_each<const N: usize>(loss: Option<Tensor>, stores: [&ParamStore; N]) -> Result<[Self; N]> {
-        let mut found = loss.map(|loss| loss.backward()).transpose()?;
+        let mut found = loss.map(|loss| backward(&loss)).transpose()?;
         Ok(stores.map(|store| Self::take(found.as_mut(), store)))
     }
 

@@ -11,7 +11,7 @@ const BLOCKS: usize = 512;
 const VALUES: usize = 4096;
 
 /// The moments of a map of these dimensions, as `(2, C)`.
-pub(super) struct Moments(pub(super) Vec<usize>);
+pub(crate) struct Moments(pub(crate) Vec<usize>);
 
 impl Op<1> for Moments {
     const NAME: &'static str = "moments";

@@ -1,6 +1,6 @@
 //! Mean and variance of each channel.
 pub(crate) mod cpu;
-mod cuda;
+pub(crate) mod cuda;
 pub(crate) mod reference;
 
 use crate::cuda::op::apply as apply_cuda;

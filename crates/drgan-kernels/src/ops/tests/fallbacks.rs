@@ -18,7 +18,7 @@ fn operations() -> Vec<(&'static str, Call)> {
     let (c, joined, vector) = (tensor(&[4], 4), tensor(&[2, 7, 3, 3], 5), tensor(&[2, 3], 6));
     let (rows, matrix, two) = (tensor(&[2, 5], 7), tensor(&[3, 5], 8), tensor(&[2], 9));
     let (long, gates, recurrent) = (tensor(&[36], 12), tensor(&[2, 3, 2, 8], 13), tensor(&[2, 2, 8], 14));
-    let (words, residual) = (tensor(&[2, 4, 3], 10), tensor(&[2, 4, 6, 6], 11));
+    let (words, residual, even) = (tensor(&[2, 4, 3], 10), tensor(&[2, 4, 6, 6], 11), tensor(&[2, 6], 15));
     let (spec, act) = (Conv2dSpec::new(1, 1), Activation::LeakyRelu(0.2));
     vec![
         ("activate", Box::new(move |t| activate(&x(t)?, act).map(drop))),
@@ -75,7 +75,15 @@ fn operations() -> Vec<(&'static str, Call)> {
             }),
         ),
         ("linear", Box::new(move |t| linear(&rows(t)?, &matrix(t)?).map(drop))),
-        ("softplus", Box::new(move |t| softplus(&x(t)?).map(drop))),
+        ("softplus_means", Box::new(move |t| softplus_means(&[&x(t)?, &c(t)?], true).map(drop))),
+        (
+            "mean_absolute_difference",
+            Box::new(move |t| mean_absolute_difference(&x(t)?, &residual(t)?).map(drop)),
+        ),
+        ("moments_contrast", Box::new(move |t| moments_contrast(&x(t)?, &residual(t)?, &x(t)?).map(drop))),
+        ("halves", Box::new(move |t| halves(&even(t)?).map(drop))),
+        ("gaussian_sample", Box::new(move |t| gaussian_sample(&rows(t)?, &rows(t)?, &rows(t)?).map(drop))),
+        ("gaussian_kl", Box::new(move |t| gaussian_kl(&rows(t)?, &rows(t)?).map(drop))),
         ("lstm", Box::new(move |t| lstm(&gates(t)?, &recurrent(t)?).map(drop))),
         ("power_iteration", Box::new(move |t| power_iteration(&filters(t)?, &c(t)?).map(drop))),
         ("spectral_norm", Box::new(move |t| spectral_norm(&filters(t)?, &c(t)?, &long(t)?).map(drop))),
