@@ -2,7 +2,7 @@
 use crate::DiscriminatorConfig;
 use candle_core::Tensor;
 use drgan_tensor::nn::{Conv2d, LEAKY_RELU_SLOPE, UpBlock, VectorToMap};
-use drgan_tensor::ops::Activation;
+use drgan_tensor::ops::{self, Activation};
 use drgan_tensor::{Ctx, Result, VarBuilder, Variant};
 
 /// D^E, the decoding half of the VAE: sentence code and latent to an image.
@@ -51,7 +51,7 @@ impl Decoder {
         let x = self.expand.forward(&Tensor::cat(&[text, latent], 1)?, ctx)?; // (B, ndf S / 4, 4, 4)
         let x = self.upsample.iter().try_fold(x, |x, up| up.forward(&x, ctx))?; // (B, ndf, S, S)
         match self.form {
-            Variant::Paper => Ok(self.image.forward(&x)?.tanh()?),
+            Variant::Paper => Ok(ops::tanh(&self.image.forward(&x)?)?),
             Variant::Released => self.image.forward_act(&x, Activation::LeakyRelu(LEAKY_RELU_SLOPE)),
         }
     }

@@ -2,7 +2,7 @@
 use crate::{DiscriminatorConfig, EncodedImages};
 use candle_core::Tensor;
 use drgan_tensor::nn::{BatchNorm, ConditionNet, Conv2d, ConvLayer};
-use drgan_tensor::ops::Activation;
+use drgan_tensor::ops::{self, Activation};
 use drgan_tensor::{Ctx, Gaussian, Result, VarBuilder, Variant};
 
 /// The encoding half of the VAE: features to the Gaussian of the latent z*, sentences to the Gaussian of the code c_s.
@@ -54,7 +54,7 @@ impl LatentEncoder {
     /// Maps of another shape; in the released form in training, a batch of one.
     pub fn image(&self, encoded: &EncodedImages, ctx: &Ctx) -> Result<Gaussian> {
         match &self.image {
-            LatentHead::Own(phi) => phi.forward(&encoded.features.mean((2, 3))?),
+            LatentHead::Own(phi) => phi.forward(&ops::mean_pixels(&encoded.features)?),
             LatentHead::Shared(reduction) => {
                 let pooled = encoded.deepest.mean_keepdim((2, 3))?; // (B, C, 1, 1)
                 self.text.forward(&reduction.forward(&pooled, ctx)?.flatten_from(1)?)

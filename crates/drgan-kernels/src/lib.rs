@@ -16,7 +16,7 @@
 //! | [`gate`], [`word_attention`], [`moments`], [`spectral_norm`] | the same; sums without temporaries of a map's size |
 //! | [`lstm`] | on a CUDA device two launches a step, and one node in the graph |
 //! | [`softplus_means`] | right however large the logits, where candle's `log` and `exp` overflow; on a CUDA device one launch |
-//! | [`mean_absolute_difference`], [`moments_contrast`], [`gaussian_kl`], [`gaussian_sample`], [`halves`] | on a CUDA device one launch each, and one node in the graph |
+//! | [`mean_absolute_difference`], [`moments_contrast`], [`gaussian_kl`], [`gaussian_sample`], [`halves`], [`softmax`], [`log_softmax`], [`tanh`], [`inner_product`], [`mean_pixels`], [`activate_biased`] | on a CUDA device one launch each, and one node in the graph |
 //! | [`backward`] | on a CUDA device a variable's first gradient is not added to zeros |
 //! | [`linear`] | the weight's gradient in the weight's own order, from several threads |
 //! | [`adam_update_all`], [`ema_update_all`], [`global_norm`] | one pass over parameters and moments, in place; one launch on a CUDA device |
@@ -42,7 +42,7 @@ pub use device::{NoCuda, open_cuda};
 pub use dispatch::in_one_queue;
 pub use gradients::backward;
 pub use ops::absolute_difference::mean_absolute_difference;
-pub use ops::activation::{Activation, activate};
+pub use ops::activation::{Activation, activate, activate_biased};
 pub use ops::adam::{
     AdamStep, AdamUpdate, adam_update, adam_update_all, ema_update, ema_update_all, global_norm,
     read_scalars, sum_of_squares,
@@ -56,20 +56,23 @@ pub use ops::conv2d_norm::{ConvNormSpec, conv2d_batch_norm};
 pub use ops::depthwise::depthwise_conv2d;
 pub use ops::gate::gate;
 pub use ops::gaussian::{gaussian_kl, gaussian_sample, halves};
+pub use ops::inner_product::inner_product;
 pub use ops::linear::linear;
 pub use ops::lstm::lstm;
 pub use ops::moments::moments;
-pub use ops::pool::{avg_pool2d, max_pool2d};
+pub use ops::pool::{avg_pool2d, max_pool2d, mean_pixels};
 pub use ops::resize::{resize_area, resize_bilinear};
+pub use ops::softmax::{log_softmax, softmax};
 pub use ops::softplus::softplus_means;
 pub use ops::spectral_norm::{power_iteration, spectral_norm, spectral_norm_step};
+pub use ops::tanh::tanh;
 pub use ops::upsample::{up_conv2d, upsample_nearest2x};
 pub use runtime::{CachingAllocator, limit_candle_threads};
 
 /// The reference implementations: the oracles of the kernels' tests, and what runs on other types and devices.
 pub mod reference {
     pub use crate::ops::absolute_difference::reference::mean_absolute_difference;
-    pub use crate::ops::activation::reference::activate;
+    pub use crate::ops::activation::reference::{activate, activate_biased};
     pub use crate::ops::adam::reference::{adam_update, ema_update, sum_of_squares};
     pub use crate::ops::attention::reference::word_attention;
     pub use crate::ops::batch_norm::reference::{batch_norm, scale_shift, update_running_statistics};
@@ -80,13 +83,16 @@ pub mod reference {
     pub use crate::ops::depthwise::reference::depthwise_conv2d;
     pub use crate::ops::gate::reference::gate;
     pub use crate::ops::gaussian::reference::{gaussian_kl, gaussian_sample, halves};
+    pub use crate::ops::inner_product::reference::inner_product;
     pub use crate::ops::linear::reference::linear;
     pub use crate::ops::lstm::reference::lstm;
     pub use crate::ops::moments::reference::moments;
-    pub use crate::ops::pool::reference::{avg_pool2d, max_pool2d};
+    pub use crate::ops::pool::reference::{avg_pool2d, max_pool2d, mean_pixels};
     pub use crate::ops::resize::reference::{resize_area, resize_bilinear};
+    pub use crate::ops::softmax::reference::{log_softmax, softmax};
     pub use crate::ops::softplus::reference::softplus_means;
     pub use crate::ops::spectral_norm::reference::{power_iteration, spectral_norm, spectral_norm_step};
+    pub use crate::ops::tanh::reference::tanh;
     pub use crate::ops::upsample::reference::up_conv2d;
 }
 

@@ -8,11 +8,11 @@ mod common;
 use candle_core::{DType, Result, Tensor, Var};
 use common::{device, random};
 use drgan_kernels::{
-    Activation, Conv2dSpec, ConvNormSpec, activate, avg_pool2d, backward, batch_norm, conv2d, conv2d_act,
-    conv2d_batch_norm, gate, gaussian_kl, gaussian_sample, halves, linear, lstm, max_pool2d,
-    mean_absolute_difference, moments, moments_contrast, power_iteration, resize_area, resize_bilinear,
-    scale_shift, softplus_means, spectral_norm, spectral_norm_step, up_conv2d, update_running_statistics,
-    upsample_nearest2x, word_attention,
+    Activation, Conv2dSpec, ConvNormSpec, activate, activate_biased, avg_pool2d, backward, batch_norm,
+    conv2d, conv2d_act, conv2d_batch_norm, gate, gaussian_kl, gaussian_sample, halves, inner_product, linear,
+    log_softmax, lstm, max_pool2d, mean_absolute_difference, mean_pixels, moments, moments_contrast,
+    power_iteration, resize_area, resize_bilinear, scale_shift, softmax, softplus_means, spectral_norm,
+    spectral_norm_step, tanh, up_conv2d, update_running_statistics, upsample_nearest2x, word_attention,
 };
 use std::ffi::{CString, c_char, c_ulong};
 
@@ -67,13 +67,19 @@ fn cases() -> Vec<Case> {
         }),
         case("linear", &[&[2, 5], &[3, 5]], |t| linear(&t[0], &t[1])),
         case("softplus_means of 3 tensors", &[vector, vector, vector], |t| {
-            softplus_means(&[&t[0], &t[1], &t[2]], false)
+            softplus_means(&[&t[0], &t[1], &t[2]], false, 3.)
         }),
         case("mean_absolute_difference", &[map, map], |t| mean_absolute_difference(&t[0], &t[1])),
         case("mean_absolute_difference of many values", &[wide, wide], |t| {
             mean_absolute_difference(&t[0], &t[1])
         }),
         case("moments_contrast", &[map, map, map], |t| moments_contrast(&t[0], &t[1], &t[2])),
+        case("inner_product", &[map, map], |t| inner_product(&t[0], &t[1])),
+        case("softmax", &[map], |t| softmax(&t[0], 1)),
+        case("log_softmax", &[map], |t| log_softmax(&t[0], 3)),
+        case("tanh", &[map], |t| tanh(&t[0])),
+        case("mean_pixels", &[map], |t| mean_pixels(&t[0])),
+        case("activate_biased", &[&[3, 4], vector], |t| activate_biased(&t[0], &t[1], Activation::Glu)),
         case("halves, the second", &[&[2, 6]], |t| Ok(halves(&t[0])?.1)),
         case("gaussian_sample", &[vector, vector, vector], |t| gaussian_sample(&t[0], &t[1], &t[2])),
         case("gaussian_kl", &[vector, vector], |t| gaussian_kl(&t[0], &t[1])),

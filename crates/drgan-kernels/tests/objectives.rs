@@ -4,8 +4,9 @@ mod common;
 use candle_core::{Result, Tensor, Var};
 use common::{assert_differences, assert_near_largest, assert_same, device, random};
 use drgan_kernels::{
-    backward, gaussian_kl, gaussian_sample, halves, linear, mean_absolute_difference, moments_contrast,
-    reference, softplus_means,
+    Activation, activate_biased, backward, gaussian_kl, gaussian_sample, halves, inner_product, linear,
+    log_softmax, mean_absolute_difference, mean_pixels, moments_contrast, reference, softmax, softplus_means,
+    tanh,
 };
 use proptest::prelude::*;
 
@@ -32,8 +33,8 @@ proptest! {
     fn softplus_means_of_any_lengths(lengths in prop::collection::vec(1usize..600, 1..4), negated: bool) {
         let inputs: Vec<Tensor> = (0..).zip(&lengths).map(|(seed, &n)| spread(&[n], seed, 20.)).collect();
         let what = format!("softplus_means {lengths:?}");
-        assert_same(&what, &inputs, LAYER, |t| vector(softplus_means(&all(t), negated)), |t| {
-            vector(reference::softplus_means(&all(t), negated))
+        assert_same(&what, &inputs, LAYER, |t| vector(softplus_means(&all(t), negated, 3.)), |t| {
+            vector(reference::softplus_means(&all(t), negated, 3.))
         });
     }
 
@@ -47,6 +48,43 @@ proptest! {
             |t| vector(mean_absolute_difference(&t[0], &t[1])),
             |t| vector(reference::mean_absolute_difference(&t[0], &t[1])),
         );
+    }
+
+    #[test]
+    fn inner_products_of_any_size(n in 1usize..70_000) {
+        let inputs = [random(&[n], 1), random(&[n], 2)];
+        let what = format!("inner_product {n}");
+        assert_same(&what, &inputs, LAYER, |t| vector(inner_product(&t[0], &t[1])), |t| {
+            vector(reference::inner_product(&t[0], &t[1]))
+        });
+    }
+
+    #[test]
+    fn softmaxes_along_any_axis(a in 1usize..20, b in 1usize..20, c in 1usize..20, dim in 0usize..3) {
+        let inputs = [spread(&[a, b, c], 1, 5.)];
+        let what = format!("softmax {a} {b} {c}, {dim}");
+        assert_same(&what, &inputs, LAYER, |t| softmax(&t[0], dim), |t| reference::softmax(&t[0], dim));
+        let what = format!("log_{what}");
+        assert_same(&what, &inputs, LAYER, |t| log_softmax(&t[0], dim), |t| reference::log_softmax(&t[0], dim));
+    }
+
+    #[test]
+    fn heads_and_images_of_any_size(b in 1usize..5, c in 1usize..40, h in 1usize..20, w in 1usize..20) {
+        let map = [random(&[b, c, h, w], 1)];
+        assert_same(&format!("tanh {b} {c} {h} {w}"), &map, LAYER, |t| tanh(&t[0]), |t| reference::tanh(&t[0]));
+        assert_same(&format!("mean_pixels {b} {c} {h} {w}"), &map, LAYER, |t| mean_pixels(&t[0]), |t| {
+            reference::mean_pixels(&t[0])
+        });
+        let rows = [random(&[b, 2 * c], 1), random(&[2 * c], 2)];
+        for act in [Activation::Identity, Activation::LeakyRelu(0.2), Activation::Glu] {
+            assert_same(
+                &format!("activate_biased {b} {c} {act:?}"),
+                &rows,
+                LAYER,
+                |t| activate_biased(&t[0], &t[1], act),
+                |t| reference::activate_biased(&t[0], &t[1], act),
+            );
+        }
     }
 
     #[test]
@@ -95,11 +133,18 @@ fn absolute_differences_of_many_values() {
 }
 
 #[test]
+fn a_softmax_keeps_nan() {
+    let x = Tensor::new(&[[1f32, f32::NAN, 2.], [1., 1., 1.]], &device()).unwrap();
+    let y = softmax(&x, 1).unwrap().to_vec2::<f32>().unwrap();
+    assert!(y[0].iter().all(|y| y.is_nan()) && y[1].iter().all(|y| (y - 1. / 3.).abs() < 1e-6), "{y:?}");
+}
+
+#[test]
 fn references_have_the_slopes_of_their_values() {
     let [x, y, z] = [1, 2, 3].map(|seed| random(&[2, 3], seed));
     let three = [x.clone(), y.clone(), z];
     for negated in [false, true] {
-        assert_differences("softplus_means", &three, |t| reference::softplus_means(&all(t), negated));
+        assert_differences("softplus_means", &three, |t| reference::softplus_means(&all(t), negated, 3.));
     }
     assert_differences("gaussian_sample", &three, |t| reference::gaussian_sample(&t[0], &t[1], &t[2]));
     assert_differences("gaussian_kl", &[x.clone(), y.clone()], |t| reference::gaussian_kl(&t[0], &t[1]));
@@ -110,6 +155,17 @@ fn references_have_the_slopes_of_their_values() {
     assert_differences("mean_absolute_difference", &[x, y], |t| {
         reference::mean_absolute_difference(&t[0], &t[1])
     });
+    assert_differences("inner_product", &[random(&[5], 1), random(&[5], 2)], |t| {
+        reference::inner_product(&t[0], &t[1])
+    });
+    let map = [random(&[2, 3, 2, 2], 1)];
+    assert_differences("softmax", &map, |t| reference::softmax(&t[0], 1));
+    assert_differences("log_softmax", &map, |t| reference::log_softmax(&t[0], 3));
+    assert_differences("tanh", &map, |t| reference::tanh(&t[0]));
+    assert_differences("mean_pixels", &map, |t| reference::mean_pixels(&t[0]));
+    assert_differences("activate_biased", &[random(&[2, 4], 1), random(&[4], 2)], |t| {
+        reference::activate_biased(&t[0], &t[1], Activation::Glu)
+    });
     let maps = [1, 2, 3].map(|seed| spread(&[2, 3, 2, 2], seed, seed as f64));
     assert_differences("moments_contrast", &maps, |t| reference::moments_contrast(&t[0], &t[1], &t[2]));
 }
@@ -119,7 +175,7 @@ fn softplus_is_right_far_from_0_and_keeps_nan() {
     for (x, want) in [(-200f32, 0.), (0., 2f32.ln()), (200., 200.), (f32::NAN, f32::NAN)] {
         let mean = |x: f32, negated| {
             let x = Tensor::new(&[x], &device()).unwrap();
-            softplus_means(&[&x], negated).unwrap().to_scalar::<f32>().unwrap()
+            softplus_means(&[&x], negated, 1.).unwrap().to_scalar::<f32>().unwrap()
         };
         for got in [mean(x, false), mean(-x, true)] {
             assert!((got - want).abs() < 1e-6 || got.is_nan() && want.is_nan(), "{x}: {got}");
@@ -141,11 +197,15 @@ fn equal_values_have_no_slope_and_nan_has_one() {
 fn what_cannot_be_an_objective_is_refused() {
     let [x, y, empty] = [&[2, 3][..], &[2, 4], &[0, 3]].map(|shape| random(shape, 1));
     let errors = [
-        (softplus_means(&[], false), "one to three"),
-        (softplus_means(&[&x, &empty], false), "no values"),
+        (softplus_means(&[], false, 1.), "one to three"),
+        (softplus_means(&[&x, &empty], false, 1.), "no values"),
         (mean_absolute_difference(&x, &y), "one shape"),
         (mean_absolute_difference(&empty, &empty), "not empty"),
         (moments_contrast(&x, &y, &x), "far: expected"),
+        (inner_product(&x, &y), "one shape"),
+        (softmax(&x, 2), "an axis 2"),
+        (mean_pixels(&x), "rank"),
+        (activate_biased(&x, &random(&[2], 1), Activation::Relu), "bias: expected"),
         (gaussian_sample(&x, &x, &y), "eps: expected"),
         (gaussian_kl(&x, &y), "logvar: expected"),
         (gaussian_kl(&empty, &empty), "mu: expected values"),

@@ -25,9 +25,9 @@ impl Logits<'_> {
     }
 }
 
-/// Sum of the means of `-ln sigmoid(x)`: the logits should say real.
-fn real_loss(logits: Logits<'_>) -> Result<Tensor> {
-    Ok(softplus_means(&[logits.unconditional, logits.conditional], true)?)
+/// Sum of the means of `-ln sigmoid(x)` over `divisor`: the logits should say real.
+fn real_loss(logits: Logits<'_>, divisor: f64) -> Result<Tensor> {
+    Ok(softplus_means(&[logits.unconditional, logits.conditional], true, divisor)?)
 }
 
 fn check(what: &'static str, x: &Tensor) -> Result<()> {
@@ -58,8 +58,8 @@ pub fn discriminator_loss(real: Logits<'_>, fake: Logits<'_>, wrong: Option<&Ten
         fakes.push(wrong);
     }
     // Means of `-ln(1 - sigmoid(x))`: these logits should say fake.
-    let (fakes, reals) = (softplus_means(&fakes, false)?, real_loss(real)?);
-    Ok(((reals / 2.)? + (fakes / 3.)?)?)
+    let (fakes, reals) = (softplus_means(&fakes, false, 3.)?, real_loss(real, 2.)?);
+    Ok((reals + fakes)?)
 }
 
 /// The generator's objective: the sum of both means of `-ln sigmoid` of the logits of generated images, which should say
@@ -72,5 +72,5 @@ pub fn discriminator_loss(real: Logits<'_>, fake: Logits<'_>, wrong: Option<&Ten
 /// Logits of another rank, or of an empty batch.
 pub fn generator_loss(fake: Logits<'_>) -> Result<Tensor> {
     fake.check("generator_loss: fake.unconditional", "generator_loss: fake.conditional")?;
-    real_loss(fake)
+    real_loss(fake, 1.)
 }

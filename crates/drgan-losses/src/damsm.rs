@@ -1,7 +1,7 @@
 //! Deep Attentional Multimodal Similarity Model (DAMSM) of AttnGAN: contrastive losses of words and sentences with images
 //! (docs/model.md, DAMSM).
 use candle_core::{D, Tensor};
-use candle_nn::ops::{log_softmax, softmax};
+use drgan_tensor::ops::{log_softmax, softmax};
 use drgan_tensor::{Error, ImageFeatures, Result, TextFeatures, expect_shape};
 use serde::{Deserialize, Serialize};
 
@@ -96,7 +96,7 @@ fn word_scores(
         let q = words.narrow(0, start, n)?.contiguous()?;
         let scores = q.reshape((n * t, d))?.matmul(&flat)?.reshape((n, t, bi, r))?;
         let over_words = softmax(&scores.broadcast_add(&hide)?, 1)?;
-        let attn = softmax(&(over_words * g.attention)?, D::Minus1)?;
+        let attn = softmax(&(over_words * g.attention)?, 3)?;
         let dot = (&attn * &scores)?.sum(D::Minus1)?;
         let by_image = attn.permute((2, 0, 1, 3))?.contiguous()?.reshape((bi, n * t, r))?;
         let ctx_sq = (by_image.matmul(&gram)? * &by_image)?.sum(D::Minus1)?;

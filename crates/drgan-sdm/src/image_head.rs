@@ -1,7 +1,7 @@
 //! Image heads: the last layers of a stage, from features to an image.
 use candle_core::Tensor;
 use drgan_tensor::nn::{BatchNorm, Conv2d, ConvLayer};
-use drgan_tensor::ops::{Activation, Precision};
+use drgan_tensor::ops::{self, Activation, Precision};
 use drgan_tensor::{Ctx, Result, VarBuilder, Variant, expect_shape};
 
 /// Features to an image: `tanh(conv3x3(h))`, no bias. Name: `img.0`.
@@ -60,6 +60,6 @@ impl ImageHead {
     pub fn forward(&self, h: &Tensor, ctx: &Ctx) -> Result<Tensor> {
         let c = self.channels;
         expect_shape("ImageHead: h", h, &[None, Some(c), None, None], &format!("(B, C = {c}, H, W)"))?;
-        self.layers.iter().try_fold(h.clone(), |x, layer| Ok(layer.forward(&x, ctx)?.tanh()?))
+        self.layers.iter().try_fold(h.clone(), |x, layer| Ok(ops::tanh(&layer.forward(&x, ctx)?)?))
     }
 }

@@ -22,6 +22,7 @@ pub(crate) mod op;
 mod present;
 #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "read where work is enqueued"))]
 pub(crate) mod product;
+pub(crate) mod sums;
 
 #[cfg(not(feature = "cuda"))]
 pub(crate) use absent::{Buffer, Queue, Value, View};

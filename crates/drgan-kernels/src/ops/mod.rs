@@ -12,13 +12,16 @@ pub(crate) mod conv2d_norm;
 pub(crate) mod depthwise;
 pub(crate) mod gate;
 pub(crate) mod gaussian;
+pub(crate) mod inner_product;
 pub(crate) mod linear;
 pub(crate) mod lstm;
 pub(crate) mod moments;
 pub(crate) mod pool;
 pub(crate) mod resize;
+pub(crate) mod softmax;
 pub(crate) mod softplus;
 pub(crate) mod spectral_norm;
+pub(crate) mod tanh;
 pub(crate) mod upsample;
 
 #[cfg(test)]

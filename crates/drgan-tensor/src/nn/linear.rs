@@ -47,16 +47,24 @@ impl Linear {
         })
     }
 
+    /// `act(y)`: `x` `(B, in)` to `(B, out)`, or `(B, out / 2)` for a gated linear unit.
+    ///
+    /// # Errors
+    /// `x` does not fit; an odd `out` for a gated linear unit.
+    pub fn forward_act(&self, x: &Tensor, act: Activation) -> Result<Tensor> {
+        let y = ops::linear(x, &self.weight)?;
+        Ok(match &self.bias {
+            Some(bias) => ops::activate_biased(&y, bias, act)?,
+            None => ops::activate(&y, act)?,
+        })
+    }
+
     /// `x` `(B, in)` to `(B, out)`.
     ///
     /// # Errors
     /// `x` does not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = ops::linear(x, &self.weight)?;
-        Ok(match &self.bias {
-            Some(b) => y.broadcast_add(b)?,
-            None => y,
-        })
+        self.forward_act(x, Activation::Identity)
     }
 }
 
@@ -84,7 +92,7 @@ impl ConditionNet {
     /// # Errors
     /// `x` does not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Gaussian> {
-        let y = ops::activate(&self.fc.forward(x)?, Activation::Glu)?; // (B, 2 n)
+        let y = self.fc.forward_act(x, Activation::Glu)?; // (B, 2 n)
         let (mu, logvar) = ops::halves(&y)?;
         Ok(Gaussian { mu, logvar })
     }

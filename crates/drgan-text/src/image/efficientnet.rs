@@ -134,7 +134,7 @@ impl Backbone for EfficientNetLite0 {
                 map = x.clone(); // (B, 112, H / 16, W / 16)
             }
         }
-        let pooled = self.head.forward(&x, 1, Padding::default())?.mean((2, 3))?; // (B, 1280)
+        let pooled = ops::mean_pixels(&self.head.forward(&x, 1, Padding::default())?)?; // (B, 1280)
         Ok(BackboneFeatures { map, pooled })
     }
 

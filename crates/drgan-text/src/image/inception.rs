@@ -214,7 +214,7 @@ impl Backbone for InceptionV3 {
         }
         let map = self.to_map.iter().try_fold(x, |x, block| block.forward(&x))?; // (B, 768, 17, 17)
         let x = self.to_pool.iter().try_fold(map.clone(), |x, block| block.forward(&x))?; // (B, 2048, 8, 8)
-        Ok(BackboneFeatures { map, pooled: x.mean((2, 3))? })
+        Ok(BackboneFeatures { map, pooled: ops::mean_pixels(&x)? })
     }
 
     fn map_channels(&self) -> usize {

@@ -8,7 +8,7 @@ use crate::run::{Checkpoint, Checkpointed, section};
 use candle_core::Tensor;
 use drgan_losses::{DisentangledFeatures, kl, reconstruction, sdl};
 use drgan_sdm::RealImagePath;
-use drgan_tensor::{Ctx, Generator, GeneratorOutput, MaskedSplit, ParamStore};
+use drgan_tensor::{Ctx, Generator, GeneratorOutput, MaskedSplit, ParamStore, ops};
 
 /// The generator with everything that belongs to it.
 pub struct GeneratorTrainer {
@@ -98,7 +98,7 @@ impl GeneratorTrainer {
         let weights = objective.weights;
         let mut total = None;
         for (stage, gradient) in made.stages.iter().zip(images) {
-            let product = (&stage.image * gradient.detach())?.sum_all()?;
+            let product = ops::inner_product(&stage.image, &gradient.detach())?;
             total = Terms::one("images", 1., product).add_to(total)?;
         }
 

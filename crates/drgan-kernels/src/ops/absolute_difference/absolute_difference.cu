@@ -1,22 +1,11 @@
 // The mean absolute difference of n values, and its gradient.
 #include "common.cuh"
+#include "sums.cuh"
 
-// The sum of part blockIdx.x of the values; their mean where one block has them all.
-extern "C" __global__ void absolute_difference(const float *a, const float *b, double *parts, float *mean, size_t n) {
+extern "C" __global__ void absolute_difference(const float *a, const float *b, double *parts, float *mean, size_t n, double factor) {
     double sum = 0;
     for (size_t i = thread_number(); i < n; i += size_t(gridDim.x) * THREADS) sum += fabsf(a[i] - b[i]);
-    sum = block_sum(sum);
-    if (threadIdx.x) return;
-    if (gridDim.x == 1) *mean = sum / n;
-    else parts[blockIdx.x] = sum;
-}
-
-// The mean from the sums of the parts, by one block.
-extern "C" __global__ void absolute_difference_finish(const double *parts, float *mean, size_t number, size_t n) {
-    double sum = 0;
-    for (size_t i = threadIdx.x; i < number; i += THREADS) sum += parts[i];
-    sum = block_sum(sum);
-    if (threadIdx.x == 0) *mean = sum / n;
+    write_sum(block_sum(sum), parts, mean, factor);
 }
 
 // A thread per value. A gradient that is not wanted is null.

@@ -1,7 +1,7 @@
 //! Activations of whole maps on CUDA devices.
 use super::kind::Activation;
 use crate::cpu::channels::Channels;
-use crate::cuda::channels::{Scales, activate, gradient};
+use crate::cuda::channels::{Scales, activate, gradient, sums};
 use crate::cuda::launch::Arg;
 use crate::cuda::op::{Gradient, Op, Pass};
 use crate::cuda::{Buffer, Queue, View};
@@ -28,6 +28,40 @@ impl Op<1> for Activate {
     fn backward(&self, queue: &Queue, pass: Pass<'_, 1, ()>) -> Result<[Gradient; 1]> {
         let dx = activation_backward(queue, self.act, &self.dims, pass.inputs[0], pass.gradient)?;
         Ok([Gradient::Values(dx)])
+    }
+}
+
+/// An activation of rows of `dims` after a bias.
+pub(super) struct ActivateBiased {
+    pub(super) act: Activation,
+    pub(super) dims: Vec<usize>,
+}
+
+impl Op<2> for ActivateBiased {
+    const NAME: &'static str = "activate with a bias";
+    type Saved = ();
+
+    fn output(&self) -> Shape {
+        self.act.shape_out(&self.dims)
+    }
+
+    fn forward(&self, queue: &Queue, [x, bias]: [View<'_>; 2]) -> Result<(Buffer, ())> {
+        let scales = Scales::shift(bias);
+        Ok((activate(queue, Channels::of(&self.dims), x, self.act, scales, None)?, ()))
+    }
+
+    fn backward(&self, queue: &Queue, pass: Pass<'_, 2, ()>) -> Result<[Gradient; 2]> {
+        let (channels, [x, bias]) = (Channels::of(&self.dims), pass.inputs);
+        let before = match self.act {
+            Activation::Identity => None,
+            act => {
+                let scales = Scales::shift(bias);
+                Some(gradient(queue, channels, x, act, scales, [Arg::NONE; 2], pass.gradient)?)
+            }
+        };
+        let dz = before.as_ref().map_or(pass.gradient, Buffer::view);
+        let d_bias = Gradient::when(pass.wanted[1], || sums(queue, channels, dz))?;
+        Ok([before.map_or(Gradient::OfOutput, Gradient::Values), d_bias])
     }
 }
 

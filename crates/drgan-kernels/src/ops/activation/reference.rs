@@ -26,3 +26,11 @@ pub fn activate(x: &Tensor, act: Activation) -> Result<Tensor> {
         }
     }
 }
+
+/// Reference implementation of [`activate_biased`](crate::activate_biased).
+///
+/// # Errors
+/// Those of [`activate_biased`](crate::activate_biased).
+pub fn activate_biased(x: &Tensor, bias: &Tensor, act: Activation) -> Result<Tensor> {
+    activate(&x.broadcast_add(bias)?, act)
+}

@@ -53,9 +53,3 @@ extern "C" __global__ void batch_norm_running(const float *mean, const float *va
     running_mean[c] = keep * running_mean[c] + take * mean[c];
     running_var[c] = keep * running_var[c] + take * (unbiased * var[c]);
 }
-
-// Both vectors of n values, one after the other. A thread per value.
-extern "C" __global__ void batch_norm_stack(const float *first, const float *second, float *both, size_t n) {
-    const size_t i = thread_number();
-    if (i < 2 * n) both[i] = i < n ? first[i] : second[i - n];
-}

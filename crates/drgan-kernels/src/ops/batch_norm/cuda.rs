@@ -27,7 +27,7 @@ pub(crate) struct BatchNorm {
     pub(crate) dims: Vec<usize>,
 }
 
-/// Both halves of [stacked](stack) weights and biases, or of their gradients.
+/// Where the gradients of weight and bias are in `[d_weight, d_bias]`.
 fn halves(both: Arg<'_>, channels: usize) -> [Arg<'_>; 2] {
     [both, both.after(channels)]
 }
@@ -56,15 +56,16 @@ impl BatchNorm {
         Ok((y, Statistics(queue.tensor(found, (3, maps.c)))))
     }
 
-    /// [`Self::normalize`] with [stacked](stack) weights and biases.
+    /// [`Self::normalize`] by [`ScaleBias`].
     pub(crate) fn normalize_by(
         &self,
-        queue: &Queue,
         x: View<'_>,
-        scale_bias: View<'_>,
+        scales: &ScaleBias,
         residual: Option<View<'_>>,
     ) -> Result<(Buffer, Statistics)> {
-        self.normalize(queue, x, halves(scale_bias.into(), self.dims[1]), residual)
+        with_views([&scales.weight, &scales.bias], |queue, [weight, bias]: [View<'_>; 2]| {
+            self.normalize(queue, x, [weight.into(), bias.into()], residual)
+        })
     }
 
     /// Writes the gradients of weight and bias to `[d_weight, d_bias]`, and gives that of `x` if it is `wanted`: two launches,
@@ -87,21 +88,22 @@ impl BatchNorm {
         })
     }
 
-    /// Gradients of `x`, if it is `wanted`, and of [stacked](stack) weights and biases.
+    /// Gradients of `x`, if it is `wanted`, and of [`ScaleBias::node`].
     pub(crate) fn gradients_by(
         &self,
-        queue: &Queue,
         x: View<'_>,
-        scale_bias: View<'_>,
+        scales: &ScaleBias,
         statistics: &Statistics,
         dy: View<'_>,
         wanted: bool,
     ) -> Result<(Option<Buffer>, Buffer)> {
-        let c = self.dims[1];
-        let mut of_both = queue.buffer(2 * c)?;
-        let of_scales = halves(Arg::from(&mut of_both), c);
-        let dx = self.gradients(x, halves(scale_bias.into(), c), statistics, dy, of_scales, wanted)?;
-        Ok((dx, of_both))
+        with_views([&scales.weight, &scales.bias], |queue, [weight, bias]: [View<'_>; 2]| {
+            let c = self.dims[1];
+            let mut of_both = queue.buffer(2 * c)?;
+            let of_scales = halves(Arg::from(&mut of_both), c);
+            let dx = self.gradients(x, [weight.into(), bias.into()], statistics, dy, of_scales, wanted)?;
+            Ok((dx, of_both))
+        })
     }
 }
 
@@ -127,9 +129,9 @@ impl Op<3> for BatchNorm {
     }
 }
 
-/// The same and then a residual. The inputs are `x`, [stacked](stack) weights and biases, and the residual: candle's nodes
-/// have three inputs at most.
-pub(super) struct WithResidual(pub(super) BatchNorm);
+/// The same and then a residual. The inputs are `x`, the [node](ScaleBias::node) of weights and biases, and the residual:
+/// candle's nodes have three inputs at most.
+pub(super) struct WithResidual(pub(super) BatchNorm, pub(super) ScaleBias);
 
 impl Op<3> for WithResidual {
     const NAME: &'static str = "batch normalization, activation and residual";
@@ -139,53 +141,50 @@ impl Op<3> for WithResidual {
         self.0.output()
     }
 
-    fn forward(
-        &self,
-        queue: &Queue,
-        [x, scale_bias, residual]: [View<'_>; 3],
-    ) -> Result<(Buffer, Statistics)> {
-        self.0.normalize_by(queue, x, scale_bias, Some(residual))
+    fn forward(&self, _: &Queue, [x, _, residual]: [View<'_>; 3]) -> Result<(Buffer, Statistics)> {
+        self.0.normalize_by(x, &self.1, Some(residual))
     }
 
-    fn backward(&self, queue: &Queue, pass: Pass<'_, 3, Statistics>) -> Result<[Gradient; 3]> {
-        let ([x, scale_bias, _], [of_x, of_both, _]) = (pass.inputs, pass.wanted);
+    fn backward(&self, _: &Queue, pass: Pass<'_, 3, Statistics>) -> Result<[Gradient; 3]> {
+        let ([x, ..], [of_x, of_both, _]) = (pass.inputs, pass.wanted);
         if !of_x && !of_both {
             return Ok([Gradient::None, Gradient::None, Gradient::OfOutput]);
         }
-        let (dx, d_scale_bias) =
-            self.0.gradients_by(queue, x, scale_bias, pass.saved, pass.gradient, of_x)?;
+        let (dx, d_scale_bias) = self.0.gradients_by(x, &self.1, pass.saved, pass.gradient, of_x)?;
         Ok([dx.into(), Gradient::Values(d_scale_bias), Gradient::OfOutput])
     }
 }
 
-/// Two vectors of `C` values as `(2, C)`: one launch, and none backward, where each vector's gradient is its row of the
-/// stack's.
-pub(crate) fn stack(first: &Tensor, second: &Tensor) -> Result<Tensor> {
-    node::apply(Stack(first.elem_count()), [first, second])
+/// Weights and biases, `(C,)` both, as a node of the graph and as values.
+pub(crate) struct ScaleBias {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl ScaleBias {
+    /// One tensor in the graph for both, of shape `(2, C)`: nothing is launched for it and its values are not set, for an
+    /// operation reads those of the second result. Backward each vector's gradient is its row.
+    pub(crate) fn node(weight: &Tensor, bias: &Tensor) -> Result<(Tensor, Self)> {
+        let node = node::apply(Both(weight.elem_count()), [weight, bias])?;
+        Ok((node, Self { weight: weight.contiguous()?.detach(), bias: bias.contiguous()?.detach() }))
+    }
 }
 
 /// The number of values of each vector.
-struct Stack(usize);
+struct Both(usize);
 
-impl Passes<2> for Stack {
+impl Passes<2> for Both {
     fn name(&self) -> &'static str {
-        "stacked weights and biases"
+        "weights and biases"
     }
 
     fn output(&self) -> Shape {
         (2, self.0).into()
     }
 
-    fn on_cuda(&self, [first, second]: [(&CudaStorage, &Layout); 2]) -> Result<CudaStorage> {
+    fn on_cuda(&self, [first, _]: [(&CudaStorage, &Layout); 2]) -> Result<CudaStorage> {
         let queue = Queue::of(first.0)?;
-        let mut both: Buffer = queue.buffer(2 * self.0)?;
-        let [first, second]: [View<'_>; 2] = [View::of(first.0, first.1)?, View::of(second.0, second.1)?];
-        queue.launch(
-            "batch_norm_stack",
-            Grid::threads(2 * self.0),
-            args![first, second, &mut both, self.0],
-        )?;
-        Ok(queue.storage(both))
+        Ok(queue.storage(queue.buffer::<f32>(2 * self.0)?))
     }
 
     fn gradients(&self, inputs: [&Tensor; 2], _: &Tensor, gradient: &Tensor) -> Result<[Option<Tensor>; 2]> {

@@ -74,8 +74,8 @@ pub fn batch_norm(
             let op = cuda::BatchNorm { eps, act, dims: x.dims().to_vec() };
             let (y, statistics) = match residual {
                 Some(residual) => {
-                    let scale_bias = cuda::stack(weight, bias)?;
-                    apply_saved_cuda(cuda::WithResidual(op), [x, &scale_bias, residual])?
+                    let (node, scale_bias) = cuda::ScaleBias::node(weight, bias)?;
+                    apply_saved_cuda(cuda::WithResidual(op, scale_bias), [x, &node, residual])?
                 }
                 None => apply_saved_cuda(op, [x, weight, bias])?,
             };

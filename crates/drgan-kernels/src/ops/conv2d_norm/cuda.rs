@@ -2,15 +2,17 @@
 //! has used it.
 use crate::cuda::op::{Gradient, Op, Pass};
 use crate::cuda::{Buffer, Queue, View};
-use crate::ops::batch_norm::cuda::{BatchNorm, Statistics};
+use crate::ops::batch_norm::cuda::{BatchNorm, ScaleBias, Statistics};
 use crate::ops::conv2d::cuda::{forward, input_gradient, weight_gradient};
 use crate::ops::conv2d::shape::ConvShape;
 use candle_core::{Result, Shape};
 
-/// A convolution and its normalization. The third input is the normalization's weights and biases, `(2, O)`.
+/// A convolution and its normalization. The third input is the [node](ScaleBias::node) of the normalization's weights and
+/// biases.
 pub(super) struct ConvNorm {
     pub(super) shape: ConvShape,
     pub(super) norm: BatchNorm,
+    pub(super) scale_bias: ScaleBias,
 }
 
 /// What the backward pass needs.
@@ -28,19 +30,18 @@ impl Op<3> for ConvNorm {
         self.norm.act.shape_out(&self.norm.dims)
     }
 
-    fn forward(&self, queue: &Queue, [x, weight, scale_bias]: [View<'_>; 3]) -> Result<(Buffer, Saved)> {
+    fn forward(&self, queue: &Queue, [x, weight, _]: [View<'_>; 3]) -> Result<(Buffer, Saved)> {
         let convolved = forward(queue, &self.shape, x, weight)?;
-        let (y, statistics) = self.norm.normalize_by(queue, convolved.view(), scale_bias, None)?;
+        let (y, statistics) = self.norm.normalize_by(convolved.view(), &self.scale_bias, None)?;
         Ok((y, Saved { convolved, statistics }))
     }
 
     fn backward(&self, queue: &Queue, pass: Pass<'_, 3, Saved>) -> Result<[Gradient; 3]> {
-        let ([x, weight, scale_bias], Saved { convolved, statistics }) = (pass.inputs, pass.saved);
+        let ([x, weight, _], Saved { convolved, statistics }) = (pass.inputs, pass.saved);
         let [of_x, of_weight, _] = pass.wanted;
         let (dz, d_scale_bias) = self.norm.gradients_by(
-            queue,
             convolved.view(),
-            scale_bias,
+            &self.scale_bias,
             statistics,
             pass.gradient,
             of_x || of_weight,

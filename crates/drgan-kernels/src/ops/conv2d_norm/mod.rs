@@ -69,9 +69,9 @@ pub fn conv2d_batch_norm(
         }
         Backend::Cuda if x.elem_count() > 0 => {
             let norm_op = on_cuda::BatchNorm { eps: spec.eps, act: spec.act, dims: vec![b, o, oh, ow] };
-            let scale_bias = on_cuda::stack(norm.0, norm.1)?;
-            let op = cuda::ConvNorm { shape, norm: norm_op };
-            let (y, saved) = apply_saved_cuda(op, [x, weight, &scale_bias])?;
+            let (node, scale_bias) = on_cuda::ScaleBias::node(norm.0, norm.1)?;
+            let op = cuda::ConvNorm { shape, norm: norm_op, scale_bias };
+            let (y, saved) = apply_saved_cuda(op, [x, weight, &node])?;
             on_cuda::normalized(y, saved.get().map(|saved| &saved.statistics))
         }
         _ => fall_back(|| reference::conv2d_batch_norm(x, weight, norm, spec)),

@@ -82,3 +82,33 @@ impl Op<1> for Average {
         Ok([Gradient::Values(dx)])
     }
 }
+
+/// The mean over `plane` pixels.
+pub(super) struct Mean {
+    pub(super) b: usize,
+    pub(super) c: usize,
+    pub(super) plane: usize,
+}
+
+impl Op<1> for Mean {
+    const NAME: &'static str = "mean over pixels";
+    type Saved = ();
+
+    fn output(&self) -> Shape {
+        (self.b, self.c).into()
+    }
+
+    fn forward(&self, queue: &Queue, [x]: [View<'_>; 1]) -> Result<(Buffer, ())> {
+        let rows = self.b * self.c;
+        let mut y = queue.buffer(rows)?;
+        queue.launch("pool_mean", Grid::blocks(rows), args![x, &mut y, self.plane])?;
+        Ok((y, ()))
+    }
+
+    fn backward(&self, queue: &Queue, pass: Pass<'_, 1, ()>) -> Result<[Gradient; 1]> {
+        let n = pass.inputs[0].len();
+        let mut dx = queue.buffer(n)?;
+        queue.launch("pool_mean_backward", Grid::threads(n), args![pass.gradient, &mut dx, n, self.plane])?;
+        Ok([Gradient::Values(dx)])
+    }
+}

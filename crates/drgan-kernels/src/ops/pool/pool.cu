@@ -74,3 +74,17 @@ extern "C" __global__ void pool_average_backward(const float *dy, float *dx, siz
         for (int ox = first_window(p, column); ox < end_window(p, column, ow); ox++) sum += of_map[size_t(oy) * ow + ox];
     dx[i] = sum / float(kernel * kernel);
 }
+
+// The mean of a plane. A block per plane.
+extern "C" __global__ void pool_mean(const float *x, float *y, size_t plane) {
+    double sum = 0;
+    for (size_t i = threadIdx.x; i < plane; i += THREADS) sum += x[blockIdx.x * plane + i];
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) y[blockIdx.x] = sum / plane;
+}
+
+// A thread per pixel of x.
+extern "C" __global__ void pool_mean_backward(const float *dy, float *dx, size_t n, size_t plane) {
+    const size_t i = thread_number();
+    if (i < n) dx[i] = dy[i / plane] / plane;
+}

@@ -35,3 +35,11 @@ pub fn avg_pool2d(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> R
     let spec = Conv2dSpec::new(stride, padding);
     patches(x, (kernel, kernel), spec, (oh, ow))?.mean(2)?.reshape((b, c, oh, ow))
 }
+
+/// Reference implementation of [`mean_pixels`](crate::mean_pixels).
+///
+/// # Errors
+/// Those of [`mean_pixels`](crate::mean_pixels).
+pub fn mean_pixels(x: &Tensor) -> Result<Tensor> {
+    x.mean((2, 3))
+}

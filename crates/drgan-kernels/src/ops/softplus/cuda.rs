@@ -7,11 +7,11 @@ use candle_core::{Result, Shape, Tensor, bail};
 /// Tensors that a launch takes.
 const MOST: usize = 3;
 
-pub(super) fn softplus_means(xs: &[&Tensor], negated: bool) -> Result<Tensor> {
+pub(super) fn softplus_means(xs: &[&Tensor], negated: bool, divisor: f64) -> Result<Tensor> {
     match xs {
-        &[x] => apply(Means { negated }, [x]),
-        &[x, y] => apply(Means { negated }, [x, y]),
-        &[x, y, z] => apply(Means { negated }, [x, y, z]),
+        &[x] => apply(Means { negated, divisor }, [x]),
+        &[x, y] => apply(Means { negated, divisor }, [x, y]),
+        &[x, y, z] => apply(Means { negated, divisor }, [x, y, z]),
         _ => bail!("softplus_means: {} tensors are more than a launch takes", xs.len()),
     }
 }
@@ -19,6 +19,7 @@ pub(super) fn softplus_means(xs: &[&Tensor], negated: bool) -> Result<Tensor> {
 /// The sum of the means over some tensors.
 struct Means {
     negated: bool,
+    divisor: f64,
 }
 
 /// An argument for each of some tensors, and null or 0 for those that there are not.
@@ -45,7 +46,7 @@ impl<const N: usize> Op<N> for Means {
 
     fn forward(&self, queue: &Queue, xs: [View<'_>; N]) -> Result<(Buffer, ())> {
         let mut sum = queue.buffer(1)?;
-        let args = [inputs(xs).as_slice(), args![self.negated, &mut sum]].concat();
+        let args = [inputs(xs).as_slice(), args![self.negated, self.divisor, &mut sum]].concat();
         queue.launch("softplus_means", Grid::blocks(1), &args)?;
         Ok((sum, ()))
     }
@@ -57,8 +58,12 @@ impl<const N: usize> Op<N> for Means {
             *gradient = queue.buffer_if(wanted, len)?;
         }
         let of_inputs = filled(gradients.iter_mut().map(Arg::from), Arg::NONE);
-        let args =
-            [inputs(pass.inputs).as_slice(), args![self.negated, pass.gradient], &of_inputs[..]].concat();
+        let args = [
+            inputs(pass.inputs).as_slice(),
+            args![self.negated, self.divisor, pass.gradient],
+            &of_inputs[..],
+        ]
+        .concat();
         let longest = lens.into_iter().max().unwrap_or(0);
         queue.launch("softplus_means_backward", Grid::threads(longest), &args)?;
         Ok(gradients.map(Gradient::from))

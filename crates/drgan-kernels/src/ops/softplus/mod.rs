@@ -5,7 +5,7 @@ pub(crate) mod reference;
 use crate::dispatch::{Backend, backend, fall_back};
 use candle_core::{Result, Tensor, bail};
 
-/// The sum of the means of `softplus(x)` over each of `xs`, or of `softplus(-x)` where they are `negated`. The softplus is
+/// The sum of the means of `softplus(x)` over each of `xs`, or of `softplus(-x)` where they are `negated`, over `divisor`. The softplus is
 /// `ln(1 + e^x)`, right for every x however large; its gradient is the sigmoid, 1/2 at 0.
 ///
 /// # Shapes
@@ -13,7 +13,7 @@ use candle_core::{Result, Tensor, bail};
 ///
 /// # Errors
 /// Another number of tensors, a tensor without values, a type that is not a float.
-pub fn softplus_means(xs: &[&Tensor], negated: bool) -> Result<Tensor> {
+pub fn softplus_means(xs: &[&Tensor], negated: bool, divisor: f64) -> Result<Tensor> {
     if !(1..=3).contains(&xs.len()) {
         bail!("softplus_means: xs: expected one to three tensors, got {}", xs.len())
     }
@@ -21,9 +21,9 @@ pub fn softplus_means(xs: &[&Tensor], negated: bool) -> Result<Tensor> {
         bail!("softplus_means: xs: a tensor has no values")
     }
     match backend("softplus_means", xs)? {
-        Backend::Cuda => cuda::softplus_means(xs, negated),
+        Backend::Cuda => cuda::softplus_means(xs, negated, divisor),
         // Logits are few: a kernel would gain nothing there.
-        Backend::Cpu => reference::softplus_means(xs, negated),
-        _ => fall_back(|| reference::softplus_means(xs, negated)),
+        Backend::Cpu => reference::softplus_means(xs, negated, divisor),
+        _ => fall_back(|| reference::softplus_means(xs, negated, divisor)),
     }
 }

@@ -12,10 +12,9 @@ pub(crate) fn softplus(x: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// Those of [`softplus_means`](crate::softplus_means).
-pub fn softplus_means(xs: &[&Tensor], negated: bool) -> Result<Tensor> {
+pub fn softplus_means(xs: &[&Tensor], negated: bool, divisor: f64) -> Result<Tensor> {
     let mean = |x: &&Tensor| if negated { softplus(&x.neg()?)?.mean_all() } else { softplus(x)?.mean_all() };
-    match xs {
-        [] => bail!("softplus_means: xs: there are no tensors"),
-        [first, rest @ ..] => rest.iter().try_fold(mean(first)?, |sum, x| sum + mean(x)?),
-    }
+    let [first, rest @ ..] = xs else { bail!("softplus_means: xs: there are no tensors") };
+    let sum = rest.iter().try_fold(mean(first)?, |sum, x| sum + mean(x)?)?;
+    if divisor == 1. { Ok(sum) } else { sum / divisor }
 }

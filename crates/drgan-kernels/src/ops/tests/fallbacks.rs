@@ -19,6 +19,7 @@ fn operations() -> Vec<(&'static str, Call)> {
     let (rows, matrix, two) = (tensor(&[2, 5], 7), tensor(&[3, 5], 8), tensor(&[2], 9));
     let (long, gates, recurrent) = (tensor(&[36], 12), tensor(&[2, 3, 2, 8], 13), tensor(&[2, 2, 8], 14));
     let (words, residual, even) = (tensor(&[2, 4, 3], 10), tensor(&[2, 4, 6, 6], 11), tensor(&[2, 6], 15));
+    let six = tensor(&[6], 16);
     let (spec, act) = (Conv2dSpec::new(1, 1), Activation::LeakyRelu(0.2));
     vec![
         ("activate", Box::new(move |t| activate(&x(t)?, act).map(drop))),
@@ -75,12 +76,21 @@ fn operations() -> Vec<(&'static str, Call)> {
             }),
         ),
         ("linear", Box::new(move |t| linear(&rows(t)?, &matrix(t)?).map(drop))),
-        ("softplus_means", Box::new(move |t| softplus_means(&[&x(t)?, &c(t)?], true).map(drop))),
+        ("softplus_means", Box::new(move |t| softplus_means(&[&x(t)?, &c(t)?], true, 2.).map(drop))),
         (
             "mean_absolute_difference",
             Box::new(move |t| mean_absolute_difference(&x(t)?, &residual(t)?).map(drop)),
         ),
         ("moments_contrast", Box::new(move |t| moments_contrast(&x(t)?, &residual(t)?, &x(t)?).map(drop))),
+        ("inner_product", Box::new(move |t| inner_product(&x(t)?, &residual(t)?).map(drop))),
+        ("softmax", Box::new(move |t| softmax(&x(t)?, 1).map(drop))),
+        ("log_softmax", Box::new(move |t| log_softmax(&x(t)?, 3).map(drop))),
+        ("tanh", Box::new(move |t| tanh(&x(t)?).map(drop))),
+        ("mean_pixels", Box::new(move |t| mean_pixels(&x(t)?).map(drop))),
+        (
+            "activate_biased",
+            Box::new(move |t| activate_biased(&even(t)?, &six(t)?, Activation::Glu).map(drop)),
+        ),
         ("halves", Box::new(move |t| halves(&even(t)?).map(drop))),
         ("gaussian_sample", Box::new(move |t| gaussian_sample(&rows(t)?, &rows(t)?, &rows(t)?).map(drop))),
         ("gaussian_kl", Box::new(move |t| gaussian_kl(&rows(t)?, &rows(t)?).map(drop))),
