@@ -1,4 +1,5 @@
 // libcublas: matrix products by plain loops.
+#include "rounding.h"
 #include "state.h"
 #include <cmath>
 #include <cstdint>
@@ -10,24 +11,15 @@ namespace {
 
 enum Status { success = 0, not_initialized = 1, invalid_value = 7, not_supported = 15 };
 enum Type { f32 = 0, f64 = 1 };
-enum Compute { compute_f32 = 68, compute_f64 = 70, compute_tf32 = 77 };
-
-// Keeps the 10 bits of a TF32's fraction, rounded to nearest even.
-float tf32(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    if (std::isfinite(x)) bits = (bits + 0xfff + (bits >> 13 & 1)) & ~0x1fffu;
-    memcpy(&x, &bits, 4);
-    return x;
-}
+enum Compute { compute_f32 = 68, compute_f64 = 70, compute_bf16 = 75, compute_tf32 = 77 }; // those of f32 in bf16 and TF32 sum in f32
 
 // A matrix in columns.
 struct Matrix { Address at; int type, rows, columns, stride; long long step; };
 
 size_t extent(const Matrix &m, int batch) { return (batch - 1) * m.step + size_t(m.columns - 1) * m.stride + m.rows; }
 
-template <class T> void multiply(bool ta, bool tb, int m, int n, int k, T alpha, const T *a, int lda, const T *b, int ldb, T beta, T *c, int ldc, bool short_fraction) {
-    auto read = [&](T x) { return short_fraction ? T(tf32(float(x))) : x; };
+template <class T> void multiply(bool ta, bool tb, int m, int n, int k, T alpha, const T *a, int lda, const T *b, int ldb, T beta, T *c, int ldc, int compute) {
+    auto read = [&](T x) { return compute == compute_tf32 ? T(rounded_to_tf32(float(x))) : compute == compute_bf16 ? T(of_bf16(rounded_to_bf16(float(x)))) : x; };
     std::vector<T> columns(size_t(m) * k), sum(m); // of op(a)
     for (int l = 0; l < k; l++)
         for (int i = 0; i < m; i++) columns[size_t(l) * m + i] = read(ta ? a[size_t(i) * lda + l] : a[size_t(l) * lda + i]);
@@ -44,6 +36,7 @@ template <class T> void multiply(bool ta, bool tb, int m, int n, int k, T alpha,
 }
 
 void *const HANDLE = reinterpret_cast<void *>(6);
+const void *stream_of_handle; // the program has one handle
 
 } // namespace
 
@@ -56,7 +49,9 @@ int cublasCreate_v2(void **handle) {
 int cublasDestroy_v2(void *) { return success; }
 int cublasSetStream_v2(void *, void *stream) {
     Hold hold(lock);
-    return is_stream(stream) ? success : refuse(invalid_value, "cublasSetStream: no such stream");
+    if (!is_stream(stream)) return refuse(invalid_value, "cublasSetStream: no such stream");
+    stream_of_handle = stream;
+    return success;
 }
 int cublasSetWorkspace_v2(void *, void *at, size_t bytes) {
     if (reinterpret_cast<uintptr_t>(at) % 256) return refuse(invalid_value, "cublasSetWorkspace: the workspace is not aligned to 256 bytes");
@@ -73,7 +68,7 @@ int cublasGemmStridedBatchedEx(void *handle, int ta, int tb, int m, int n, int k
                                int ldb, long long sb, const void *beta, Address c, int ct, int ldc, long long sc, int batch, int compute, int) {
     Hold hold(lock);
     if (handle != HANDLE) return refuse(not_initialized, "gemm: no such handle");
-    bool single = at == f32 && bt == f32 && ct == f32 && (compute == compute_f32 || compute == compute_tf32);
+    bool single = at == f32 && bt == f32 && ct == f32 && (compute == compute_f32 || compute == compute_tf32 || compute == compute_bf16);
     bool twice = at == f64 && bt == f64 && ct == f64 && compute == compute_f64;
     if (!single && !twice) return refuse(not_supported, "gemm: types %d, %d, %d computed as %d", at, bt, ct, compute);
     if (m < 0 || n < 0 || k < 0 || batch < 0) return refuse(invalid_value, "gemm: m %d, n %d, k %d, %d times", m, n, k, batch);
@@ -86,12 +81,13 @@ int cublasGemmStridedBatchedEx(void *handle, int ta, int tb, int m, int n, int k
     size_t size = single ? 4 : 8;
     if (k) check_range("gemm, first factor", a, extent(A, batch) * size), check_range("gemm, second factor", b, extent(B, batch) * size);
     check_range("gemm, product", c, extent(C, batch) * size);
+    settle(stream_of_handle);
     if (settings.counting) return success;
     auto run = [&](auto type) {
         using T = decltype(type);
         for (int p = 0; p < batch; p++)
             multiply<T>(ta, tb, m, n, k, *static_cast<const T *>(alpha), reinterpret_cast<const T *>(a) + sa * p, lda, reinterpret_cast<const T *>(b) + sb * p,
-                        ldb, *static_cast<const T *>(beta), reinterpret_cast<T *>(c) + sc * p, ldc, compute == compute_tf32);
+                        ldb, *static_cast<const T *>(beta), reinterpret_cast<T *>(c) + sc * p, ldc, compute);
     };
     if (single) run(0.f);
     else run(0.);

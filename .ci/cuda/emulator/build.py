@@ -84,7 +84,7 @@ def main(candle, ours, out):
         return unless_made(work / f"{source.stem}.o", [source, *headers], lambda: kernels(source, work, ours))
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        core = list(pool.map(made_part, ["state", "memory", "fibers", "driver"]))
+        core = list(pool.map(made_part, ["state", "memory", "pinned", "fibers", "driver"]))
         blas, random, dnn = pool.map(made_part, ["blas", "random", "cudnn"])
         core += pool.map(made_kernels, sources)
 

@@ -1,5 +1,6 @@
 // libcudnn: the convolutions of its older interface, by plain loops, f32 and bf16. One algorithm per pass is known to be
 // deterministic and to take any shape; the others are refused, but for those that add by atomics, which are counted.
+#include "rounding.h"
 #include "state.h"
 #include <climits>
 #include <cmath>
@@ -65,30 +66,15 @@ int set_sides(Sides *to, int type, int format, int n, int c, int h, int w) {
 }
 
 // --- values as products are computed of
-float rounded_to_10_bits(float x) { // a TF32's fraction, to nearest even
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    if ((bits >> 23 & 0xff) != 0xff) bits = (bits + 0xfff + (bits >> 13 & 1)) & ~0x1fffu;
-    memcpy(&x, &bits, 4);
-    return x;
-}
-uint16_t rounded_to_bf16(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    return x != x ? 0x7fff : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
 std::vector<float> read(const void *at, const Sides &s, int math) {
     std::vector<float> values(s.values());
     if (s.type == bf16) {
         auto *from = static_cast<const uint16_t *>(at);
-        for (size_t i = 0; i < values.size(); i++) {
-            uint32_t bits = uint32_t(from[i]) << 16;
-            memcpy(&values[i], &bits, 4);
-        }
+        for (size_t i = 0; i < values.size(); i++) values[i] = of_bf16(from[i]);
     } else {
         memcpy(values.data(), at, s.bytes());
         if (math == tensor_op_converted) for (float &x : values) x = float(static_cast<_Float16>(x));
-        else if (math != fma) for (float &x : values) x = rounded_to_10_bits(x);
+        else if (math != fma) for (float &x : values) x = rounded_to_tf32(x);
     }
     return values;
 }
@@ -98,10 +84,7 @@ void write(void *to, const Sides &s, const std::vector<float> &sums, float alpha
         auto *narrow = static_cast<uint16_t *>(to) + i;
         float before = 0; // with a beta of 0 what is there is not read
         if (beta != 0 && s.type == f32) before = *wide;
-        if (beta != 0 && s.type == bf16) {
-            uint32_t bits = uint32_t(*narrow) << 16;
-            memcpy(&before, &bits, 4);
-        }
+        if (beta != 0 && s.type == bf16) before = of_bf16(*narrow);
         float value = alpha * sums[i];
         if (beta != 0) value += beta * before;
         if (s.type == f32) *wide = value;
@@ -226,6 +209,7 @@ int convolve(Pass pass, Handle *handle, const float *alpha, const Tensor *xd, co
     for (auto &one : all)
         for (auto &other : all)
             if (&one < &other && overlap(one.at, one.bytes, other.at, other.bytes)) wrong("%s: %s and %s overlap", name, one.what, other.what);
+    settle(handle->stream);
     counters.launches++;
     counters.float_atomics += by_atomics(pass, algorithm);
     counters.by_kernel[name]++;

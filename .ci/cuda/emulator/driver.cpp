@@ -1,6 +1,7 @@
 // libcuda: devices, contexts, streams, events, memory, modules and launches, as far as the program asks for them.
 #include "fibers.h"
 #include "memory.h"
+#include "pinned.h"
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -28,7 +29,7 @@ namespace {
 bool initialized;
 thread_local long current = 0; // the context of this thread: a device's number and one, or none
 struct Stream { long context; };
-struct Event {};
+struct Event { Moment moment; };
 struct Function { const Kernel *kernel; unsigned most_threads; };
 struct Module {
     std::map<std::string, unsigned> entries;   // with the most threads that a block of each may have
@@ -51,7 +52,8 @@ long context_of(void *context) { return reinterpret_cast<long>(context); }
 #define ON_STREAM(stream) \
     ENTER_CONTEXT; \
     if (!is_stream(stream)) return refuse(invalid_handle, "%s: no such stream", __func__); \
-    counters.by_stream[stream]++
+    counters.by_stream[stream]++; \
+    settle(stream)
 
 bool is_event(const void *e) { return events.count(e); }
 
@@ -165,6 +167,7 @@ int cuCtxGetCurrent(void **context) {
 }
 int cuCtxSynchronize() {
     ENTER_CONTEXT;
+    host_waited_for_all();
     return success;
 }
 
@@ -177,16 +180,21 @@ int cuStreamCreate(void **stream, unsigned) {
 int cuStreamDestroy_v2(void *stream) {
     ENTER;
     if (!streams.erase(stream)) return refuse(invalid_handle, "cuStreamDestroy: no such stream");
+    settle(stream);
     delete static_cast<Stream *>(stream);
     return success;
 }
 int cuStreamSynchronize(void *stream) {
     ENTER_CONTEXT;
-    return is_stream(stream) ? success : refuse(invalid_handle, "cuStreamSynchronize: no such stream");
+    if (!is_stream(stream)) return refuse(invalid_handle, "cuStreamSynchronize: no such stream");
+    host_waited(now_in(stream));
+    return success;
 }
 int cuStreamWaitEvent(void *stream, void *event, unsigned) {
     ENTER_CONTEXT;
-    return is_stream(stream) && is_event(event) ? success : refuse(invalid_handle, "cuStreamWaitEvent: no such stream or event");
+    if (!is_stream(stream) || !is_event(event)) return refuse(invalid_handle, "cuStreamWaitEvent: no such stream or event");
+    order_behind(static_cast<Event *>(event)->moment, stream);
+    return success;
 }
 int cuStreamIsCapturing(void *, int *status) {
     *status = 0;
@@ -206,11 +214,15 @@ int cuEventDestroy_v2(void *event) {
 }
 int cuEventRecord(void *event, void *stream) {
     ENTER_CONTEXT;
-    return is_stream(stream) && is_event(event) ? success : refuse(invalid_handle, "cuEventRecord: no such stream or event");
+    if (!is_stream(stream) || !is_event(event)) return refuse(invalid_handle, "cuEventRecord: no such stream or event");
+    static_cast<Event *>(event)->moment = now_in(stream);
+    return success;
 }
 int cuEventSynchronize(void *event) {
     ENTER_CONTEXT;
-    return is_event(event) ? success : refuse(invalid_handle, "cuEventSynchronize: no such event");
+    if (!is_event(event)) return refuse(invalid_handle, "cuEventSynchronize: no such event");
+    host_waited(static_cast<Event *>(event)->moment);
+    return success;
 }
 
 int cuMemAllocAsync(Address *at, size_t bytes, void *stream) {
@@ -235,6 +247,16 @@ int cuMemGetInfo_v2(size_t *free, size_t *total) {
     *free = settings.memory - counters.live;
     return success;
 }
+int cuMemHostAlloc(void **at, size_t bytes, unsigned flags) {
+    ENTER_CONTEXT;
+    if (!bytes || flags > 7) return refuse(invalid_value, "cuMemHostAlloc: %zu bytes, flags %u", bytes, flags);
+    *at = take_pinned(bytes);
+    return *at ? success : out_of_memory;
+}
+int cuMemFreeHost(void *at) {
+    ENTER_CONTEXT;
+    return give_pinned(at) ? success : refuse(invalid_value, "cuMemFreeHost: %p is no page-locked memory, or no more", at);
+}
 int cuDeviceGetDefaultMemPool(void **pool, int device) {
     ENTER;
     *pool = reinterpret_cast<void *>(device + 1l);
@@ -250,12 +272,16 @@ int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes, void *strea
     check_range("upload", to, bytes);
     counters.uploads++;
     counters.upload_bytes += bytes;
-    if (!settings.counting) memcpy(reinterpret_cast<void *>(to), from, bytes);
+    counters.pinned_uploads += is_pinned(from, bytes);
+    if (settings.counting) return success;
+    if (is_pinned(from, bytes)) copy_later(stream, to, from, bytes);
+    else memcpy(reinterpret_cast<void *>(to), from, bytes);
     return success;
 }
 int cuMemcpyDtoHAsync_v2(void *to, Address from, size_t bytes, void *stream) {
     ON_STREAM(stream);
     check_range("download", from, bytes);
+    host_waited(now_in(stream)); // to memory that is not page-locked
     counters.downloads++;
     counters.download_bytes += bytes;
     if (settings.counting) memset(to, 0, bytes);

@@ -1,6 +1,7 @@
 // Device memory: host memory, each allocation between two pages that nobody may touch, NaN until it is written, and out of
 // reach once it is freed.
 #include "memory.h"
+#include "pinned.h"
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
@@ -89,6 +90,7 @@ void give(Address at) {
     auto found = allocations.find(at);
     if (found == allocations.end()) wrong("free of %#llx, which is not the beginning of an allocation", at);
     const Allocation a = found->second;
+    check_no_copy_into(a);
     note_peaks();
     for (size_t i = a.bytes; !settings.counting && i < aligned(a.bytes); i++)
         if (reinterpret_cast<unsigned char *>(at)[i] != NOT_WRITTEN)

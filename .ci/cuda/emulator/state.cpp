@@ -75,10 +75,10 @@ static struct Report {
         note_peaks();
         auto &c = counters;
         fprintf(f,
-                "{\"launches\": %lu, \"uploads\": %lu, \"upload_bytes\": %lu, \"downloads\": %lu, \"download_bytes\": %lu, "
+                "{\"launches\": %lu, \"uploads\": %lu, \"pinned_uploads\": %lu, \"upload_bytes\": %lu, \"downloads\": %lu, \"download_bytes\": %lu, "
                 "\"copies\": %lu, \"allocations\": %lu, \"float_atomics\": %lu, \"live_bytes\": %zu, \"peak_bytes\": %zu, "
                 "\"tensor_peak_bytes\": %zu, \"streams\": %zu, \"kernels\": {",
-                c.launches, c.uploads, c.upload_bytes, c.downloads, c.download_bytes, c.copies, c.allocations,
+                c.launches, c.uploads, c.pinned_uploads, c.upload_bytes, c.downloads, c.download_bytes, c.copies, c.allocations,
                 c.float_atomics, c.live, c.peak, c.tensor_peak, c.by_stream.size());
         std::vector<std::pair<unsigned long, std::string>> most;
         for (auto &[name, n] : c.by_kernel) most.push_back({n, name});

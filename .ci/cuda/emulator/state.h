@@ -30,7 +30,7 @@ struct Settings {
 extern const Settings settings;
 
 struct Counters {
-    unsigned long launches, uploads, upload_bytes, downloads, download_bytes, copies, allocations, float_atomics;
+    unsigned long launches, uploads, pinned_uploads, upload_bytes, downloads, download_bytes, copies, allocations, float_atomics;
     size_t live, peak;              // bytes
     size_t workspaces, tensor_peak; // what algorithms compute in, of `live`; the most bytes of all else
     std::map<std::string, unsigned long> by_kernel;
@@ -57,6 +57,8 @@ void note_peaks();
 void check_range(const char *what, Address at, size_t bytes);
 // Whether a stream may be used: made and not destroyed, or one of the predefined ones.
 bool is_stream(const void *);
+// Makes the copies from page-locked memory that are left to be done in a stream, as work behind them in it wants.
+void settle(const void *stream);
 // Whether the calling thread has a current context.
 bool in_context();
 

@@ -58,6 +58,23 @@ class Device:
         self.call("cuMemcpyDtoHAsync_v2", data, at, ctypes.c_size_t(4 * n), self.stream)
         return list(struct.unpack(f"{n}{kind}", data.raw))
 
+    def pinned(self, values):
+        """Page-locked memory of the host with these floats."""
+        at = self.made("cuMemHostAlloc", size(4 * len(values)), 4)
+        ctypes.memmove(at, struct.pack(f"{len(values)}f", *values), 4 * len(values))
+        return at
+
+    def copy_later(self, values, stream=None):
+        """A copy from page-locked memory: where it is from, and where to."""
+        at, to = self.pinned(values), self.memory(4 * len(values))
+        self.call("cuMemcpyHtoDAsync_v2", to, at, size(4 * len(values)), stream or self.stream)
+        return at, to
+
+    def event(self, stream):
+        made = self.made("cuEventCreate", 0)
+        self.call("cuEventRecord", made, stream)
+        return made
+
     def launch(self, name, *arguments, grid=(1, 1, 1), block=(32, 1, 1), stream=None):
         if name not in self.functions:
             self.functions[name] = self.made("cuModuleGetFunction", self.module, f"test_{name}".encode())
@@ -71,32 +88,33 @@ class Device:
                   n if tb else k, long(0), ctypes.byref(beta), c, type, m, long(0), 1, compute, 99, library=self.blas)
 
     def descriptor(self, kind, *values):
-        """A tensor's (type, n, c, h, w), a filter's (the same) or a convolution's (padding, stride, dilation, mode)."""
+        """A tensor's (type, n, c, h, w), a filter's (the same) or a convolution's (padding, stride, dilation, mode, type of sums)."""
         made = self.made(f"cudnnCreate{kind}Descriptor", library=self.dnn)
         if kind == "Tensor":
             self.call("cudnnSetTensor4dDescriptor", made, 0, *values, library=self.dnn)
         elif kind == "Filter":
             self.call("cudnnSetFilter4dDescriptor", made, values[0], 0, *values[1:], library=self.dnn)
         else:
-            padding, stride, dilation, mode = values
-            self.call("cudnnSetConvolution2dDescriptor", made, *[padding] * 2, *[stride] * 2, *[dilation] * 2, mode, 0, library=self.dnn)
+            padding, stride, dilation, mode, sums = values
+            self.call("cudnnSetConvolution2dDescriptor", made, *[padding] * 2, *[stride] * 2, *[dilation] * 2, mode, sums, library=self.dnn)
         return made
 
     def convolve(self, which="Forward", x=(1, 2, 3, 3), w=(2, 2, 2, 2), y=(1, 2, 2, 2), padding=0, stride=1, mode=1, math=3, groups=None, algorithm=1, types=(0, 0, 0),
-                 values=None, workspace=None, shift=0, stream=None, beta=0.0, handle=None, into=None, workspace_at=None):
+                 values=None, workspace=None, shift=0, stream=None, beta=0.0, handle=None, into=None, sums=0, workspace_at=None):
         """A convolution of ones unless said otherwise; gives where the result lies. `shift` moves the first input by bytes."""
         handle = handle or self.made("cudnnCreate", library=self.dnn)
         self.call("cudnnSetStream", handle, stream or self.stream, library=self.dnn)
         kinds = {"x": ("Tensor", types[0], *x), "w": ("Filter", types[1], *w), "y": ("Tensor", types[2], *y)}
         descriptors = {name: self.descriptor(*kind) for name, kind in kinds.items()}
-        by = self.descriptor("Convolution", padding, stride, 1, mode)
+        by = self.descriptor("Convolution", padding, stride, 1, mode, sums)
         self.call("cudnnSetConvolutionMathType", by, math, library=self.dnn)
         if groups:
             self.call("cudnnSetConvolutionGroupCount", by, groups, library=self.dnn)
         first, second, result = {"Forward": "xwy", "BackwardData": "wyx", "BackwardFilter": "xyw"}[which]
         count = lambda name: kinds[name][2] * kinds[name][3] * kinds[name][4] * kinds[name][5]
         given = values or ([1.0] * count(first), [1.0] * count(second))
-        inputs = [self.upload(v + [0.0] * 8) for v in given]
+        bits = values and types == (9, 9, 9)  # given as bf16's
+        inputs = [self.upload(v + [0] * 8, "H" if bits else "f") for v in given]
         inputs[0] = ctypes.c_void_p(inputs[0].value + shift)
         into = into or self.upload([10.0] * count(result))
         needed = ctypes.c_size_t()
@@ -165,6 +183,16 @@ REFUSED = [
     ("too small a workspace", 2006, f"{CUDNN_STATUS}, SIZE_INSUFFICIENT", lambda d: d.convolve(workspace=16)),
     ("no workspace", 2006, f"{CUDNN_STATUS}, SIZE_INSUFFICIENT", lambda d: d.convolve(which="BackwardFilter", workspace=0)),
     ("a map at an address for one float", 2003, f"{CUDNN_STATUS}, MISALIGNED_POINTER", lambda d: d.convolve(shift=4)),
+    ("f64 factors computed in TF32", 15, f"{CUBLAS}, supported types", lambda d: d.gemm(*[d.upload([1.0] * 8)] * 3, 2, 2, 2, type=1, compute=77)),
+    ("f64 factors computed in bf16", 15, f"{CUBLAS}, supported types", lambda d: d.gemm(*[d.upload([1.0] * 8)] * 3, 2, 2, 2, type=1, compute=75)),
+    ("f32 factors computed in f64", 15, f"{CUBLAS}, supported types", lambda d: d.gemm(*[d.upload([1.0] * 4)] * 3, 2, 2, 2, compute=70)),
+    ("a map in bf16 beside a filter in f32", 2000, f"{CUDNN}, BFLOAT16_CONFIG", lambda d: d.convolve(types=(9, 0, 9))),
+    ("a result in f32 of a map and a filter in bf16", 2000, f"{CUDNN}, BFLOAT16_CONFIG", lambda d: d.convolve(types=(9, 9, 0))),
+    ("sums in bf16", 3000, f"{CUDNN}, BFLOAT16_CONFIG", lambda d: d.convolve(types=(9, 9, 9), sums=9)),
+    ("the explicit GEMM in bf16", 3000, f"{CUDNN}, CUDNN_CONVOLUTION_FWD_ALGO_GEMM", lambda d: d.convolve(types=(9, 9, 9), algorithm=2)),
+    ("page-locked memory with flags that there are not", 1, f"{DRIVER}, cuMemHostAlloc", lambda d: d.made("cuMemHostAlloc", size(4), 8)),
+    ("page-locked memory freed twice", 1, f"{DRIVER}, cuMemFreeHost", lambda d: (at := d.pinned([1.0]), d.call("cuMemFreeHost", at), d.call("cuMemFreeHost", at))),
+    ("an event that was never made", 400, f"{DRIVER}, cuStreamWaitEvent", lambda d: d.call("cuStreamWaitEvent", d.stream, ctypes.c_void_p(12345), 0)),
     ("a random stream that was never made", 101, "cuRAND, curandSetStream", lambda d: d.call("curandSetStream", None, ctypes.c_void_p(12345), library=d.rand)),
 ]
 
@@ -195,6 +223,13 @@ NOTICED = [
     ("a convolution into what is freed", "cudnn forward, result", lambda d: d.convolve(into=freed(d, 32))),
     ("a convolution into too little", "cudnn backward data, map", lambda d: d.convolve(which="BackwardData", into=d.memory(40))),
     ("a convolution with its result as workspace", "result and workspace overlap", lambda d: (at := d.memory(4096), d.convolve(into=at, workspace_at=at))),
+    ("page-locked memory freed before its copy", "page-locked memory was freed before its copy was done", lambda d: d.call("cuMemFreeHost", d.copy_later([1.0])[0])),
+    ("page-locked memory written before its copy", "page-locked memory was overwritten before its copy was done",
+     lambda d: (at := d.copy_later([1.0])[0], ctypes.memset(at, 0, 4), d.call("cuStreamSynchronize", d.stream))),
+    ("... behind work that waits for it, when the host does not", "page-locked memory was overwritten before its copy was done",
+     lambda d: (both := d.copy_later([1.0] * 32), d.launch("sum", both[1]), ctypes.memset(both[0], 0, 4), d.download(both[1], 1))),
+    ("memory freed before a copy into it", "memory was freed before a copy into it was done",
+     lambda d: (to := d.copy_later([1.0], d.made("cuStreamCreate", 0))[1], d.call("cuMemFreeAsync", to, d.stream))),
     ("a copy onto itself", "source and destination overlap",
      lambda d: (at := d.memory(400), d.call("cuMemcpyDtoDAsync_v2", at, ctypes.c_ulonglong(at.value + 4), size(100), d.stream))),
     ("a barrier that half the block reaches", "not all threads of the block reach __syncthreads", lambda d: d.launch("divergent_barrier", d.upload([0.0] * 32))),
@@ -222,7 +257,24 @@ def computes(d):
     third = d.upload([1 / 3, 0, 0, 0])
     d.gemm(third, d.upload([1, 0, 0, 0]), c, 2, 2, 2, compute=77)
     assert d.download(c, 1)[0] == 0.333251953125, "a TF32 has ten bits of fraction"
+    d.gemm(third, d.upload([1, 0, 0, 0]), c, 2, 2, 2, compute=75)
+    assert d.download(c, 1)[0] == 0.333984375, "a bf16 has seven bits of fraction"
     convolutions(d)
+    pinned(d)
+
+
+def pinned(d):
+    other = d.made("cuStreamCreate", 0)
+    at, to = d.copy_later([3.0, 4.0], other)
+    assert d.download(to, 1, "I") == [0xFFFFFFFF], "another stream finds no copy that it did not wait for"
+    d.call("cuStreamWaitEvent", d.stream, d.event(other), 0)
+    assert d.download(to, 2) == [3.0, 4.0], "... and finds it behind the copy's event"
+    ctypes.memset(at, 0, 8)  # the host has waited
+    d.call("cuMemFreeHost", at)
+    at, to = d.copy_later([5.0], other)
+    d.call("cuEventSynchronize", d.event(other))
+    d.call("cuMemFreeHost", at)
+    assert d.download(to, 1) == [5.0]
 
 
 def convolutions(d):
@@ -248,6 +300,12 @@ def convolutions(d):
     third = ([1 / 3] + [0.0] * 17, [1.0] + [0.0] * 15)
     got = [d.download(d.convolve(values=third, math=math), 1)[0] for math in (0, 3)]
     assert got[0] == 0.333251953125 and abs(got[1] - 1 / 3) < 1e-7, "TF32 unless FMA is asked for"
+    # 1 + 2^-7 and 3 are bf16's, their product 3 + 3 * 2^-7 is not: it lies between 3 + 2^-6 and 3 + 2^-5 and becomes the even one.
+    narrow = ([0x3F81] + [0] * 17, [0x4040] + [0] * 15)
+    for which, result in [("Forward", "y"), ("BackwardData", "x"), ("BackwardFilter", "w")]:
+        values = narrow if which == "Forward" else (narrow[1], narrow[0][:8]) if which == "BackwardData" else (narrow[0], [0x4040] + [0] * 7)
+        got = d.download(d.convolve(which, types=(9, 9, 9), math=1, values=values), 1, "I")[0] & 0xFFFF
+        assert got == 0x4042, (which, hex(got))
 
 
 def orders(d):
@@ -262,7 +320,7 @@ def orders(d):
 
 
 def counts(d):
-    x = d.upload([0.0] * 32)
+    x = d.copy_later([0.0] * 32)[1]
     d.launch("float_atomic", x)
     assert d.download(x, 1) == [32.0]
     d.call("cuMemFreeAsync", x, d.stream)
@@ -326,7 +384,7 @@ def main(folder):
     with tempfile.TemporaryDirectory() as scratch:
         p = child(folder, "counts", CUDAEMU_REPORT=f"{scratch}/report")
         report = json.loads(pathlib.Path(scratch, "report").read_text())
-        wanted = {"launches": 1, "uploads": 1, "upload_bytes": 128, "downloads": 1, "download_bytes": 4, "allocations": 2, "float_atomics": 32,
+        wanted = {"launches": 1, "uploads": 1, "pinned_uploads": 1, "upload_bytes": 128, "downloads": 1, "download_bytes": 4, "allocations": 2, "float_atomics": 32,
                   "live_bytes": 1000, "peak_bytes": 1000, "streams": 1, "kernels": {"test_float_atomic": 1}}
         check(f"counts {report}", p.returncode == 0 and all(report[k] == v for k, v in wanted.items()), p)
         p = child(folder, "counts_convolutions", CUDAEMU_REPORT=f"{scratch}/report")
