@@ -1,4 +1,5 @@
 //! CUDA devices: how one is opened, and what is missing where none can be.
+use crate::precision::Precision;
 use candle_core::Device;
 use std::fmt;
 
@@ -23,15 +24,28 @@ impl std::error::Error for NoCuda {}
 /// [`NoCuda`] that names what is missing (the feature `cuda` of this build, a library, a driver that is new enough, a GPU that
 /// is, a device of that number) and what to install.
 pub fn open_cuda(number: usize) -> Result<Device, NoCuda> {
+    open_cuda_with(number, Precision::F32)
+}
+
+/// [`open_cuda`] with convolutions and linear maps in another precision: a property of this device and its clones, which
+/// another that is opened with the same number does not share.
+///
+/// # Errors
+/// As [`open_cuda`].
+pub fn open_cuda_with(number: usize, precision: Precision) -> Result<Device, NoCuda> {
     #[cfg(feature = "cuda")]
-    return cuda::open(number);
+    return cuda::open(number, precision);
     #[cfg(not(feature = "cuda"))]
-    Err(NoCuda(format!("`cuda:{number}`: this build has no CUDA support, its feature `cuda`; use `cpu`")))
+    {
+        let _ = precision;
+        Err(NoCuda(format!("`cuda:{number}`: this build has no CUDA support, its feature `cuda`; use `cpu`")))
+    }
 }
 
 #[cfg(feature = "cuda")]
 mod cuda {
-    use super::NoCuda;
+    use super::{NoCuda, Precision};
+    use crate::cuda::compute_in;
     use candle_core::cuda_backend::cudarc::driver::{CudaContext, DriverError, result, sys};
     use candle_core::{CudaDevice, Device};
 
@@ -52,7 +66,7 @@ mod cuda {
     /// The lowest compute capability that the kernels are compiled for.
     const CAPABILITY: (i32, i32) = (8, 0);
 
-    pub(super) fn open(number: usize) -> Result<Device, NoCuda> {
+    pub(super) fn open(number: usize, precision: Precision) -> Result<Device, NoCuda> {
         let no = |reason: String| NoCuda(format!("`cuda:{number}`: {reason}"));
         let failed = |e: DriverError| no(format!("the driver refuses it: {e}"));
         libraries().map_err(no)?;
@@ -92,6 +106,7 @@ mod cuda {
         // before it, from whichever thread.
         unsafe { device.disable_event_tracking() };
         keep_memory(&context).map_err(failed)?;
+        compute_in(&device, precision);
         Ok(Device::Cuda(device))
     }
 

@@ -36,9 +36,10 @@ mod gradients;
 mod node;
 mod op;
 mod ops;
+mod precision;
 mod runtime;
 
-pub use device::{NoCuda, open_cuda};
+pub use device::{NoCuda, open_cuda, open_cuda_with};
 pub use dispatch::in_one_queue;
 pub use gradients::backward;
 pub use ops::absolute_difference::mean_absolute_difference;
@@ -50,7 +51,7 @@ pub use ops::adam::{
 pub use ops::attention::word_attention;
 pub use ops::batch_norm::{Normalized, batch_norm, scale_shift, update_running_statistics};
 pub use ops::contrast::moments_contrast;
-pub use ops::conv2d::{Conv2dSpec, PackedConv, PackedSpec, Padding, Precision, conv2d, conv2d_act};
+pub use ops::conv2d::{Conv2dSpec, PackedConv, PackedSpec, Padding, conv2d, conv2d_act};
 pub use ops::conv2d_joint::joint_conv2d;
 pub use ops::conv2d_norm::{ConvNormSpec, conv2d_batch_norm};
 pub use ops::depthwise::depthwise_conv2d;
@@ -67,6 +68,7 @@ pub use ops::softplus::softplus_means;
 pub use ops::spectral_norm::{power_iteration, spectral_norm, spectral_norm_step};
 pub use ops::tanh::tanh;
 pub use ops::upsample::{up_conv2d, upsample_nearest2x};
+pub use precision::{Precision, UnknownPrecision};
 pub use runtime::{CachingAllocator, limit_candle_threads};
 
 /// The reference implementations: the oracles of the kernels' tests, and what runs on other types and devices.

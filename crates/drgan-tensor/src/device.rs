@@ -14,7 +14,7 @@
 //! ```
 use crate::{Error, Result};
 use candle_core::{DType, Device};
-use drgan_kernels::open_cuda;
+use drgan_kernels::{Precision, open_cuda_with};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -42,12 +42,29 @@ impl DeviceRequest {
     /// # Errors
     /// [`Error::Config`] that says what a CUDA device that was asked for lacks, and what to install.
     pub fn open(self) -> Result<Device> {
-        match self {
-            Self::Auto => Ok(open_cuda(0).unwrap_or(HOST)),
-            Self::Cpu => Ok(HOST),
-            Self::Cuda(number) => {
-                open_cuda(number).map_err(|e| Error::Config { field: "device", reason: e.to_string() })
+        self.open_with(Precision::F32)
+    }
+
+    /// [`DeviceRequest::open`] for convolutions and linear maps in this precision.
+    ///
+    /// # Errors
+    /// As there; a precision that the device does not compute in.
+    pub fn open_with(self, precision: Precision) -> Result<Device> {
+        let on_host = |why: &str| match precision {
+            Precision::F32 => Ok(HOST),
+            other => {
+                let reason = format!("CUDA devices alone compute in `{other}`, the CPU in `f32`{why}");
+                Err(Error::Config { field: "precision", reason })
             }
+        };
+        match self {
+            Self::Auto => match open_cuda_with(0, precision) {
+                Ok(device) => Ok(device),
+                Err(e) => on_host(&format!("; {e}")),
+            },
+            Self::Cpu => on_host(""),
+            Self::Cuda(number) => open_cuda_with(number, precision)
+                .map_err(|e| Error::Config { field: "device", reason: e.to_string() }),
         }
     }
 }
@@ -169,6 +186,18 @@ mod tests {
         assert!(DeviceRequest::Cpu.open().unwrap().is_cpu());
         let message = DeviceRequest::Cuda(1).open().unwrap_err().to_string();
         assert!(message.contains("`cuda:1`") && message.contains("no CUDA support"), "{message}");
+    }
+
+    #[test]
+    fn a_precision_that_the_device_lacks_is_a_named_error() {
+        for device in [DeviceRequest::Cpu, DeviceRequest::Auto] {
+            assert!(device.open_with(Precision::F32).unwrap().is_cpu());
+            for precision in [Precision::Tf32, Precision::Bf16] {
+                let message = device.open_with(precision).unwrap_err().to_string();
+                let named = format!("CUDA devices alone compute in `{precision}`, the CPU in `f32`");
+                assert!(message.contains("precision") && message.contains(&named), "{message}");
+            }
+        }
     }
 
     #[test]

@@ -97,6 +97,9 @@ pub struct RunArgs {
     /// Start even where less memory is there than the run is estimated to need.
     #[arg(long)]
     pub force: bool,
+    /// What convolutions and linear maps compute in: f32, or on a CUDA device tf32 or bf16 [default: f32].
+    #[arg(long, value_name = "PRECISION")]
+    pub precision: Option<Precision>,
     /// What computes.
     #[command(flatten)]
     pub compute: Compute,
@@ -196,12 +199,14 @@ pub struct SampleArgs {
 }
 
 /// What `drgan sample` computes in.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum PrecisionArg {
     /// Single precision.
     #[default]
     F32,
-    /// bfloat16 with sums in f32, about twice as fast, on processors with AMX; f32 on others.
+    /// Convolutions of factors of 10 bits of fraction, on CUDA devices alone.
+    Tf32,
+    /// Convolutions of bfloat16 with sums in f32, on CUDA devices and, about twice as fast, on processors with AMX; f32 on others.
     Bf16,
     /// Double precision by the reference operations: slow, to check the others with.
     F64,
@@ -211,6 +216,7 @@ impl From<PrecisionArg> for Arithmetic {
     fn from(arg: PrecisionArg) -> Self {
         match arg {
             PrecisionArg::F32 => Self::Packed(Precision::F32),
+            PrecisionArg::Tf32 => Self::Packed(Precision::Tf32),
             PrecisionArg::Bf16 => Self::Packed(Precision::Bf16),
             PrecisionArg::F64 => Self::Exact,
         }
@@ -226,6 +232,9 @@ pub struct EvaluateArgs {
     /// Where the run's data are now, if they were moved.
     #[arg(long, value_name = "DIR_OR_TAR")]
     pub data: Option<PathBuf>,
+    /// What convolutions and linear maps compute in: f32, or on a CUDA device tf32 or bf16.
+    #[arg(long, value_name = "PRECISION", default_value_t)]
+    pub precision: Precision,
     /// What computes.
     #[command(flatten)]
     pub compute: Compute,

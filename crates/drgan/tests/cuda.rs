@@ -39,6 +39,51 @@ fn back_to_the_third_step(run: &Path) {
     std::fs::write(run.join("checkpoints/latest"), "step-000003.safetensors").unwrap();
 }
 
+/// The tensors of a run's last checkpoint as bytes, without its settings.
+fn weights(run: &Path) -> Vec<u8> {
+    let bytes = last(run);
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+    bytes[8 + usize::try_from(header).unwrap()..].to_vec()
+}
+
+#[test]
+fn a_run_trains_in_its_precision_and_keeps_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for precision in ["f32", "tf32", "bf16"] {
+        let (run, args) = (at(precision), ["--device", "cuda", "--precision", precision]);
+        success(&mut on_device(train_tiny(&run, &args)));
+    }
+    let all = ["f32", "tf32", "bf16"].map(|precision| weights(&at(precision)));
+    assert!(all[0] != all[1] && all[0] != all[2] && all[1] != all[2], "a precision changes the weights");
+
+    back_to_the_third_step(&at("bf16"));
+    success(&mut resume(&at("bf16"), "cuda"));
+    assert!(weights(&at("bf16")) == all[2], "3 steps in bf16, a restart and 3 steps are not 6 steps");
+    back_to_the_third_step(&at("bf16"));
+    let said = failure(&mut resume(&at("bf16"), "cpu"));
+    assert!(said.contains("CUDA devices alone compute in `bf16`, the CPU in `f32`"), "{said}");
+    let (_, said) = success(resume(&at("bf16"), "cpu").args(["--precision", "f32"]));
+    assert!(said.contains("the run has computed in bf16 so far, and continues in f32"), "{said}");
+}
+
+#[test]
+fn an_image_is_drawn_in_each_precision() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    success(&mut train_tiny(&at("run"), &["--steps", "1", "--device", "cpu"]));
+    let draw = |precision: &str, device: &str| {
+        let mut command = sample(&at("run"), device, &at(&format!("{precision}.png")));
+        command.args(["--precision", precision]);
+        command
+    };
+    for precision in ["f32", "tf32", "bf16", "f64"] {
+        success(&mut draw(precision, "cuda"));
+    }
+    let said = failure(&mut draw("tf32", "cpu"));
+    assert!(said.contains("CUDA devices alone"), "{said}");
+}
+
 fn resume(run: &Path, device: &str) -> Command {
     let mut command = drgan();
     command.args(["train", "--no-evaluate", "--device", device, "--resume"]).arg(run);

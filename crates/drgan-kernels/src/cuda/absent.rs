@@ -1,5 +1,6 @@
 //! The names of `present`, without the feature `cuda`: there are no values of these types.
 use super::launch::{Arg, Grid};
+use crate::precision::Precision;
 use candle_core::{CudaStorage, Layout, Result, Shape, Tensor, bail};
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -19,6 +20,10 @@ pub(crate) struct View<'a, T = f32>(Infallible, PhantomData<&'a T>);
 impl Queue {
     pub(crate) fn of(_: &CudaStorage) -> Result<Self> {
         bail!("this build has no CUDA support")
+    }
+
+    pub(crate) fn with_precision(&self, _: Precision) -> Self {
+        match self.0 {}
     }
 
     pub(crate) fn buffer<T>(&self, _: usize) -> Result<Buffer<T>> {

@@ -1,8 +1,9 @@
 //! cuBLAS, by candle's handle, which belongs to the one stream.
 use super::Queue;
 use super::product::{Factor, Product, Target};
+use crate::precision::Precision;
+use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::cublas::{result, sys};
-use candle_core::cuda_backend::{WrapErr, gemm_reduced_precision_f32};
 use candle_core::{Result, bail};
 
 impl Queue {
@@ -37,16 +38,15 @@ impl Queue {
         };
         let at = |x: &Factor<'_>| x.values.address() + 4 * x.from as u64;
         let (one, before) = (1f32, f32::from(u8::from(add)));
-        // As candle's own products.
-        let compute = if gemm_reduced_precision_f32() {
-            sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32
-        } else {
-            sys::cublasComputeType_t::CUBLAS_COMPUTE_32F
+        let compute = match self.precision {
+            Precision::F32 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
+            Precision::Tf32 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
+            Precision::Bf16 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_16BF,
         };
-        let (f32, blas) = (sys::cudaDataType_t::CUDA_R_32F, self.0.cublas_handle());
+        let (f32, blas) = (sys::cudaDataType_t::CUDA_R_32F, self.device.cublas_handle());
         let sizes = (int(n)?, int(m)?, int(k)?, int(times)?);
         let rows = (int(a.row)?, int(b.row)?, int(c.row)?);
-        self.0.cuda_stream().context().bind_to_thread().w()?;
+        self.device.cuda_stream().context().bind_to_thread().w()?;
         // SAFETY: the matrices lie in memory of the device, as was checked above, and work that is enqueued in one stream
         // has read and written them before they are freed. Matrices in rows are transposed ones in columns, which cuBLAS
         // wants: the factors change places.

@@ -27,4 +27,4 @@ pub(crate) mod sums;
 #[cfg(not(feature = "cuda"))]
 pub(crate) use absent::{Buffer, Queue, Value, View};
 #[cfg(feature = "cuda")]
-pub(crate) use present::{Buffer, Queue, Value, View};
+pub(crate) use present::{Buffer, Queue, Value, View, compute_in};

@@ -1,5 +1,6 @@
 //! Memory and launches on a CUDA device, over the driver's functions.
 use super::launch::{Arg, Grid, THREADS};
+use crate::precision::Precision;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaFunction, CudaSlice, CudaView, DevicePtr, DevicePtrMut, DeviceRepr, DeviceSlice, LaunchConfig,
     PushKernelArg,
@@ -9,7 +10,7 @@ use candle_core::op::BackpropOp;
 use candle_core::{CudaDevice, CudaStorage, Layout, Result, Shape, Storage, Tensor, bail};
 use std::collections::HashMap;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 /// The compiled kernels, a text per .cu file.
 const PTX: &[&str] = include!(concat!(env!("OUT_DIR"), "/ptx.rs"));
@@ -20,11 +21,15 @@ impl<T: CudaDType> Value for T {}
 
 /// Where all work of a device is enqueued.
 #[derive(Clone, Debug)]
-pub(crate) struct Queue(pub(super) CudaDevice);
+pub(crate) struct Queue {
+    pub(super) device: CudaDevice,
+    /// What convolutions and linear maps are computed in.
+    pub(super) precision: Precision,
+}
 
 /// Values on a device, owned.
 #[derive(Debug)]
-pub(crate) struct Buffer<T = f32>(CudaSlice<T>);
+pub(crate) struct Buffer<T = f32>(pub(super) CudaSlice<T>);
 
 /// Values of a tensor or a buffer, one after the other.
 #[derive(Clone, Copy, Debug)]
@@ -43,26 +48,53 @@ struct Kernel {
 /// Those that were asked for, by device and name.
 type Kernels = HashMap<(DeviceId, &'static str), Arc<Kernel>>;
 
+/// What devices compute in that were opened with another precision than f32.
+static PRECISIONS: RwLock<Vec<(DeviceId, Precision)>> = RwLock::new(Vec::new());
+
+/// Lets a device that was just opened compute in this precision.
+pub(crate) fn compute_in(device: &CudaDevice, precision: Precision) {
+    if precision != Precision::F32 {
+        PRECISIONS.write().unwrap_or_else(PoisonError::into_inner).push((device.id(), precision));
+    }
+}
+
+fn precision(device: &CudaDevice) -> Precision {
+    let precisions = PRECISIONS.read().unwrap_or_else(PoisonError::into_inner);
+    let found = precisions.iter().find(|(id, _)| *id == device.id());
+    found.map_or(Precision::F32, |(_, precision)| *precision)
+}
+
 impl Queue {
     /// The queue of the device that a tensor's values are on.
     pub(crate) fn of(storage: &CudaStorage) -> Result<Self> {
-        Ok(Self(storage.device.clone()))
+        Self::on(&storage.device)
+    }
+
+    /// The queue of a device.
+    pub(crate) fn on(device: &CudaDevice) -> Result<Self> {
+        Ok(Self { device: device.clone(), precision: precision(device) })
+    }
+
+    /// The same queue for work in another precision than its device's.
+    #[must_use]
+    pub(crate) fn with_precision(&self, precision: Precision) -> Self {
+        Self { precision, ..self.clone() }
     }
 
     /// Room for `n` values, which are not set.
     pub(crate) fn buffer<T: DeviceRepr>(&self, n: usize) -> Result<Buffer<T>> {
         // SAFETY: any bits are a number; a kernel writes them before they are read, which the emulated device checks.
-        Ok(Buffer(unsafe { self.0.alloc::<T>(n.max(1)) }?))
+        Ok(Buffer(unsafe { self.device.alloc::<T>(n.max(1)) }?))
     }
 
     /// These values on the device.
     pub(crate) fn upload<T: DeviceRepr + 'static>(&self, values: &[T]) -> Result<Buffer<T>> {
-        Ok(Buffer(self.0.clone_htod(values)?))
+        Ok(Buffer(self.device.clone_htod(values)?))
     }
 
     /// The values of a buffer, after all that is enqueued.
     pub(crate) fn download<T: DeviceRepr>(&self, buffer: &Buffer<T>) -> Result<Vec<T>> {
-        self.0.clone_dtoh(&buffer.0)
+        self.device.clone_dtoh(&buffer.0)
     }
 
     /// Enqueues a kernel; without blocks there is nothing to do.
@@ -86,7 +118,7 @@ impl Queue {
             block_dim: (THREADS as u32, 1, 1),
             shared_mem_bytes: 0,
         };
-        let stream = self.0.cuda_stream();
+        let stream = self.device.cuda_stream();
         let mut launch = stream.launch_builder(&found.function);
         for arg in args {
             match arg {
@@ -106,7 +138,7 @@ impl Queue {
     fn kernel(&self, name: &'static str) -> Result<Arc<Kernel>> {
         static KERNELS: OnceLock<Mutex<Kernels>> = OnceLock::new();
         let mut kernels = KERNELS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = kernels.get(&(self.0.id(), name)) {
+        if let Some(found) = kernels.get(&(self.device.id(), name)) {
             return Ok(found.clone());
         }
         let entry = format!(".entry {name}(");
@@ -116,17 +148,17 @@ impl Queue {
             bail!("no kernel {name} was compiled into this program")
         };
         let parameters = ptx[at..].split_once(')').map_or("", |(head, _)| head);
-        let function = self.0.get_or_load_custom_func(name, &format!("drgan {module}"), ptx)?;
+        let function = self.device.get_or_load_custom_func(name, &format!("drgan {module}"), ptx)?;
         let kernel = Kernel {
             function: function.into_cuda_function(),
             parameters: parameters.lines().filter_map(kind_of_parameter).collect(),
         };
-        Ok(kernels.entry((self.0.id(), name)).or_insert(Arc::new(kernel)).clone())
+        Ok(kernels.entry((self.device.id(), name)).or_insert(Arc::new(kernel)).clone())
     }
 
     /// A buffer as candle's storage.
     pub(crate) fn storage<T: Value>(&self, buffer: Buffer<T>) -> CudaStorage {
-        CudaStorage::wrap_cuda_slice(buffer.0, self.0.clone())
+        CudaStorage::wrap_cuda_slice(buffer.0, self.device.clone())
     }
 
     /// A buffer as a tensor that is a constant.

@@ -1,5 +1,6 @@
 //! Everything that decides a run, as plain data: default <- preset <- file <- single settings.
 mod merge;
+mod precision;
 mod presets;
 mod ranges;
 mod recipe;
@@ -151,6 +152,7 @@ impl RunConfig {
 mod tests {
     use super::*;
     use drgan_tensor::device::{DeviceRequest, FloatType};
+    use drgan_tensor::ops::Precision;
 
     fn resolve(preset: &str, set: &[&str]) -> Result<RunConfig, String> {
         let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
@@ -328,5 +330,18 @@ mod tests {
         assert_eq!(resolve("tiny", &[]).unwrap().device, DeviceRequest::Auto);
         assert!(resolve("tiny", &["dtype=f16"]).unwrap_err().contains("f16"));
         assert!(resolve("tiny", &["device=abacus"]).unwrap_err().contains("abacus"));
+    }
+
+    #[test]
+    fn precision_is_a_setting_that_older_runs_lack() {
+        for (name, precision) in Precision::ALL.into_iter().map(|p| (p.to_string(), p)) {
+            let cfg = resolve("tiny", &[&format!("precision={name}")]).unwrap();
+            assert_eq!(cfg.precision, precision);
+            assert_eq!(RunConfig::from_toml(&cfg.to_toml().unwrap()).unwrap(), cfg);
+        }
+        assert_eq!(RunConfig::from_toml(OLD).unwrap().precision, Precision::F32);
+        assert!(resolve("tiny", &["precision=f16"]).unwrap_err().contains("f32 or tf32 or bf16"));
+        let e = resolve("tiny", &["precision=bf16", "dtype=f64"]).unwrap_err();
+        assert!(e.contains("`precision`") && e.contains("`dtype`"), "{e}");
     }
 }

@@ -47,12 +47,13 @@ pub(super) const LARGEST_SIDE: usize = 4096;
 
 /// Every setting with its range, by key, in the order of the sections. What must hold of several settings together is
 /// checked beside it.
-pub const RANGES: [(&str, Range); 79] = [
+pub const RANGES: [(&str, Range); 80] = [
     ("preset", Text),
     ("seed", Whole(0, u64::MAX)),
     ("recipe", Whole(1, Recipe::ALL.len() as u64)),
     ("device", Text),
     ("dtype", OneOf(&["f32", "f64"])),
+    ("precision", OneOf(&["f32", "tf32", "bf16"])),
     ("train.steps", STEPS),
     ("train.final_lr", Above(0., 1.)),
     ("train.ema", Between(0., 0.999_999_9)),

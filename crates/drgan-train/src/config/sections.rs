@@ -9,6 +9,7 @@ use drgan_infer::ModelConfig;
 use drgan_losses::damsm::Gammas;
 use drgan_sdm::GeneratorConfig;
 use drgan_tensor::device::{DeviceRequest, FloatType};
+use drgan_tensor::ops::Precision;
 use drgan_text::{BackboneKind, ImageEncoderConfig, TextEncoderConfig};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,10 @@ pub struct RunConfig {
     pub device: DeviceRequest,
     /// Type of weights, features and gradients.
     pub dtype: FloatType,
+    /// What the factors of convolutions and linear maps are rounded to: `"f32"` (not at all) or, on a CUDA device, `"tf32"` or `"bf16"`.
+    /// Weights, statistics, losses and the optimizer are of type `dtype` whatever it is.
+    #[serde(with = "super::precision")]
+    pub precision: Precision,
     /// Length and schedule of the GAN phase.
     pub train: TrainConfig,
     /// Where images and captions come from.
@@ -84,9 +89,9 @@ impl RunConfig {
     /// Opens the device of these settings.
     ///
     /// # Errors
-    /// A device that the build does not support.
+    /// A device that the build does not support; a precision that the device does not compute in.
     pub fn open_device(&self) -> Result<Device, TrainError> {
-        Ok(self.device.open()?)
+        Ok(self.device.open_with(self.precision)?)
     }
 
     /// What drawing with the trained model takes of these settings.

@@ -2,12 +2,20 @@
 use super::ranges::LARGEST_SIDE;
 use super::sections::RunConfig;
 use crate::error::TrainError;
+use drgan_tensor::device::FloatType;
+use drgan_tensor::ops::Precision;
 
 /// Checks the networks' settings, and the sizes that follow from several settings.
 ///
 /// # Errors
 /// The first setting that does not fit the others, by its key.
 pub(super) fn validate(cfg: &RunConfig) -> Result<(), TrainError> {
+    if cfg.precision != Precision::F32 && cfg.dtype != FloatType::F32 {
+        return Err(TrainError::Config(format!(
+            "`precision`: {} is for tensors of `dtype` f32, which is {} here",
+            cfg.precision, cfg.dtype
+        )));
+    }
     cfg.text.validate()?;
     cfg.generator.validate()?;
     let finest = cfg.generator.side(cfg.generator.stages - 1);

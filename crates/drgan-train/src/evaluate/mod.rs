@@ -11,7 +11,7 @@ use crate::gan::{initial_generator, non_finite};
 use crate::run::History;
 use candle_core::Tensor;
 use drgan_data::Dataset;
-use drgan_infer::{Model, Precision, Sampler};
+use drgan_infer::{Model, Sampler};
 use drgan_metrics::kid;
 use extract::{Extracted, Reality};
 use serde::{Deserialize, Serialize};
@@ -105,7 +105,7 @@ impl<'a> Evaluator<'a> {
     /// # Errors
     /// As [`Evaluator::evaluate`].
     pub fn kid(&self, model: &Model) -> Result<f64, TrainError> {
-        let sampler = Sampler::new(model, Precision::F32)?;
+        let sampler = Sampler::new(model, self.cfg.precision)?;
         let images = self.reality.samples(&sampler, self.cfg.seed)?;
         let features = extract::pooled(self.encoders, &images)?;
         verify_finite(&[&features])?;
@@ -138,7 +138,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn extract(&self, model: &Model) -> Result<Extracted, TrainError> {
-        let sampler = Sampler::new(model, Precision::F32)?;
+        let sampler = Sampler::new(model, self.cfg.precision)?;
         self.reality.extract(self.encoders, &sampler, &self.cfg.evaluate, self.cfg.seed)
     }
 

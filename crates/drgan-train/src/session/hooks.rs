@@ -11,7 +11,7 @@ use crate::gan::{Networks, Scalar, StepBatch, verify_finite};
 use crate::run::{self, History, LockedRun, Pruner};
 use drgan_data::Dataset;
 use drgan_infer::sheet::{self, Options};
-use drgan_infer::{Model, Precision, Sampler, rgb};
+use drgan_infer::{Model, Sampler, rgb};
 use drgan_tensor::ParamStore;
 use std::path::PathBuf;
 
@@ -136,7 +136,7 @@ impl SampleGrids<'_> {
         step: u64,
         sinks: &mut Sinks,
     ) -> Result<Option<PathBuf>, TrainError> {
-        let sampler = Sampler::new(&model(self.cfg, self.encoders, average), Precision::F32)?;
+        let sampler = Sampler::new(&model(self.cfg, self.encoders, average), self.cfg.precision)?;
         let Some(path) = self.place(step) else { return Ok(None) };
         let known = shown(self.cfg, self.data, self.encoders);
         let noise: Vec<u64> = (0..SAMPLES).collect();

@@ -8,8 +8,9 @@ use drgan_train::evaluate::Evaluator;
 
 pub(super) fn run(args: &EvaluateArgs, stop: &Stop) -> Result<()> {
     use_threads(&args.compute)?;
-    let device = args.compute.device.unwrap_or_default().open()?;
+    let device = args.compute.device.unwrap_or_default().open_with(args.precision)?;
     let mut trained = open_trained(args.run.as_deref(), &device)?;
+    trained.cfg.precision = args.precision;
     if let Some(path) = &args.data {
         trained.move_data(utf8("data.path", path)?)?;
     }

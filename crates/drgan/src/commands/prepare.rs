@@ -161,6 +161,7 @@ fn overrides(args: &RunArgs, more: &[String]) -> Result<Vec<String>> {
     all.extend(args.data.as_deref().map(|path| path_setting("data.path", path)).transpose()?);
     all.extend(args.seed.map(|n| format!("seed={n}")));
     all.extend(args.compute.device.map(|device| format!("device={device}")));
+    all.extend(args.precision.map(|precision| format!("precision={precision}")));
     all.extend_from_slice(more);
     overridden(&args.set, &all[args.set.len()..]).iter().for_each(|text| remark(format!("warning: {text}")));
     Ok(all)
@@ -176,8 +177,16 @@ fn overridden(set: &[String], given: &[String]) -> Vec<String> {
 
 /// Settings that a resumed run may change: none of them changes a tensor's shape or what batches hold. The data's path is one more
 /// where the run knows them by their contents.
-const RESUMABLE: [&str; 7] =
-    ["train.", "loss.", "evaluate.", "damsm.epochs", "generator_opt.lr", "discriminator_opt.lr", "device"];
+const RESUMABLE: [&str; 8] = [
+    "train.",
+    "loss.",
+    "evaluate.",
+    "damsm.epochs",
+    "generator_opt.lr",
+    "discriminator_opt.lr",
+    "device",
+    "precision",
+];
 
 /// The configuration that a run was started with, and over it what may be changed: how it continues.
 fn resumed_config(settings: &[String], path: &Path) -> Result<RunConfig> {
@@ -189,6 +198,12 @@ fn resumed_config(settings: &[String], path: &Path) -> Result<RunConfig> {
     if !run::list(&run.checkpoints()).is_ok_and(|found| found.is_empty()) {
         let (saved, _) = Checkpoint::load_latest_part(&run.checkpoints(), &[])?;
         let saved = RunConfig::from_toml(&saved.get::<String>("config")?)?;
+        if saved.precision != wanted.precision {
+            remark(format!(
+                "warning: the run has computed in {} so far, and continues in {}",
+                saved.precision, wanted.precision
+            ));
+        }
         let mut differing = run::diff_config(&saved.to_toml()?, &wanted.to_toml()?)?;
         let moved = |key: &str| key == "data.path" && run.fingerprint().is_file();
         differing.retain(|key| !RESUMABLE.iter().any(|r| key.starts_with(r)) && !moved(key));

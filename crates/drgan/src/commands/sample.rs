@@ -1,8 +1,8 @@
 //! `drgan sample`.
 use super::common::{open_trained, report, use_threads};
-use crate::cli::SampleArgs;
+use crate::cli::{PrecisionArg, SampleArgs};
 use crate::signals::Stop;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use candle_core::Device;
 use drgan_infer::pretrained::{self, Files};
 use drgan_infer::{Arithmetic, CaptionEncoder, Model, Sampler, rgb, sheet};
@@ -18,7 +18,10 @@ pub(super) fn run(args: &SampleArgs, stop: &Stop) -> Result<()> {
     let device = args.compute.device.unwrap_or_default().open()?;
     let (model, named) = open(args, &device)?;
     let arithmetic = Arithmetic::from(args.precision);
-    if matches!(arithmetic, Arithmetic::Packed(precision) if !precision.is_native()) {
+    if args.precision == PrecisionArg::Tf32 && device.is_cpu() {
+        bail!("--precision tf32: CUDA devices alone compute in it; --device cpu draws in f32, bf16 and f64")
+    }
+    if device.is_cpu() && matches!(arithmetic, Arithmetic::Packed(precision) if !precision.is_native()) {
         remark("warning: this processor has no AMX units for bf16: drawing in f32");
     }
     for caption in &args.captions {

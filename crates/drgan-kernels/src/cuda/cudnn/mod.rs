@@ -3,9 +3,11 @@ mod library;
 mod plan;
 
 use super::convolution::{Geometry, Pass};
+use super::launch::{Grid, args};
 use super::{Buffer, Queue, View};
+use crate::precision::Precision;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, DevicePtr};
-use candle_core::cuda_backend::{DeviceId, WrapErr, gemm_reduced_precision_f32};
+use candle_core::cuda_backend::{DeviceId, WrapErr};
 use candle_core::{Result, bail};
 use library::{Functions, Object, Refused};
 use plan::{Algorithm, Plan};
@@ -23,8 +25,7 @@ const KEPT: usize = 4096;
 struct Cudnn {
     functions: &'static Functions,
     handle: Object,
-    /// By geometry, and by whether products may be in TF32.
-    plans: HashMap<(Geometry, bool), Plan>,
+    plans: HashMap<(Geometry, Precision), Plan>,
     /// As large as any algorithm has asked for so far.
     workspace: Option<CudaSlice<u8>>,
 }
@@ -78,10 +79,10 @@ impl Queue {
         if [first.len(), second.len(), to.view().len()] != sizes {
             bail!("a convolution of {geometry:?} was given {} and {} values", first.len(), second.len())
         }
-        let stream = self.0.cuda_stream();
+        let stream = self.device.cuda_stream();
         stream.context().bind_to_thread().w()?;
         let mut devices = DEVICES.lock().unwrap_or_else(PoisonError::into_inner);
-        let cudnn = match devices.entry(self.0.id()) {
+        let cudnn = match devices.entry(self.device.id()) {
             Entry::Occupied(held) => held.into_mut(),
             Entry::Vacant(room) => {
                 let handle = functions.made(functions.cudnnCreate).map_err(said)?;
@@ -91,11 +92,29 @@ impl Queue {
                 room.insert(Cudnn { functions, handle, plans: HashMap::new(), workspace: None })
             }
         };
-        let Some(algorithm) = cudnn.algorithm(pass, geometry)? else { return Ok(false) };
+        let Some(algorithm) = cudnn.algorithm(pass, (*geometry, self.precision))? else { return Ok(false) };
+        if self.precision == Precision::Bf16 {
+            let (first, second) = (self.rounded(first)?, self.rounded(second)?);
+            let sums = self.buffer::<u16>(sizes[2])?;
+            cudnn.make_room(self, algorithm.bytes)?;
+            let addresses = [&first, &second, &sums].map(|values| values.view().address());
+            if !cudnn.run(algorithm, addresses)? {
+                return Ok(false);
+            }
+            self.launch("f32_of_bf16", Grid::threads(sizes[2]), args![sums.view(), to, sizes[2]])?;
+            return Ok(true);
+        }
         let (first, second) = (self.aligned(first)?, self.aligned(second)?);
         cudnn.make_room(self, algorithm.bytes)?;
         let addresses = [first.address(), second.address(), to.view().address()];
         cudnn.run(algorithm, addresses)
+    }
+
+    /// Values in bf16, as their bits.
+    fn rounded(&self, values: View<'_>) -> Result<Buffer<u16>> {
+        let mut to = self.buffer(values.len())?;
+        self.launch("bf16_of_f32", Grid::threads(values.len()), args![values, &mut to, values.len()])?;
+        Ok(to)
     }
 
     /// Values from an address on that is a multiple of 16, as cuDNN's kernels want: a copy if they are not.
@@ -104,7 +123,7 @@ impl Queue {
             return Ok(Aligned::Already(values));
         }
         let copy = self.buffer(values.len())?;
-        let stream = self.0.cuda_stream();
+        let stream = self.device.cuda_stream();
         // SAFETY: both hold as many values, and live until the copy is enqueued in the one stream.
         unsafe {
             candle_core::cuda_backend::cudarc::driver::result::memcpy_dtod_async(
@@ -135,14 +154,13 @@ impl Aligned<'_> {
 
 impl Cudnn {
     /// The pass's algorithm for these sizes, or none where cuDNN has no kernel for it.
-    fn algorithm(&mut self, pass: Pass, geometry: &Geometry) -> Result<Option<Algorithm>> {
-        let key = (*geometry, gemm_reduced_precision_f32());
+    fn algorithm(&mut self, pass: Pass, key: (Geometry, Precision)) -> Result<Option<Algorithm>> {
         if self.plans.len() >= KEPT && !self.plans.contains_key(&key) {
             self.plans.clear();
         }
         let plan = match self.plans.entry(key) {
             Entry::Occupied(held) => held.into_mut(),
-            Entry::Vacant(room) => match Plan::new(self.functions, geometry, key.1) {
+            Entry::Vacant(room) => match Plan::new(self.functions, &key.0, key.1) {
                 Ok(plan) => room.insert(plan),
                 Err(refused) if refused.is_not_supported() => return Ok(None),
                 Err(refused) => return Err(said(refused)),
@@ -161,7 +179,7 @@ impl Cudnn {
             // The old one is given back first: what is enqueued uses it before then.
             self.workspace = None;
             // SAFETY: algorithms write what they read of it.
-            self.workspace = Some(unsafe { queue.0.alloc::<u8>(bytes.max(1)) }?);
+            self.workspace = Some(unsafe { queue.device.alloc::<u8>(bytes.max(1)) }?);
         }
         Ok(())
     }

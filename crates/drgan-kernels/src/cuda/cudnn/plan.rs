@@ -1,13 +1,15 @@
 //! What cuDNN is told of a convolution, once for all calls of the same sizes.
 use super::library::{Functions, Object, Refused};
 use crate::cuda::convolution::{Geometry, Pass};
+use crate::precision::Precision;
 use std::ffi::{c_int, c_void};
 
 /// Numbers of cuDNN's enumerations.
 const NCHW: c_int = 0;
 const F32: c_int = 0;
+const BF16: c_int = 9;
 const CROSS_CORRELATION: c_int = 1;
-/// TF32 where the GPU has it.
+/// Tensor cores, for what the values are: TF32 for f32.
 const TENSOR_OPS: c_int = 1;
 /// f32 as f32: the default would be TF32.
 const FMA: c_int = 3;
@@ -69,7 +71,7 @@ impl Plan {
     pub(super) fn new(
         functions: &'static Functions,
         geometry: &Geometry,
-        tf32: bool,
+        precision: Precision,
     ) -> Result<Self, Refused> {
         let none = std::ptr::null_mut();
         let mut plan = Self { functions, x: none, w: none, y: none, by: none, bytes: Default::default() };
@@ -80,14 +82,15 @@ impl Plan {
         // A side beyond an int is refused as one that is negative.
         let ints = |sides: [usize; 4]| sides.map(|n| c_int::try_from(n).unwrap_or(-1));
         let [n, c, h, w] = ints(geometry.x);
-        let [o, of, kh, kw] = ints(geometry.w);
+        let [o, each, kh, kw] = ints(geometry.w);
         let [ny, cy, oh, ow] = ints(geometry.y);
         let [top, left, stride, _] = ints([geometry.padding[0], geometry.padding[1], geometry.stride, 0]);
+        let of = if precision == Precision::Bf16 { BF16 } else { F32 };
         // SAFETY: all four were made above, as the kinds that the functions want.
         unsafe {
-            functions.check((functions.cudnnSetTensor4dDescriptor)(plan.x, NCHW, F32, n, c, h, w))?;
-            functions.check((functions.cudnnSetFilter4dDescriptor)(plan.w, F32, NCHW, o, of, kh, kw))?;
-            functions.check((functions.cudnnSetTensor4dDescriptor)(plan.y, NCHW, F32, ny, cy, oh, ow))?;
+            functions.check((functions.cudnnSetTensor4dDescriptor)(plan.x, NCHW, of, n, c, h, w))?;
+            functions.check((functions.cudnnSetFilter4dDescriptor)(plan.w, of, NCHW, o, each, kh, kw))?;
+            functions.check((functions.cudnnSetTensor4dDescriptor)(plan.y, NCHW, of, ny, cy, oh, ow))?;
             functions.check((functions.cudnnSetConvolution2dDescriptor)(
                 plan.by,
                 top,
@@ -99,7 +102,7 @@ impl Plan {
                 CROSS_CORRELATION,
                 F32,
             ))?;
-            let math = if tf32 { TENSOR_OPS } else { FMA };
+            let math = if precision == Precision::F32 { FMA } else { TENSOR_OPS };
             functions.check((functions.cudnnSetConvolutionMathType)(plan.by, math))?;
         }
         Ok(plan)

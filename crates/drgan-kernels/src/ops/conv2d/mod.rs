@@ -8,7 +8,7 @@ pub(crate) mod reference;
 pub(crate) mod shape;
 
 pub use packed::PackedConv;
-pub use packed_spec::{PackedSpec, Precision};
+pub use packed_spec::PackedSpec;
 pub use shape::{Conv2dSpec, Padding};
 
 use crate::dispatch::{Backend, backend, fall_back};

@@ -8,6 +8,7 @@ use crate::cpu::slices::with_values;
 use crate::dispatch::{Backend, backend, fall_back, same_type};
 use crate::ops::activation::reference::activate;
 use crate::ops::upsample::reference::upsample_nearest2x;
+use crate::precision::Precision;
 use candle_core::{DType, Result, Tensor, bail};
 
 /// A convolution for inference with its epilogue: `act(scale_o conv(x)_o + shift_o) + residual`.
@@ -55,7 +56,7 @@ impl PackedConv {
     ///
     /// # Errors
     /// Tensors of another type or device than the weight; shapes that do not fit; a gated activation of an odd O; an
-    /// upsampled input without a 3x3 kernel of stride 1 and padding 1.
+    /// upsampled input without a 3x3 kernel of stride 1 and padding 1; TF32 elsewhere than in f32 on a CUDA device.
     pub fn new(
         weight: &Tensor,
         scale: Option<&Tensor>,
@@ -82,7 +83,13 @@ impl PackedConv {
             )
         }
         let inputs: Vec<&Tensor> = [Some(weight), scale, shift].into_iter().flatten().collect();
-        let packed = match backend("PackedConv", &inputs)? {
+        let backend = backend("PackedConv", &inputs)?;
+        if spec.precision == Precision::Tf32 && backend != Backend::Cuda {
+            bail!(
+                "PackedConv: CUDA devices alone compute in tf32; in f32 and bf16 a layer is packed on any device"
+            )
+        }
+        let packed = match backend {
             Backend::Cpu => {
                 let values = |t: &Tensor| t.detach().flatten_all()?.to_vec1::<f32>();
                 let (scale, shift) = (scale.map(values).transpose()?, shift.map(values).transpose()?);
@@ -144,7 +151,8 @@ impl PackedConv {
                 Tensor::from_vec(y, out, x.device())
             }
             (Packed::Folded { weight, shift }, Backend::Cuda) if x.elem_count() * weight.elem_count() > 0 => {
-                cuda::forward_packed(&shape, [x, weight], (shift.as_ref(), self.spec.act), residual)
+                let after = (shift.as_ref(), self.spec.act);
+                cuda::forward_packed(&shape, [x, weight], after, self.spec.precision, residual)
             }
             (Packed::Folded { weight, shift }, _) if same_type(x, weight) => fall_back(|| {
                 let x = x.detach();

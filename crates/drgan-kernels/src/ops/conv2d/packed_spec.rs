@@ -1,29 +1,7 @@
 //! What a caller says of a packed convolution.
 use super::shape::Conv2dSpec;
 use crate::ops::activation::kind::Activation;
-
-/// What a [`PackedConv`](crate::PackedConv) computes with; its input and output are f32 either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// Single precision.
-    #[default]
-    F32,
-    /// Factors rounded to bfloat16, sums in f32, on processors with AMX; f32 on others ([`Precision::is_native`]).
-    Bf16,
-}
-
-impl Precision {
-    /// Whether this machine computes in it, rather than in f32 in its place.
-    pub fn is_native(self) -> bool {
-        match self {
-            Self::F32 => true,
-            #[cfg(target_arch = "x86_64")]
-            Self::Bf16 => super::cpu::amx::available(),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Bf16 => false,
-        }
-    }
-}
+use crate::precision::Precision;
 
 /// What is known of a [`PackedConv`](crate::PackedConv) beside its weights.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +13,7 @@ pub struct PackedSpec {
     pub upsample: bool,
     /// The activation after the convolution.
     pub act: Activation,
-    /// The type that products are computed in.
+    /// The type of the products' factors. The layer's input and output are f32 whatever it is.
     pub precision: Precision,
 }
 

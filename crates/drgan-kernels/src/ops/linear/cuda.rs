@@ -1,29 +1,40 @@
 //! The linear map on CUDA devices: cuBLAS's matrix products, one for each result, without nodes of their own in the graph.
-use crate::node::Passes;
-use candle_core::backend::BackendStorage;
-use candle_core::{CudaStorage, Layout, Result, Shape, Tensor};
+use crate::cuda::op::{Gradient, Op, Pass};
+use crate::cuda::product::{Factor, Product, Target};
+use crate::cuda::{Buffer, Queue, View};
+use candle_core::{Result, Shape};
 
 /// A linear map of these sizes: batch, inputs, outputs.
 pub(super) struct Linear(pub(super) (usize, usize, usize));
 
-impl Passes<2> for Linear {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
+/// `op(a) op(b)`, an `m x n` matrix of sums of `k` products.
+fn product(queue: &Queue, [m, n, k]: [usize; 3], a: Factor<'_>, b: Factor<'_>) -> Result<Buffer> {
+    let mut values = queue.buffer(m * n)?;
+    let to = Target { values: &mut values, from: 0, row: n, step: 0 };
+    queue.product(Product { m, n, k, times: 1, add: false }, a, b, to)?;
+    Ok(values)
+}
+
+impl Op<2> for Linear {
+    const NAME: &'static str = "linear";
+    type Saved = ();
 
     fn output(&self) -> Shape {
         (self.0.0, self.0.2).into()
     }
 
-    fn on_cuda(&self, [(x, of_x), (w, of_w)]: [(&CudaStorage, &Layout); 2]) -> Result<CudaStorage> {
+    fn forward(&self, queue: &Queue, [x, w]: [View<'_>; 2]) -> Result<(Buffer, ())> {
         let (b, inp, out) = self.0;
-        let transposed = Layout::new((inp, out).into(), vec![1, inp], of_w.start_offset());
-        x.matmul(w, (1, b, out, inp), of_x, &transposed)
+        let (x, w) = (Factor::new(x, inp), Factor::new(w, inp));
+        Ok((product(queue, [b, out, inp], x, w.transposed())?, ()))
     }
 
-    fn gradients(&self, [x, w]: [&Tensor; 2], _: &Tensor, gradient: &Tensor) -> Result<[Option<Tensor>; 2]> {
-        let dx = x.track_op().then(|| gradient.matmul(&w.detach())).transpose()?;
-        let dw = w.track_op().then(|| gradient.t()?.matmul(&x.detach())).transpose()?;
-        Ok([dx, dw])
+    fn backward(&self, queue: &Queue, pass: Pass<'_, 2, ()>) -> Result<[Gradient; 2]> {
+        let ((b, inp, out), [x, w]) = (self.0, pass.inputs);
+        let (x, w, dy) = (Factor::new(x, inp), Factor::new(w, inp), Factor::new(pass.gradient, out));
+        Ok([
+            Gradient::when(pass.wanted[0], || product(queue, [b, inp, out], dy, w))?,
+            Gradient::when(pass.wanted[1], || product(queue, [out, inp, b], dy.transposed(), x))?,
+        ])
     }
 }

@@ -3,8 +3,8 @@ pub(crate) mod cpu;
 mod cuda;
 pub(crate) mod reference;
 
+use crate::cuda::op as on_cuda;
 use crate::dispatch::{Backend, backend, fall_back};
-use crate::node;
 use crate::op::apply;
 use crate::ops::conv2d::shape::expect_values;
 use candle_core::{Result, Tensor, bail};
@@ -27,7 +27,7 @@ pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
             apply(cpu::Linear((b, inp, out)), [x, weight])
         }
         Backend::Cuda if x.elem_count() > 0 && weight.elem_count() > 0 => {
-            node::apply(cuda::Linear((b, inp, out)), [x, weight])
+            on_cuda::apply(cuda::Linear((b, inp, out)), [x, weight])
         }
         _ => fall_back(|| reference::linear(x, weight)),
     }

@@ -4,9 +4,9 @@ use super::{select, winograd};
 use crate::cpu::simd::Isa;
 use crate::ops::activation::kind::Activation;
 use crate::ops::conv2d::packed_spec::PackedSpec;
-#[cfg(target_arch = "x86_64")]
-use crate::ops::conv2d::packed_spec::Precision;
 use crate::ops::conv2d::shape::ConvShape;
+#[cfg(target_arch = "x86_64")]
+use crate::precision::Precision;
 use candle_core::Result;
 
 /// Side of the map that the algorithm is selected for, when the maps to come are unknown: large enough for any kernel.

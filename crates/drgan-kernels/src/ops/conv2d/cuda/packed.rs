@@ -3,6 +3,7 @@ use super::{forward as convolve, op::finish};
 use crate::cuda::op::with_views;
 use crate::ops::activation::kind::Activation;
 use crate::ops::conv2d::shape::ConvShape;
+use crate::precision::Precision;
 use candle_core::{Result, Tensor};
 
 /// `act(conv(x) + shift) + residual`, without a gradient.
@@ -10,10 +11,12 @@ pub(in crate::ops::conv2d) fn forward(
     g: &ConvShape,
     [x, weight]: [&Tensor; 2],
     (shift, act): (Option<&Tensor>, Activation),
+    precision: Precision,
     residual: Option<&Tensor>,
 ) -> Result<Tensor> {
     let (x, residual) = (x.contiguous()?, residual.map(Tensor::contiguous).transpose()?);
     with_views([&x, weight], |queue, [x, weight]| {
+        let queue = &queue.with_precision(precision);
         let z = convolve(queue, g, x, weight)?;
         let views: Vec<&Tensor> = shift.into_iter().chain(&residual).collect();
         let y = match views.as_slice() {
