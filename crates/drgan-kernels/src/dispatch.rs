@@ -3,6 +3,7 @@
 //! A public function checks its shapes, asks [`backend`], and calls the kernel of that backend or, through [`fall_back`],
 //! its reference. A device gets a variant of [`Backend`] and an arm in those functions that have a kernel for it; all other
 //! operations run their reference there.
+use crate::cuda::Queue;
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 /// What computes an operation.
@@ -63,6 +64,14 @@ pub(crate) fn is_f64(x: &Tensor) -> Result<bool> {
         DType::F32 => Ok(false),
         DType::F64 => Ok(true),
         other => bail!("expected f32 or f64, got {other:?}"),
+    }
+}
+
+/// Where a device's work is enqueued, if it is a CUDA device.
+pub(crate) fn queue(device: &Device) -> Result<Option<Queue>> {
+    match device {
+        Device::Cuda(device) => Queue::on(device).map(Some),
+        _ => Ok(None),
     }
 }
 

@@ -38,6 +38,7 @@ mod op;
 mod ops;
 mod precision;
 mod runtime;
+mod upload;
 
 pub use device::{NoCuda, open_cuda, open_cuda_with};
 pub use dispatch::in_one_queue;
@@ -70,6 +71,7 @@ pub use ops::tanh::tanh;
 pub use ops::upsample::{up_conv2d, upsample_nearest2x};
 pub use precision::{Precision, UnknownPrecision};
 pub use runtime::{CachingAllocator, limit_candle_threads};
+pub use upload::{Upload, Uploader};
 
 /// The reference implementations: the oracles of the kernels' tests, and what runs on other types and devices.
 pub mod reference {

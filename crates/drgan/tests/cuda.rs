@@ -237,6 +237,7 @@ fn a_step_waits_for_the_device_once() {
     let of_a_step = |name: &str| two[name].as_u64().unwrap() - one[name].as_u64().unwrap();
     assert_eq!(of_a_step("downloads"), 1, "downloads");
     assert_eq!(of_a_step("float_atomics"), 0, "sums in an order of their own");
+    assert_eq!(of_a_step("pinned_uploads"), 1, "the images of a batch, at once");
     let launches = of_a_step("launches");
     assert!(launches <= 2550, "{launches} launches in a step; docs/cuda.md says how many there were");
 }

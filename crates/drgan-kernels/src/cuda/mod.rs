@@ -23,8 +23,12 @@ mod present;
 #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "read where work is enqueued"))]
 pub(crate) mod product;
 pub(crate) mod sums;
+#[cfg(feature = "cuda")]
+mod upload;
 
 #[cfg(not(feature = "cuda"))]
-pub(crate) use absent::{Buffer, Queue, Value, View};
+pub(crate) use absent::{Buffer, InFlight, Queue, Uploads, Value, View};
 #[cfg(feature = "cuda")]
 pub(crate) use present::{Buffer, Queue, Value, View, compute_in};
+#[cfg(feature = "cuda")]
+pub(crate) use upload::{InFlight, Uploads};

@@ -1,4 +1,5 @@
 //! The GAN phase: the loop over steps.
+use super::feed::Feed;
 use super::hooks::{AfterStep, Checkpoints, EarlyEvaluation, Hook, Log, SampleGrids, model};
 use super::resume::Phase;
 use super::{Outcome, Session, Watch};
@@ -40,7 +41,8 @@ impl Session<'_> {
             false => None,
         };
         let (first, total) = (step, cfg.train.steps);
-        let mut loader = Loader::new(data.clone(), Split::Train, cfg.loader(), step)?;
+        let loader = Loader::new(data.clone(), Split::Train, cfg.loader(), step)?;
+        let mut feed = Feed::new(loader, total.saturating_sub(step), encoders.captions.device())?;
         if first == total {
             let text = format!(
                 "all {total} steps are done: samples and scores alone are made again (more steps: train.steps)"
@@ -66,15 +68,15 @@ impl Session<'_> {
 
         let mut skipped = 0;
         while step < total {
-            let Some(batch) = loader.next() else { break };
-            let batch = prepare(cfg, batch?, encoders)?;
+            let Some(next) = feed.next() else { break };
+            let batch = prepare(cfg, next?, encoders)?;
             let lr_scale = 1. - (1. - cfg.train.final_lr) * step as f64 / total as f64;
             let scalars = networks.step(step, &objective, &batch, lr_scale);
             let scalars = scalars.map_err(|e| self.locate(e, Phase::Gan, step + 1))?;
             step += 1;
-            if loader.skipped().len() > skipped {
-                skipped = loader.skipped().len();
-                self.warn_of_skipped(&loader.skipped());
+            if feed.skipped().len() > skipped {
+                skipped = feed.skipped().len();
+                self.warn_of_skipped(&feed.skipped());
             }
             let mut now = AfterStep {
                 step,
@@ -102,7 +104,7 @@ impl Session<'_> {
         }
         drop((measures, keepers));
         self.sinks.emit(&ended);
-        drop(loader);
+        drop(feed);
         self.warn_of_odd(data, told);
         let grid = match step > first {
             true => grids.place(step),
@@ -128,16 +130,19 @@ impl Session<'_> {
     }
 }
 
-/// A loader's batch with its captions as features, where the networks are.
-fn prepare(cfg: &RunConfig, batch: Batch, encoders: &Encoders) -> Result<StepBatch, TrainError> {
+/// A loader's batch, whose images are where the networks are, with its captions as features.
+fn prepare(
+    cfg: &RunConfig,
+    (batch, images): (Batch, Vec<Tensor>),
+    encoders: &Encoders,
+) -> Result<StepBatch, TrainError> {
     let tokens = encoders.captions.tokens(&batch.captions)?;
     let text = encoders.captions.embed_tokens(&tokens)?;
     let classes_count = cfg.recipe.compares_classes_one_by_one() || batch.classes().is_some();
     let classes = batch.class_ids.iter().map(|class| class.filter(|_| classes_count));
     let labels =
         PairLabels::new(cfg.recipe, classes.zip(batch.keys.iter().map(String::as_str)), &tokens.ids)?;
-    let (dtype, device) = (text.sentence.dtype(), text.sentence.device());
-    let there = |image: &Tensor| image.to_device(device)?.to_dtype(dtype);
-    let images = batch.images.iter().map(there).collect::<candle_core::Result<_>>()?;
+    let dtype = text.sentence.dtype();
+    let images = images.iter().map(|image| image.to_dtype(dtype)).collect::<candle_core::Result<_>>()?;
     Ok(StepBatch { images, text, labels })
 }

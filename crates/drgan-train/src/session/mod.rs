@@ -3,6 +3,7 @@ mod adversarial;
 mod begin;
 mod check;
 mod estimate;
+mod feed;
 mod hooks;
 mod interrupt;
 mod memory;
