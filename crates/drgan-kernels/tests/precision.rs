@@ -1,4 +1,5 @@
 //! Convolutions and linear maps in TF32 and bf16 on a CUDA device: factors are rounded, sums are not.
+#![expect(clippy::unwrap_used, reason = "helpers panic as tests do")]
 mod common;
 
 use candle_core::{Device, Result, Tensor};

@@ -242,6 +242,34 @@ fn a_step_waits_for_the_device_once() {
     assert!(launches <= 2550, "{launches} launches in a step; docs/cuda.md says how many there were");
 }
 
+/// Live bytes of tensors at the peak of the step below in PyTorch 2.15.0, by benches/pytorch/memory.py.
+const PYTORCHS_PEAK: u64 = 12_793_893_548;
+
+#[test]
+fn birds_needs_no_more_memory_than_in_pytorch() {
+    if emulator().is_none() {
+        eprintln!("skipped: DRGAN_CUDA_EMULATOR names no emulated device, and a GPU counts nothing");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (run, report) = (dir.path().join("run"), dir.path().join("report"));
+    let mut command = drgan();
+    command.args(["train", "--preset", "birds", "--steps", "2", "--no-evaluate", "--force"]);
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../drgan-data/assets/fluent-emoji.tar");
+    command.args(["--device", "cuda", "--data"]).arg(assets).arg("--out").arg(run);
+    // Inception's weights are not at hand.
+    let backbone = ["image_encoder.backbone=efficientnet-lite0", "image_encoder.side=128"];
+    for set in backbone.into_iter().chain(["damsm.epochs=1", "damsm.batch=8", "data.limit=60"]) {
+        command.args(["--set", set]);
+    }
+    let mut command = on_device(command);
+    success(command.env("CUDAEMU_KERNELS", "count").env("CUDAEMU_REPORT", &report));
+    let report: serde_json::Value = serde_json::from_slice(&bytes(&report)).unwrap();
+    let peak = report["tensor_peak_bytes"].as_u64().unwrap();
+    assert!(peak > 1 << 30, "{peak} bytes: not the memory of a step");
+    assert!(peak <= PYTORCHS_PEAK, "{peak} bytes of tensors, {PYTORCHS_PEAK} in PyTorch");
+}
+
 #[test]
 fn auto_is_the_cpu_where_there_is_no_device() {
     let dir = tempfile::tempdir().unwrap();
