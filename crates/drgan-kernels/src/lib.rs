@@ -13,6 +13,7 @@
 //! | [`resize_bilinear`], [`resize_area`] | `upsample_bilinear2d` has no backward |
 //! | [`batch_norm`], [`conv2d_batch_norm`], [`scale_shift`], [`activate`] | one pass instead of a dozen temporaries; `relu'(0)` is 1 there |
 //! | [`update_running_statistics`] | both in place, in one launch on a CUDA device |
+//! | [`augment`] | color, place and cover of an image in one pass, with its gradient |
 //! | [`gate`], [`word_attention`], [`moments`], [`spectral_norm`] | the same; sums without temporaries of a map's size |
 //! | [`lstm`] | on a CUDA device two launches a step, and one node in the graph |
 //! | [`softplus_means`] | right however large the logits, where candle's `log` and `exp` overflow; on a CUDA device one launch |
@@ -50,6 +51,7 @@ pub use ops::adam::{
     read_scalars, sum_of_squares,
 };
 pub use ops::attention::word_attention;
+pub use ops::augment::{Augmentation, Augmentations, augment};
 pub use ops::batch_norm::{Normalized, batch_norm, scale_shift, update_running_statistics};
 pub use ops::contrast::moments_contrast;
 pub use ops::conv2d::{Conv2dSpec, PackedConv, PackedSpec, Padding, conv2d, conv2d_act};
@@ -79,6 +81,7 @@ pub mod reference {
     pub use crate::ops::activation::reference::{activate, activate_biased};
     pub use crate::ops::adam::reference::{adam_update, ema_update, sum_of_squares};
     pub use crate::ops::attention::reference::word_attention;
+    pub use crate::ops::augment::reference::augment;
     pub use crate::ops::batch_norm::reference::{batch_norm, scale_shift, update_running_statistics};
     pub use crate::ops::contrast::reference::moments_contrast;
     pub use crate::ops::conv2d::reference::{conv2d, conv2d_act};

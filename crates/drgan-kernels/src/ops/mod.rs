@@ -4,6 +4,7 @@ pub(crate) mod absolute_difference;
 pub(crate) mod activation;
 pub(crate) mod adam;
 pub(crate) mod attention;
+pub(crate) mod augment;
 pub(crate) mod batch_norm;
 pub(crate) mod contrast;
 pub(crate) mod conv2d;
