@@ -12,8 +12,8 @@ pub use presets::PRESETS;
 pub use ranges::{RANGES, Range};
 pub use recipe::Recipe;
 pub use sections::{
-    DamsmConfig, DataConfig, EvaluateConfig, GivenEncoders, ImageEncoderSettings, LossConfig, RunConfig,
-    SplitRule, TrainConfig,
+    AugmentConfig, DamsmConfig, DataConfig, EvaluateConfig, GivenEncoders, ImageEncoderSettings, LossConfig,
+    RunConfig, SplitRule, TrainConfig,
 };
 
 use crate::error::TrainError;

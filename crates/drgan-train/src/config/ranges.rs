@@ -47,7 +47,7 @@ pub(super) const LARGEST_SIDE: usize = 4096;
 
 /// Every setting with its range, by key, in the order of the sections. What must hold of several settings together is
 /// checked beside it.
-pub const RANGES: [(&str, Range); 80] = [
+pub const RANGES: [(&str, Range); 84] = [
     ("preset", Text),
     ("seed", Whole(0, u64::MAX)),
     ("recipe", Whole(1, Recipe::ALL.len() as u64)),
@@ -118,6 +118,10 @@ pub const RANGES: [(&str, Range); 80] = [
     ("discriminator_opt.lr", LR),
     ("discriminator_opt.betas", BETAS),
     ("discriminator_opt.eps", EPS),
+    ("augment.probability", Between(0., 1.)),
+    ("augment.color", Between(0., 1.)),
+    ("augment.translation", Between(0., 1.)),
+    ("augment.cutout", Between(0., 1.)),
     ("loss.lambda", WEIGHT),
     ("loss.sdl_image", WEIGHT),
     ("loss.sdl_context", WEIGHT),

@@ -54,6 +54,8 @@ pub struct RunConfig {
     pub generator_opt: OptimizerConfig,
     /// Adam of the discriminators.
     pub discriminator_opt: OptimizerConfig,
+    /// Augmentation of what the discriminators see.
+    pub augment: AugmentConfig,
     /// Weights of the terms of the objective.
     pub loss: LossConfig,
     /// What is measured on the way and at the end.
@@ -267,6 +269,27 @@ impl Default for DamsmConfig {
             cache_mib: 6144,
             gammas: Gammas::default(),
         }
+    }
+}
+
+/// Differentiable augmentation of all images that the discriminators see, real and generated alike (Zhao et al., 2020): where there are few
+/// images, discriminators learn them by heart without it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AugmentConfig {
+    /// Share of the images that each of the three changes is made of, in `[0, 1]`; 0: no augmentation.
+    pub probability: f64,
+    /// Strength of brightness, saturation and contrast, in `[0, 1]`: of at most 0.5 added, factors of 1 +- 1 and of 1 +- 0.5.
+    pub color: f64,
+    /// Strength of the shift, in `[0, 1]`: of at most an eighth of the side in each direction.
+    pub translation: f64,
+    /// Strength of the cutout, in `[0, 1]`: of half of the side.
+    pub cutout: f64,
+}
+
+impl Default for AugmentConfig {
+    fn default() -> Self {
+        Self { probability: 0., color: 1., translation: 1., cutout: 1. }
     }
 }
 

@@ -1,8 +1,10 @@
 //! One stage's discriminator: its own gradients, and what it tells the generator about an image.
+use super::augment::Seen;
 use super::batch::StepBatch;
 use super::finite::Reports;
 use super::labels::PairLabels;
 use super::objective::{Objective, Terms};
+use crate::config::AugmentConfig;
 use crate::error::TrainError;
 use crate::optim::{Gradients, Optimizer};
 use crate::run::{Checkpoint, Checkpointed, section};
@@ -22,6 +24,8 @@ pub struct DiscriminatorTrainer {
     pub store: ParamStore,
     /// The optimizer of the weights.
     pub optimizer: Box<dyn Optimizer>,
+    /// How images are changed before the discriminator sees them.
+    pub augment: AugmentConfig,
     /// Random stream of this discriminator alone, so that discriminators can be trained in any order.
     pub ctx: Ctx,
 }
@@ -49,7 +53,7 @@ pub(super) fn image_gradient_of(
 
 impl DiscriminatorTrainer {
     /// Learns from the stage's generated images `fake`, as constants, and its real ones; then, already improved, tells the
-    /// generator how `fake` should change.
+    /// generator how `fake` should change. Real and generated images are augmented alike, in both.
     pub(super) fn step(
         &mut self,
         fake: &Tensor,
@@ -58,11 +62,13 @@ impl DiscriminatorTrainer {
         lr_scale: f64,
         reports: &mut Reports,
     ) -> Result<Tensor, TrainError> {
-        let real = &batch.images[self.stage];
-        let gradients = self.compute_gradients(&fake.detach(), real, batch, objective, reports)?;
+        let (images, device) = (fake.dim(0)?, fake.device());
+        let seen = Seen::draw(&self.augment, self.ctx.rng(), images, self.network.side(), device)?;
+        let real = &seen.of(&batch.images[self.stage])?;
+        let gradients = self.compute_gradients(&seen.of(&fake.detach())?, real, batch, objective, reports)?;
         // The gradients are complete and not yet applied.
         self.apply(gradients, lr_scale, reports)?;
-        self.image_gradient(fake, real, &batch.text.sentence, objective, reports)
+        self.image_gradient((fake, &seen), real, &batch.text.sentence, objective, reports)
     }
 
     /// The gradients of the discriminator's objective; its losses `d` (adversarial) and `dnm` are reported.
@@ -110,10 +116,11 @@ impl DiscriminatorTrainer {
         self.optimizer.apply(&gradients, lr_scale)
     }
 
-    /// The gradient of the generator's losses against this discriminator, which are reported: `g` (adversarial) and `dal`.
+    /// The gradient of the generator's losses against this discriminator, which are reported: `g` (adversarial) and `dal`. It sees
+    /// the generated images through `seen`, and `real` so already.
     fn image_gradient(
         &mut self,
-        fake: &Tensor,
+        (fake, seen): (&Tensor, &Seen),
         real: &Tensor,
         sentence: &Tensor,
         objective: &Objective<'_>,
@@ -122,7 +129,7 @@ impl DiscriminatorTrainer {
         let side = self.network.side();
         let images = Var::from_tensor(&fake.detach())?;
         self.ctx.mode = Mode::Frozen;
-        let said = self.frozen.discriminate(&images, sentence, &mut self.ctx)?;
+        let said = self.frozen.discriminate(&seen.of(&images)?, sentence, &mut self.ctx)?;
         let adversarial = generator_loss((&said).into())?;
         let s = said.reconstruction.dim(2)?;
         let dal = dal(&said.reconstruction, &ops::resize_area(real, s, s)?)?;

@@ -1,4 +1,5 @@
 //! Adversarial training: the networks with what trains them, the objective, and one step.
+mod augment;
 mod batch;
 mod discriminator;
 mod finite;

@@ -88,6 +88,7 @@ impl Networks {
                 frozen: Box::new(frozen),
                 optimizer: optimizer(&store, cfg.discriminator_opt)?,
                 store,
+                augment: cfg.augment,
                 ctx: Ctx::with_stream(Mode::Train, cfg.seed, stream::DISCRIMINATORS + stage as u64),
             });
         }

@@ -1,8 +1,9 @@
 //! A step compared with one backward pass through the whole graph, on networks of a handful of parameters, in f64.
 mod networks;
 
+use super::augment::Seen;
 use super::{DiscriminatorTrainer, GeneratorTrainer, Objective, RealImageTrainer, StepBatch, Trainers, step};
-use crate::config::LossConfig;
+use crate::config::{AugmentConfig, LossConfig};
 use crate::error::TrainError;
 use crate::optim::{Gradients as Found, Optimizer, OptimizerConfig, OptimizerKind, optimizer};
 use candle_core::{DType, Device, Tensor};
@@ -16,6 +17,9 @@ use networks::{TinyDiscriminator, TinyEncoder, TinyGenerator};
 /// With no first-moment decay, `m` after one step is the gradient; with this `eps`, an update follows it smoothly.
 const OPT: OptimizerConfig =
     OptimizerConfig { kind: OptimizerKind::Adam, lr: 0.1, betas: (0., 0.999), eps: 1. };
+
+/// Images as they are, which is what discriminators see unless told otherwise.
+const PLAIN: AugmentConfig = AugmentConfig { probability: 0., color: 1., translation: 1., cutout: 1. };
 
 /// All weights different from each other and from 0.
 fn weights() -> LossConfig {
@@ -39,7 +43,7 @@ struct Model {
 }
 
 impl Model {
-    fn new(stages: usize) -> Result<Self, TrainError> {
+    fn new(stages: usize, augment: AugmentConfig) -> Result<Self, TrainError> {
         let build = |store: &ParamStore| store.builder(DType::F64, &Device::Cpu);
         let store = ParamStore::seeded(1);
         let generator = GeneratorTrainer {
@@ -61,6 +65,7 @@ impl Model {
                 frozen: Box::new(TinyDiscriminator::new(side, store.frozen(DType::F64, &Device::Cpu))?),
                 optimizer: optimizer(&store, OPT)?,
                 store,
+                augment,
                 ctx: Ctx::with_stream(Mode::Train, 5, 16 + stage as u64),
             });
         }
@@ -85,8 +90,13 @@ impl Model {
 type Gradients = std::collections::BTreeMap<(String, String), Vec<f64>>;
 
 /// The gradients that [`step`] applied, read from the optimizers' first moments.
-fn by_step(stages: usize, groups: &[i64], loss: &LossConfig) -> Result<Gradients, TrainError> {
-    let mut model = Model::new(stages)?;
+fn by_step(
+    stages: usize,
+    groups: &[i64],
+    loss: &LossConfig,
+    augment: AugmentConfig,
+) -> Result<Gradients, TrainError> {
+    let mut model = Model::new(stages, augment)?;
     let batch = networks::batch(stages, groups)?;
     let Model { generator, real_image, discriminators, encoder } = &mut model;
     let objective = Objective { image_encoder: encoder, gammas: networks::gammas(), weights: loss };
@@ -115,9 +125,10 @@ fn by_whole_graph(
     stages: usize,
     groups: &[i64],
     l: &LossConfig,
+    augment: AugmentConfig,
     state: Discriminators,
 ) -> Result<Gradients, TrainError> {
-    let mut model = Model::new(stages)?;
+    let mut model = Model::new(stages, augment)?;
     let StepBatch { images, text, .. } = networks::batch(stages, groups)?;
     let b = groups.len();
     let sentence = &text.sentence;
@@ -136,8 +147,11 @@ fn by_whole_graph(
         Ok(())
     };
 
+    let mut seen = Vec::new();
     for (stage, d) in discriminators.iter_mut().enumerate() {
-        let (real, fake) = (&images[stage], made.stages[stage].image.detach());
+        seen.push(Seen::draw(&augment, d.ctx.rng(), b, networks::side(stage), &Device::Cpu)?);
+        let (real, fake) =
+            (&seen[stage].of(&images[stage])?, seen[stage].of(&made.stages[stage].image.detach())?);
         let on_real = d.network.discriminate(real, sentence, &mut d.ctx)?;
         let on_fake = d.network.discriminate(&fake, sentence, &mut d.ctx)?;
         let mut wrong = Vec::new();
@@ -162,8 +176,10 @@ fn by_whole_graph(
 
     let mut objective = (kl(&made.condition)? * l.condition_kl)?;
     for (stage, d) in discriminators.iter_mut().enumerate() {
-        let said = d.network.discriminate(&made.stages[stage].image, sentence, &mut d.ctx)?;
-        let real = ops::resize_area(&images[stage], networks::RECONSTRUCTED, networks::RECONSTRUCTED)?;
+        let fake = seen[stage].of(&made.stages[stage].image)?;
+        let said = d.network.discriminate(&fake, sentence, &mut d.ctx)?;
+        let real = seen[stage].of(&images[stage])?;
+        let real = ops::resize_area(&real, networks::RECONSTRUCTED, networks::RECONSTRUCTED)?;
         objective = (objective + generator_loss((&said).into())?)?;
         objective = (objective + (dal(&said.reconstruction, &real)? * l.dal)?)?;
         let Some(split) = &made.stages[stage].disentangled else { continue };
@@ -206,12 +222,18 @@ fn worst(a: &Gradients, b: &Gradients) -> (f64, String) {
     worst
 }
 
-fn compare(stages: usize, groups: &[i64], loss: &LossConfig) -> Result<(), TrainError> {
+fn compare(
+    stages: usize,
+    groups: &[i64],
+    loss: &LossConfig,
+    augment: AugmentConfig,
+) -> Result<(), TrainError> {
     let (difference, at) = worst(
-        &by_step(stages, groups, loss)?,
-        &by_whole_graph(stages, groups, loss, Discriminators::Improved)?,
+        &by_step(stages, groups, loss, augment)?,
+        &by_whole_graph(stages, groups, loss, augment, Discriminators::Improved)?,
     );
-    assert!(difference < 1e-9, "{stages} stages, {groups:?}, {loss:?}: {at} differs by {difference:e}");
+    let of = format!("{stages} stages, {groups:?}, {loss:?}, {augment:?}");
+    assert!(difference < 1e-9, "{of}: {at} differs by {difference:e}");
     Ok(())
 }
 
@@ -222,7 +244,7 @@ const GROUPS: [[i64; 3]; 3] = [[1, 2, 3], [4, 4, 9], [7, 7, 7]];
 fn a_step_makes_the_gradients_of_the_whole_objective() -> Result<(), TrainError> {
     for stages in 1..=3 {
         for groups in GROUPS {
-            compare(stages, &groups, &weights())?;
+            compare(stages, &groups, &weights(), PLAIN)?;
         }
     }
     Ok(())
@@ -239,12 +261,12 @@ fn a_weight_of_zero_takes_its_objective_and_nothing_else_away() -> Result<(), Tr
         |l| &mut l.dal,
         |l| &mut l.condition_kl,
     ];
-    let whole = by_whole_graph(2, &GROUPS[0], &weights(), Discriminators::Improved)?;
+    let whole = by_whole_graph(2, &GROUPS[0], &weights(), PLAIN, Discriminators::Improved)?;
     for weight in zero {
         let mut loss = weights();
         *weight(&mut loss) = 0.;
-        compare(2, &GROUPS[0], &loss)?;
-        let without = by_step(2, &GROUPS[0], &loss)?;
+        compare(2, &GROUPS[0], &loss, PLAIN)?;
+        let without = by_step(2, &GROUPS[0], &loss, PLAIN)?;
         assert!(worst(&without, &whole).0 > 1e-4, "{loss:?}: the objective has no gradient to take away");
     }
     Ok(())
@@ -252,13 +274,25 @@ fn a_weight_of_zero_takes_its_objective_and_nothing_else_away() -> Result<(), Tr
 
 #[test]
 fn the_comparison_sees_every_parameter_and_who_judges() -> Result<(), TrainError> {
-    let found = by_step(3, &GROUPS[0], &weights())?;
+    let found = by_step(3, &GROUPS[0], &weights(), PLAIN)?;
     for (name, gradient) in &found {
         assert!(gradient.iter().any(|g| g.abs() > 1e-9), "{name:?} has no gradient");
     }
-    let early = by_whole_graph(3, &GROUPS[0], &weights(), Discriminators::AsTheyWere)?;
+    let early = by_whole_graph(3, &GROUPS[0], &weights(), PLAIN, Discriminators::AsTheyWere)?;
     assert!(worst(&found, &early).0 > 1e-4, "discriminators learn before the generator");
-    let pairs = by_whole_graph(3, &GROUPS[2], &weights(), Discriminators::Improved)?;
+    let pairs = by_whole_graph(3, &GROUPS[2], &weights(), PLAIN, Discriminators::Improved)?;
     assert!(worst(&found, &pairs).0 > 1e-4, "wrong pairs matter");
+    Ok(())
+}
+
+#[test]
+fn an_augmented_step_makes_the_gradients_through_the_augmentation() -> Result<(), TrainError> {
+    let augment = AugmentConfig { probability: 0.8, ..PLAIN };
+    for stages in 1..=3 {
+        compare(stages, &GROUPS[0], &weights(), augment)?;
+    }
+    let plain = by_step(2, &GROUPS[0], &weights(), PLAIN)?;
+    let augmented = by_step(2, &GROUPS[0], &weights(), augment)?;
+    assert!(worst(&plain, &augmented).0 > 1e-2, "the images are changed");
     Ok(())
 }
