@@ -8,11 +8,12 @@ mod common;
 use candle_core::{DType, Result, Tensor, Var};
 use common::{device, random};
 use drgan_kernels::{
-    Activation, Conv2dSpec, ConvNormSpec, activate, activate_biased, avg_pool2d, backward, batch_norm,
-    conv2d, conv2d_act, conv2d_batch_norm, gate, gaussian_kl, gaussian_sample, halves, inner_product, linear,
-    log_softmax, lstm, max_pool2d, mean_absolute_difference, mean_pixels, moments, moments_contrast,
-    power_iteration, resize_area, resize_bilinear, scale_shift, softmax, softplus_means, spectral_norm,
-    spectral_norm_step, tanh, up_conv2d, update_running_statistics, upsample_nearest2x, word_attention,
+    Activation, Augmentation, Augmentations, Conv2dSpec, ConvNormSpec, activate, activate_biased, augment,
+    avg_pool2d, backward, batch_norm, conv2d, conv2d_act, conv2d_batch_norm, gate, gaussian_kl,
+    gaussian_sample, halves, inner_product, linear, log_softmax, lstm, max_pool2d, mean_absolute_difference,
+    mean_pixels, moments, moments_contrast, power_iteration, resize_area, resize_bilinear, scale_shift,
+    softmax, softplus_means, spectral_norm, spectral_norm_step, tanh, up_conv2d, update_running_statistics,
+    upsample_nearest2x, word_attention,
 };
 use std::ffi::{CString, c_char, c_ulong};
 
@@ -59,6 +60,10 @@ fn cases() -> Vec<Case> {
         case("max_pool2d", &[map], |t| max_pool2d(&t[0], 2, 2)),
         case("avg_pool2d", &[map], |t| avg_pool2d(&t[0], 3, 1, 1)),
         case("gate", &[map, map], |t| gate(&t[0], &t[1], 0.5)),
+        case("augment", &[&[2, 3, 6, 6]], |t| {
+            let by = vec![Augmentation { shift: [1, -2], ..Augmentation::IDENTITY }; 2];
+            augment(&t[0], &Augmentations::new(by, t[0].device())?)
+        }),
         case("moments, the mean", &[map], |t| Ok(moments(&t[0])?.0)),
         case("moments of few channels with many values, the mean", &[wide], |t| Ok(moments(&t[0])?.0)),
         case("word_attention, Q", &[map, &[2, 4, 3]], |t| {
