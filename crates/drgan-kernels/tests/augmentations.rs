@@ -76,6 +76,10 @@ fn other_shapes_are_refused_and_nan_stays() {
     assert!(Augmentations::new(vec![far], &device()).is_err());
     let y = augment(&(x * f64::NAN).unwrap(), &by(2)).unwrap();
     assert!(y.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().all(|v| v.is_nan()));
+    // candle has no tensor without values on a CUDA device.
+    if !device().is_cpu() {
+        return;
+    }
     let none = Tensor::zeros((0, 3, 4, 4), DType::F32, &device()).unwrap();
     assert_eq!(augment(&none, &by(0)).unwrap().dims(), [0, 3, 4, 4]);
 }

@@ -2,7 +2,7 @@
 mod common;
 
 use candle_core::{Result, Tensor, Var};
-use common::{assert_differences, assert_near_largest, assert_same, device, random};
+use common::{assert_differences, assert_near_largest, assert_same_on_device, device, random};
 use drgan_kernels::{
     Activation, activate_biased, backward, gaussian_kl, gaussian_sample, halves, inner_product, linear,
     log_softmax, mean_absolute_difference, mean_pixels, moments_contrast, reference, softmax, softplus_means,
@@ -33,7 +33,7 @@ proptest! {
     fn softplus_means_of_any_lengths(lengths in prop::collection::vec(1usize..600, 1..4), negated: bool) {
         let inputs: Vec<Tensor> = (0..).zip(&lengths).map(|(seed, &n)| spread(&[n], seed, 20.)).collect();
         let what = format!("softplus_means {lengths:?}");
-        assert_same(&what, &inputs, LAYER, |t| vector(softplus_means(&all(t), negated, 3.)), |t| {
+        assert_same_on_device(&what, &inputs, LAYER, |t| vector(softplus_means(&all(t), negated, 3.)), |t| {
             vector(reference::softplus_means(&all(t), negated, 3.))
         });
     }
@@ -41,7 +41,7 @@ proptest! {
     #[test]
     fn absolute_differences_of_any_size(b in 1usize..4, h in 1usize..40, w in 1usize..300) {
         let inputs = [random(&[b, 3, h, w], 1), random(&[b, 3, h, w], 2)];
-        assert_same(
+        assert_same_on_device(
             &format!("mean_absolute_difference {b} {h} {w}"),
             &inputs,
             LAYER,
@@ -54,7 +54,7 @@ proptest! {
     fn inner_products_of_any_size(n in 1usize..70_000) {
         let inputs = [random(&[n], 1), random(&[n], 2)];
         let what = format!("inner_product {n}");
-        assert_same(&what, &inputs, LAYER, |t| vector(inner_product(&t[0], &t[1])), |t| {
+        assert_same_on_device(&what, &inputs, LAYER, |t| vector(inner_product(&t[0], &t[1])), |t| {
             vector(reference::inner_product(&t[0], &t[1]))
         });
     }
@@ -63,21 +63,21 @@ proptest! {
     fn softmaxes_along_any_axis(a in 1usize..20, b in 1usize..20, c in 1usize..20, dim in 0usize..3) {
         let inputs = [spread(&[a, b, c], 1, 5.)];
         let what = format!("softmax {a} {b} {c}, {dim}");
-        assert_same(&what, &inputs, LAYER, |t| softmax(&t[0], dim), |t| reference::softmax(&t[0], dim));
+        assert_same_on_device(&what, &inputs, LAYER, |t| softmax(&t[0], dim), |t| reference::softmax(&t[0], dim));
         let what = format!("log_{what}");
-        assert_same(&what, &inputs, LAYER, |t| log_softmax(&t[0], dim), |t| reference::log_softmax(&t[0], dim));
+        assert_same_on_device(&what, &inputs, LAYER, |t| log_softmax(&t[0], dim), |t| reference::log_softmax(&t[0], dim));
     }
 
     #[test]
     fn heads_and_images_of_any_size(b in 1usize..5, c in 1usize..40, h in 1usize..20, w in 1usize..20) {
         let map = [random(&[b, c, h, w], 1)];
-        assert_same(&format!("tanh {b} {c} {h} {w}"), &map, LAYER, |t| tanh(&t[0]), |t| reference::tanh(&t[0]));
-        assert_same(&format!("mean_pixels {b} {c} {h} {w}"), &map, LAYER, |t| mean_pixels(&t[0]), |t| {
+        assert_same_on_device(&format!("tanh {b} {c} {h} {w}"), &map, LAYER, |t| tanh(&t[0]), |t| reference::tanh(&t[0]));
+        assert_same_on_device(&format!("mean_pixels {b} {c} {h} {w}"), &map, LAYER, |t| mean_pixels(&t[0]), |t| {
             reference::mean_pixels(&t[0])
         });
         let rows = [random(&[b, 2 * c], 1), random(&[2 * c], 2)];
         for act in [Activation::Identity, Activation::LeakyRelu(0.2), Activation::Glu] {
-            assert_same(
+            assert_same_on_device(
                 &format!("activate_biased {b} {c} {act:?}"),
                 &rows,
                 LAYER,
@@ -92,7 +92,7 @@ proptest! {
         // Statistics that differ, so that no distance is near 0, where its slope is that of a corner.
         let map = |seed, at: f64| ((random(&[b, c, side, side], seed) * (1. + at)).unwrap() + at).unwrap();
         let inputs = [map(1, 0.), map(2, 1.), map(3, 3.)];
-        assert_same(
+        assert_same_on_device(
             &format!("moments_contrast {b} {c} {side}"),
             &inputs,
             1e-4,
@@ -106,14 +106,14 @@ proptest! {
         let [mu, logvar, eps] = [1, 2, 3].map(|seed| random(&[b, d], seed));
         let what = format!("{b} x {d}");
         let sample = [mu.clone(), logvar.clone(), eps];
-        assert_same(&format!("gaussian_sample {what}"), &sample, LAYER, |t| gaussian_sample(&t[0], &t[1], &t[2]), |t| {
+        assert_same_on_device(&format!("gaussian_sample {what}"), &sample, LAYER, |t| gaussian_sample(&t[0], &t[1], &t[2]), |t| {
             reference::gaussian_sample(&t[0], &t[1], &t[2])
         });
-        assert_same(&format!("gaussian_kl {what}"), &[mu, logvar], LAYER, |t| vector(gaussian_kl(&t[0], &t[1])), |t| {
+        assert_same_on_device(&format!("gaussian_kl {what}"), &[mu, logvar], LAYER, |t| vector(gaussian_kl(&t[0], &t[1])), |t| {
             vector(reference::gaussian_kl(&t[0], &t[1]))
         });
         let product = |(first, second): (Tensor, Tensor)| first * second;
-        assert_same(&format!("halves {what}"), &[random(&[b, 2 * d], 4)], LAYER, |t| product(halves(&t[0])?), |t| {
+        assert_same_on_device(&format!("halves {what}"), &[random(&[b, 2 * d], 4)], LAYER, |t| product(halves(&t[0])?), |t| {
             product(reference::halves(&t[0])?)
         });
     }
@@ -123,7 +123,7 @@ proptest! {
 #[test]
 fn absolute_differences_of_many_values() {
     let inputs = [random(&[2, 3, 80, 90], 1), random(&[2, 3, 80, 90], 2)];
-    assert_same(
+    assert_same_on_device(
         "mean_absolute_difference of many values",
         &inputs,
         LAYER,
