@@ -1,4 +1,5 @@
 //! What objectives are made of: kernels against references, references against finite differences.
+#![expect(clippy::unwrap_used, reason = "helpers panic as tests do")]
 mod common;
 
 use candle_core::{Result, Tensor, Var};

@@ -54,7 +54,7 @@ impl Seen {
 /// Each kind of change is made with the probability, and by no more than its strength of what it may be at most.
 fn one(cfg: &AugmentConfig, rng: &mut impl Rng, side: usize) -> Augmentation {
     // As many numbers are drawn whatever becomes of them, so that one setting does not move what another draws.
-    let mut made = |strength: f64| rng.random_bool(cfg.probability).then_some(strength as f32).unwrap_or(0.);
+    let mut made = |strength: f64| if rng.random_bool(cfg.probability) { strength as f32 } else { 0. };
     let [color, translation, cutout] = [cfg.color, cfg.translation, cfg.cutout].map(&mut made);
     let mut within = |most: f32| most * (2. * rng.random::<f32>() - 1.);
     let (brightness, saturation, contrast) =

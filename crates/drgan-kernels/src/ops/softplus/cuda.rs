@@ -8,10 +8,10 @@ use candle_core::{Result, Shape, Tensor, bail};
 const MOST: usize = 3;
 
 pub(super) fn softplus_means(xs: &[&Tensor], negated: bool, divisor: f64) -> Result<Tensor> {
-    match xs {
-        &[x] => apply(Means { negated, divisor }, [x]),
-        &[x, y] => apply(Means { negated, divisor }, [x, y]),
-        &[x, y, z] => apply(Means { negated, divisor }, [x, y, z]),
+    match *xs {
+        [x] => apply(Means { negated, divisor }, [x]),
+        [x, y] => apply(Means { negated, divisor }, [x, y]),
+        [x, y, z] => apply(Means { negated, divisor }, [x, y, z]),
         _ => bail!("softplus_means: {} tensors are more than a launch takes", xs.len()),
     }
 }
