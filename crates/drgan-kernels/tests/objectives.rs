@@ -52,8 +52,9 @@ proptest! {
     }
 
     #[test]
-    fn inner_products_of_any_size(n in 1usize..70_000) {
-        let inputs = [random(&[n], 1), random(&[n], 2)];
+    fn inner_products_of_any_size(n in 1usize..20_000) {
+        // Of mean 1: a sum of thousands of products that cancel rounds as its terms do, not as its value.
+        let inputs = [1, 2].map(|seed| (random(&[n], seed) + 1.).unwrap());
         let what = format!("inner_product {n}");
         assert_same_on_device(&what, &inputs, LAYER, |t| vector(inner_product(&t[0], &t[1])), |t| {
             vector(reference::inner_product(&t[0], &t[1]))
