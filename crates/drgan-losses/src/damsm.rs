@@ -1,7 +1,8 @@
 //! Deep Attentional Multimodal Similarity Model (DAMSM) of AttnGAN: contrastive losses of words and sentences with images
 //! (docs/model.md, DAMSM).
 use candle_core::{D, Tensor};
-use drgan_tensor::ops::{log_softmax, softmax};
+use drgan_tensor::device::HOST;
+use drgan_tensor::ops::{inner_product, log_softmax, softmax};
 use drgan_tensor::{Error, ImageFeatures, Result, TextFeatures, expect_shape};
 use serde::{Deserialize, Serialize};
 
@@ -91,8 +92,9 @@ fn word_scores(
         let n = step.min(bc - start);
         let keep =
             lens[start..start + n].iter().flat_map(|&len| (0..t).map(move |i| f64::from(u8::from(i < len))));
-        let keep = Tensor::from_iter(keep, dev)?.to_dtype(dtype)?.reshape((n, t))?;
-        let hide = ((&keep - 1.)? * 1e30)?.reshape((n, t, 1, 1))?;
+        let keep = Tensor::from_iter(keep, &HOST)?.to_dtype(dtype)?.reshape((n, t))?;
+        let hide = ((&keep - 1.)? * 1e30)?.reshape((n, t, 1, 1))?.to_device(dev)?;
+        let keep = keep.to_device(dev)?;
         let q = words.narrow(0, start, n)?.contiguous()?;
         let scores = q.reshape((n * t, d))?.matmul(&flat)?.reshape((n, t, bi, r))?;
         let over_words = softmax(&scores.broadcast_add(&hide)?, 1)?;
@@ -129,26 +131,47 @@ fn sentence_scores(code: &Tensor, sentence: &Tensor) -> Result<Tensor> {
     Ok(unit(code)?.matmul(&unit(sentence)?.t()?.contiguous()?)?)
 }
 
-/// Cross-entropy of the diagonal by rows and by columns; pairs with an equal label are not negatives of each other. A row
-/// without a negative gives 0, and no gradient.
-fn matching(scores: &Tensor, labels: &[&[i64]], gamma: f64) -> Result<MatchingLoss> {
-    let (b, captions) = scores.dims2()?;
-    if b != captions || labels.iter().any(|of_kind| of_kind.len() != b) {
-        let got = [b, captions].into_iter().chain(labels.iter().map(|of_kind| of_kind.len()));
-        return Err(bad("damsm: batch", "as many images, captions and labels of each kind", got.collect()));
+/// Which pairs of images and captions belong together, as constants of a batch.
+struct Pairs {
+    /// `-1 / B` for the pairs of the batch, 0 for all others: `(B, B)`.
+    own: Tensor,
+    /// What is added to the logits: -1e9 for other pairs that have a label in common, which are not negatives; `(B, B)`.
+    alike: Option<Tensor>,
+}
+
+impl Pairs {
+    /// Those of a batch whose scores are `scores`.
+    fn new(scores: &Tensor, labels: &[&[i64]]) -> Result<Self> {
+        let (b, captions) = scores.dims2()?;
+        if b != captions || labels.iter().any(|of_kind| of_kind.len() != b) {
+            let got = [b, captions].into_iter().chain(labels.iter().map(|of_kind| of_kind.len()));
+            return Err(bad(
+                "damsm: batch",
+                "as many images, captions and labels of each kind",
+                got.collect(),
+            ));
+        }
+        // Made where it costs no launches.
+        let table = |f: &dyn Fn(usize, usize) -> bool, v: f64| -> Result<Tensor> {
+            let values = (0..b * b).map(|k| if f(k / b, k % b) { v } else { 0. });
+            let values = Tensor::from_iter(values, &HOST)?.reshape((b, b))?.to_dtype(scores.dtype())?;
+            Ok(values.to_device(scores.device())?)
+        };
+        let alike = |i: usize, j: usize| i != j && labels.iter().any(|of_kind| of_kind[i] == of_kind[j]);
+        let alike = if labels.is_empty() { None } else { Some(table(&alike, -1e9)?) };
+        Ok(Self { own: table(&|i, j| i == j, -1. / b as f64)?, alike })
     }
-    let table = |f: &dyn Fn(usize, usize) -> bool, v: f64| -> Result<Tensor> {
-        let values = (0..b * b).map(|k| if f(k / b, k % b) { v } else { 0. });
-        Ok(Tensor::from_iter(values, scores.device())?.reshape((b, b))?.to_dtype(scores.dtype())?)
-    };
-    let mut logits = (scores * gamma)?;
-    if !labels.is_empty() {
-        let alike = |i: usize, j: usize| labels.iter().any(|of_kind| of_kind[i] == of_kind[j]);
-        logits = (logits + table(&|i, j| i != j && alike(i, j), -1e9)?)?;
+
+    /// Cross-entropy of the diagonal by rows and by columns. A row without a negative gives 0, and no gradient.
+    fn matching(&self, scores: &Tensor, gamma: f64) -> Result<MatchingLoss> {
+        let mut logits = (scores * gamma)?;
+        if let Some(alike) = &self.alike {
+            logits = (logits + alike)?;
+        }
+        let pick =
+            |dim: usize| -> Result<Tensor> { Ok(inner_product(&log_softmax(&logits, dim)?, &self.own)?) };
+        Ok(MatchingLoss { image_to_text: pick(1)?, text_to_image: pick(0)? })
     }
-    let own = table(&|i, j| i == j, -1. / b as f64)?;
-    let pick = |dim: usize| -> Result<Tensor> { Ok((log_softmax(&logits, dim)? * &own)?.sum_all()?) };
-    Ok(MatchingLoss { image_to_text: pick(1)?, text_to_image: pick(0)? })
 }
 
 /// Contrastive loss of words: softmax of word-region products over words, then over regions with `gamma1`; cosines of words
@@ -174,7 +197,7 @@ pub fn words_loss(
         return Err(bad("words_loss: words", "(B, D, T), B as in regions", words.dims().to_vec()));
     }
     let (scores, attention) = word_scores(regions, words, lens, gammas, true, CHUNK)?;
-    Ok((matching(&scores, labels, gammas.batch)?, attention))
+    Ok((Pairs::new(&scores, labels)?.matching(&scores, gammas.batch)?, attention))
 }
 
 /// Contrastive loss of sentences: cross-entropy over the batch of `gamma3 cos(code, sentence)`.
@@ -190,7 +213,8 @@ pub fn sentence_loss(
     labels: &[&[i64]],
     gammas: Gammas,
 ) -> Result<MatchingLoss> {
-    matching(&sentence_scores(code, sentence)?, labels, gammas.batch)
+    let scores = sentence_scores(code, sentence)?;
+    Pairs::new(&scores, labels)?.matching(&scores, gammas.batch)
 }
 
 /// Sum of the losses of words and sentences in both directions: the objective that the encoders are trained with, and a term
@@ -208,8 +232,9 @@ pub fn damsm(
     gammas: Gammas,
 ) -> Result<Tensor> {
     let scores = similarity(image, text, gammas)?;
-    let words = matching(&scores.words, labels, gammas.batch)?;
-    let sentence = matching(&scores.sentence, labels, gammas.batch)?;
+    let pairs = Pairs::new(&scores.words, labels)?;
+    let words = pairs.matching(&scores.words, gammas.batch)?;
+    let sentence = pairs.matching(&scores.sentence, gammas.batch)?;
     let images = (words.image_to_text + sentence.image_to_text)?;
     Ok((images + (words.text_to_image + sentence.text_to_image)?)?)
 }
