@@ -45,7 +45,7 @@ impl Dataset {
         let records = self.records();
         let every = records.len().div_ceil(READ).max(1);
         let each = |index: usize| {
-            let Record { key, captions, class_id, tags, label, part } = &records[index];
+            let Record { key, captions, class_id, tags, label, group: _, part } = &records[index];
             let pictures = picture(self.location(index), index.is_multiple_of(every));
             [
                 fnv1a(format!("{key:?}{part:?}").as_bytes()),

@@ -25,6 +25,9 @@ pub struct Record {
     pub tags: Vec<String>,
     /// The label, where a description gives one.
     pub label: Option<String>,
+    /// The kind of thing that the image shows, such as `food-drink`, where a description gives one. Nothing that a run learns depends
+    /// on it.
+    pub group: Option<String>,
     /// The part that the set itself puts the record in; none: the key decides.
     pub part: Option<Split>,
 }

@@ -134,13 +134,14 @@ impl Captions {
 pub(super) struct Description {
     class_id: Option<u32>,
     label: Option<String>,
+    group: Option<String>,
     tags: Vec<String>,
     /// The label names a color: the tag [`COLOR_TAG`].
     names_color: bool,
 }
 
 impl Description {
-    /// Takes the fields `class_id`, `label`, `tags` and `names_colour` out of a row. Null is as good as no such field.
+    /// Takes the fields `class_id`, `label`, `group`, `tags` and `names_colour` out of a row. Null is as good as no such field.
     ///
     /// # Errors
     /// A class that is no whole number, a `names_colour` that is neither true nor false, a field that is given twice.
@@ -148,7 +149,8 @@ impl Description {
         let mut field = |name| row.take(name).map(Option::unwrap_or_default);
         Ok(Self {
             class_id: class(&field("class_id")?)?,
-            label: label(field("label")?),
+            label: text_of(field("label")?),
+            group: text_of(field("group")?),
             tags: tags(&field("tags")?),
             names_color: truth(&field("names_colour")?)?,
         })
@@ -156,13 +158,13 @@ impl Description {
 
     /// The record of a key and its captions. [`COLOR_TAG`] is `names_colour` alone: the word among `tags` does not count.
     pub(super) fn record(self, key: String, captions: Vec<String>) -> Record {
-        let Self { class_id, label, mut tags, names_color } = self;
+        let Self { class_id, label, group, mut tags, names_color } = self;
         // Descriptions of other programs use the word for something else, and batches must not depend on it.
         tags.retain(|tag| tag != COLOR_TAG);
         if names_color {
             tags.push(COLOR_TAG.to_owned());
         }
-        Record { key, captions, class_id, tags, label, part: None }
+        Record { key, captions, class_id, tags, label, group, part: None }
     }
 }
 
@@ -180,8 +182,8 @@ fn class(value: &Value) -> Result<Option<u32>, String> {
         .ok_or_else(|| format!("`class_id` is {value}; expected a whole number from 0 to {}", u32::MAX))
 }
 
-/// A label as text. Something else under this name is of another program.
-fn label(value: Value) -> Option<String> {
+/// A label or a group as text. Something else under this name is of another program.
+fn text_of(value: Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text),
         Value::Number(number) => Some(number.to_string()),

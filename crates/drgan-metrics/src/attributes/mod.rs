@@ -8,6 +8,7 @@ mod shape;
 pub use color::Color;
 pub use shape::Shape;
 
+use crate::interval::{Hits, share_interval};
 use candle_core::Tensor;
 use color::{SAME_HUE, hue_difference, lab_distance};
 use drgan_tensor::{Error, Result, expect_shape};
@@ -85,6 +86,53 @@ pub struct AttributeScores {
     pub samples: Vec<SampleAttributes>,
 }
 
+/// What each share of [`AttributeScores`] asks of a sample: none where it asks nothing, else whether it has the attribute.
+type Question = fn(&SampleAttributes) -> Option<bool>;
+
+const HUE: Question = |s| s.prompt.color.is_chromatic().then(|| s.hue_error.is_some_and(|e| e <= SAME_HUE));
+const LAB: Question = |s| Some(s.color == Some(s.prompt.color));
+const SHAPE: Question = |s| Some(s.shape == Some(s.prompt.shape));
+
+/// The samples that hit, and all that were asked.
+fn hits<'a>(samples: impl Iterator<Item = &'a SampleAttributes>, question: Question) -> Hits {
+    samples
+        .filter_map(question)
+        .fold(Hits::default(), |sum, hit| Hits { hits: sum.hits + usize::from(hit), of: sum.of + 1 })
+}
+
+impl FromIterator<SampleAttributes> for AttributeScores {
+    fn from_iter<I: IntoIterator<Item = SampleAttributes>>(samples: I) -> Self {
+        let samples: Vec<_> = samples.into_iter().collect();
+        let share = |question| {
+            let found = hits(samples.iter(), question);
+            found.hits as f64 / found.of as f64
+        };
+        Self { hue: share(HUE), lab: share(LAB), shape: share(SHAPE), samples }
+    }
+}
+
+/// 95 % intervals of the shares of [`AttributeScores`]; none where there are no samples to ask.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AttributeIntervals {
+    /// That of [`AttributeScores::hue`].
+    pub hue: Option<[f64; 2]>,
+    /// That of [`AttributeScores::lab`].
+    pub lab: Option<[f64; 2]>,
+    /// That of [`AttributeScores::shape`].
+    pub shape: Option<[f64; 2]>,
+}
+
+impl AttributeScores {
+    /// Intervals of the shares by resampling prompts, see [`share_interval`].
+    pub fn intervals(&self) -> AttributeIntervals {
+        let interval = |question| {
+            let of_prompt = |prompt| hits(self.samples.iter().filter(|s| s.prompt == prompt), question);
+            share_interval(&Prompt::all().map(of_prompt).collect::<Vec<_>>())
+        };
+        AttributeIntervals { hue: interval(HUE), lab: interval(LAB), shape: interval(SHAPE) }
+    }
+}
+
 /// Attribute accuracy by comparison with real images.
 ///
 /// Colors are compared within a shape and silhouettes within a color, so that each score asks one thing. The object of an
@@ -152,17 +200,7 @@ impl AttributeAccuracy {
             check_image(FIELD, image, self.size)?;
             Ok(self.attributes(*prompt, Foreground::of(image)?.as_ref()))
         });
-        let found = found.collect::<Result<Vec<_>>>()?;
-        let share = |asked: &dyn Fn(&SampleAttributes) -> bool, good: &dyn Fn(&SampleAttributes) -> bool| {
-            let of = found.iter().filter(|s| asked(s));
-            of.clone().filter(|s| good(s)).count() as f64 / of.count() as f64
-        };
-        Ok(AttributeScores {
-            hue: share(&|s| s.prompt.color.is_chromatic(), &|s| s.hue_error.is_some_and(|e| e <= SAME_HUE)),
-            lab: share(&|_| true, &|s| s.color == Some(s.prompt.color)),
-            shape: share(&|_| true, &|s| s.shape == Some(s.prompt.shape)),
-            samples: found,
-        })
+        found.collect()
     }
 
     fn attributes(&self, prompt: Prompt, found: Option<&Foreground>) -> SampleAttributes {

@@ -47,7 +47,7 @@ pub(super) const LARGEST_SIDE: usize = 4096;
 
 /// Every setting with its range, by key, in the order of the sections. What must hold of several settings together is
 /// checked beside it.
-pub const RANGES: [(&str, Range); 84] = [
+pub const RANGES: [(&str, Range); 85] = [
     ("preset", Text),
     ("seed", Whole(0, u64::MAX)),
     ("recipe", Whole(1, Recipe::ALL.len() as u64)),
@@ -131,6 +131,7 @@ pub const RANGES: [(&str, Range); 84] = [
     ("loss.condition_kl", WEIGHT),
     ("evaluate.samples", Whole(0, 1_000_000)),
     ("evaluate.seeds", Whole(1, 10_000)),
+    ("evaluate.repeats", Whole(2, 10_000)),
     ("evaluate.candidates", Whole(2, 1_000_000)),
 ];
 

@@ -323,16 +323,18 @@ impl Default for LossConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvaluateConfig {
-    /// Samples for KID, pair distance and R-precision; below 2 nothing is measured.
+    /// Samples for KID, pair distance and R-precision, of held-out captions and of training captions each; below 2 nothing is measured.
     pub samples: usize,
-    /// Noise seeds per caption in the attribute accuracies, at least 1.
+    /// Noise seeds per prompt in the attribute accuracies, at least 1.
     pub seeds: usize,
+    /// Noise seeds per caption in the diversity within a caption, at least 2.
+    pub repeats: usize,
     /// Captions among which R-precision looks for an image's own, at least 2.
     pub candidates: usize,
 }
 
 impl Default for EvaluateConfig {
     fn default() -> Self {
-        Self { samples: 1000, seeds: 4, candidates: 100 }
+        Self { samples: 1000, seeds: 40, repeats: 16, candidates: 100 }
     }
 }

@@ -2,6 +2,7 @@
 mod extract;
 mod suite;
 
+use suite::HELD_OUT;
 pub use suite::{Better, METRICS, Metric, Scores};
 
 use crate::config::RunConfig;
@@ -16,9 +17,6 @@ use drgan_metrics::kid;
 use extract::{Extracted, Reality};
 use serde::{Deserialize, Serialize};
 
-/// Why nothing is measured of real images.
-const NO_REAL: &str = "fewer than two images are held out";
-
 /// A whole evaluation: what evaluation.json holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
@@ -28,15 +26,22 @@ pub struct Evaluation {
     pub seed: u64,
     /// Generator steps that the run has done.
     pub step: u64,
-    /// Generated images behind KID, pair distance and R-precision.
+    /// Generated images behind KID, pair distance and R-precision, of held-out captions and of training captions each.
     pub samples: usize,
     /// Noise seeds per prompt behind the attribute accuracies.
     pub noise_seeds: usize,
+    /// Noise seeds per caption behind the diversity within a caption; evaluations of earlier versions have none.
+    #[serde(default)]
+    pub repeats: usize,
+    /// Held-out images behind the numbers that are named so; evaluations of earlier versions have none.
+    #[serde(default)]
+    pub held_out: usize,
     /// Scores of the averaged generator.
     pub trained: Scores,
     /// Scores of the same generator before its first step.
     pub untrained: Scores,
-    /// Scores of held-out real images in the samples' place; for the attribute accuracies, of the 27 real images themselves.
+    /// Scores of real images in the samples' place: KID of held-out images to training images, R-precision of each part's own images
+    /// and captions; for the attribute accuracies, of the 27 real images themselves.
     pub real: Option<Scores>,
     /// KID of the averaged generator at one eighth of the run.
     pub early_kid: Option<f64>,
@@ -57,8 +62,8 @@ impl Evaluation {
         found.chain(self.early_kid.map(|kid| ("early_kid".to_owned(), kid))).collect()
     }
 
-    /// Why numbers are missing, a line per reason with the metrics' names: `hue, lab: REASON`. Held-out images have no noise, and so no
-    /// `noise_diversity`: that is no fault of a data set.
+    /// Why numbers are missing, a line per reason with the metrics' names: `hue, lab: REASON`. Real images have no noise, and so no
+    /// `within_caption`: that is no fault of a data set.
     pub fn missing(&self) -> Vec<String> {
         let of_trained = |m: &&Metric| !m.missing.is_empty() && self.trained.get(m.name).is_none();
         let of_real = |m: &&Metric| {
@@ -69,7 +74,7 @@ impl Evaluation {
         let mut found: Vec<(&str, Vec<String>)> = Vec::new();
         let real = METRICS.iter().filter(of_real).map(|m| (m.missing, format!("real_{}", m.name)));
         let trained = METRICS.iter().filter(of_trained).map(|m| (m.missing, m.name.to_owned()));
-        let no_real = self.real.is_none().then(|| (NO_REAL, "real".to_owned()));
+        let no_real = self.real.is_none().then(|| (HELD_OUT, "real".to_owned()));
         for (why, name) in trained.chain(real).chain(no_real) {
             match found.iter_mut().find(|(known, _)| *known == why) {
                 Some((_, names)) => names.push(name),
@@ -100,16 +105,15 @@ impl<'a> Evaluator<'a> {
         Ok(Self { cfg, encoders, reality, real })
     }
 
-    /// KID alone: what is measured at one eighth of a run.
+    /// KID of training captions alone: what is measured at one eighth of a run.
     ///
     /// # Errors
     /// As [`Evaluator::evaluate`].
     pub fn kid(&self, model: &Model) -> Result<f64, TrainError> {
         let sampler = Sampler::new(model, self.cfg.precision)?;
-        let images = self.reality.samples(&sampler, self.cfg.seed)?;
-        let features = extract::pooled(self.encoders, &images)?;
+        let features = self.reality.training_features(self.encoders, &sampler, self.cfg.seed)?;
         verify_finite(&[&features])?;
-        Ok(kid(&features, &self.reality.features)?)
+        Ok(kid(&features, &self.reality.train.features)?)
     }
 
     /// Every metric, of a trained model and of its untrained self.
@@ -120,13 +124,15 @@ impl<'a> Evaluator<'a> {
         let (_, start) = initial_generator(self.cfg, trained.device())?;
         let untrained = Model::new(self.cfg.model(), self.encoders.captions.clone(), start);
         let images = self.extract(trained)?;
-        verify_finite(&[&images.features, &images.codes])?;
+        verify_finite(&[&images.train.features, &images.train.codes])?;
         let mut evaluation = Evaluation {
             preset: self.cfg.preset.clone(),
             seed: self.cfg.seed,
             step,
-            samples: self.reality.captions.len(),
+            samples: self.reality.train.captions.len(),
             noise_seeds: self.cfg.evaluate.seeds,
+            repeats: self.cfg.evaluate.repeats,
+            held_out: self.reality.held_out.as_ref().map_or(Ok(0), |part| part.features.dim(0))?,
             trained: self.measure(&images)?,
             untrained: self.measure(&self.extract(&untrained)?)?,
             real: self.real.clone(),
@@ -186,7 +192,7 @@ mod tests {
     fn an_evaluation_is_finite_repeatable_and_right_about_real_images() -> Result<(), TrainError> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = small_set(folder.path())?;
-        let set = ["evaluate.samples=12", "evaluate.seeds=1"].map(str::to_owned);
+        let set = ["evaluate.samples=12", "evaluate.seeds=1", "evaluate.repeats=2"].map(str::to_owned);
         let cfg = RunConfig::resolve("tiny", &Overrides { file: None, set: &set })?;
         let device = Device::Cpu;
         let encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&cfg, &data)?, &device)?;
@@ -207,7 +213,7 @@ mod tests {
         {
             for Metric { name, .. } in METRICS {
                 let finite = scores.get(name).is_some_and(f64::is_finite);
-                let there = source != "real" || name != "noise_diversity";
+                let there = source != "real" || name != "within_caption";
                 assert_eq!(finite, there, "{source} {name}: {scores:?}");
             }
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Turns "this much is done" into progress events with a rate and an ETA.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub struct Meter {
     phase: &'static str,
     /// Number of units of the whole phase.
     total: u64,
@@ -17,17 +17,17 @@ pub(crate) struct Meter {
 
 impl Meter {
     /// A phase of `total` units of `images_per_unit` images each, `done` of which lie behind it.
-    pub(crate) fn new(phase: &'static str, total: u64, images_per_unit: u64, done: u64) -> Self {
+    pub fn new(phase: &'static str, total: u64, images_per_unit: u64, done: u64) -> Self {
         Self { phase, total, images_per_unit, done, rate: Rate::default(), last: Instant::now() }
     }
 
     /// The event that opens the phase.
-    pub(crate) fn started(&self) -> Event {
+    pub fn started(&self) -> Event {
         Event::PhaseStarted { name: self.phase.to_owned(), total: self.total, step: self.done }
     }
 
     /// `done` units are done now, with these losses, at these learning rates.
-    pub(crate) fn at(&mut self, done: u64, scalars: &[(String, f32)], rates: &[(&str, f64)]) -> Event {
+    pub fn at(&mut self, done: u64, scalars: &[(String, f32)], rates: &[(&str, f64)]) -> Event {
         let now = Instant::now();
         self.rate.add(done.saturating_sub(self.done) * self.images_per_unit, now - self.last);
         (self.done, self.last) = (done, now);
@@ -44,12 +44,12 @@ impl Meter {
     }
 
     /// Time that passes from here to the next [`Meter::at`] counts; what passed before does not.
-    pub(crate) fn skip_pause(&mut self) {
+    pub fn skip_pause(&mut self) {
         self.last = Instant::now();
     }
 
     /// The event that closes the phase.
-    pub(crate) fn ended(&self) -> Event {
+    pub fn ended(&self) -> Event {
         Event::PhaseEnded { name: self.phase.to_owned() }
     }
 }

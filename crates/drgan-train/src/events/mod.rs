@@ -5,4 +5,4 @@ mod meter;
 
 pub use event::{Event, Sink, Sinks, format_duration};
 pub use jsonl::Jsonl;
-pub(crate) use meter::Meter;
+pub use meter::Meter;
