@@ -4,6 +4,7 @@
 //! authors' parameter names, and PyTorch checkpoints. Weights are not stored: they follow from each parameter's name
 //! ([`drgan_tensor::testing::Fill`]).
 mod cases;
+pub mod exported;
 mod golden;
 mod measure;
 mod report;

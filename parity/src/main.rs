@@ -1,5 +1,6 @@
 //! The program behind `cargo xtask parity DIR`.
 use clap::Parser;
+use drgan_parity::exported;
 use drgan_tensor::device::DeviceRequest;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,11 +10,21 @@ use std::process::ExitCode;
 #[command(
     name = "cargo xtask parity",
     bin_name = "cargo xtask parity",
-    after_help = "Example:\n  cargo xtask parity ../shared/golden"
+    after_help = "Examples:\n  cargo xtask parity ../shared/golden\n  cargo xtask parity --onnx\n  cargo xtask parity --onnx --model emoji.safetensors"
 )]
 struct Cli {
     /// A folder with `golden.json` and golden files.
-    dir: PathBuf,
+    #[arg(required_unless_present = "write_exports")]
+    dir: Option<PathBuf>,
+    /// Compare exported ONNX graphs in ONNX Runtime with our images instead; installs it under target/ on the first call.
+    #[arg(long)]
+    onnx: bool,
+    /// With --onnx, a model file to compare as well.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Write ONNX graphs, inputs for them and our images into a folder: what `--onnx` compares.
+    #[arg(long, value_name = "DIR", hide = true)]
+    write_exports: Option<PathBuf>,
     /// A folder with `weights/` and `data/fashion/`: trained weights that some golden files belong to [default: the parent
     /// of DIR, else a folder `shared` here or above].
     #[arg(long, value_name = "DIR")]
@@ -36,9 +47,16 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(answer) => return drgan_terminal::refused(&answer),
     };
-    let weights = cli.weights.clone().unwrap_or_else(|| nearest_weights(&cli.dir));
+    if let Some(to) = &cli.write_exports {
+        return match exported::write(to, cli.model.as_deref()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => drgan_terminal::failed(&e, |_| false, None),
+        };
+    }
+    let Some(dir) = &cli.dir else { return ExitCode::from(2) };
+    let weights = cli.weights.clone().unwrap_or_else(|| nearest_weights(dir));
     let device = cli.device.open().map_err(Into::into);
-    match device.and_then(|device| drgan_parity::run(&cli.dir, &weights, &device)) {
+    match device.and_then(|device| drgan_parity::run(dir, &weights, &device)) {
         Ok(report) => match drgan_terminal::result(&report) {
             Ok(()) => ExitCode::from(u8::from(report.failures() > 0)),
             Err(e) => drgan_terminal::failed(&e.into(), |_| false, None),

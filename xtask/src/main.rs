@@ -5,10 +5,12 @@ mod bench;
 mod ci;
 mod compat;
 mod data;
+mod environment;
 mod growth;
 mod kills;
 mod measure;
 mod mutate;
+mod parity;
 mod peer;
 mod run;
 mod test;
@@ -27,6 +29,7 @@ Examples:
   cargo xtask train --features cuda              with support for NVIDIA GPUs (docs/cuda.md)
   cargo xtask train --help                       the options of `drgan train`
   cargo xtask parity ../shared/golden            compare golden files of another framework with our modules
+  cargo xtask parity --onnx                      compare exported graphs in ONNX Runtime with our images
   cargo xtask test                               all tests
   cargo xtask asan                               the kernels' tests under AddressSanitizer
   cargo xtask bench kernels -- up_conv2d         some benchmarks of one module
@@ -64,13 +67,16 @@ enum Task {
     Sample(Rest),
     /// Measure a trained generator.
     Evaluate(Rest),
+    /// Write a trained run as one model file.
+    Export(Rest),
     /// Make data sets.
     Data(data::Data),
     /// Show the tensors of a weight file.
     Inspect(Rest),
     /// Write a third-party weight file as safetensors.
     Import(Rest),
-    /// Compare golden files of another framework with our modules, e.g. `cargo xtask parity ../shared/golden`.
+    /// Compare golden files of another framework with our modules, e.g. `cargo xtask parity ../shared/golden`; or exported graphs in
+    /// ONNX Runtime with our images (--onnx).
     Parity(Rest),
     /// Run all tests.
     Test(test::Test),
@@ -113,9 +119,10 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Sample(rest) => drgan("sample", &rest),
         Task::Evaluate(rest) => drgan("evaluate", &rest),
         Task::Data(data) => data.run(),
+        Task::Export(rest) => drgan("export", &rest),
         Task::Inspect(rest) => drgan("inspect", &rest),
         Task::Import(rest) => drgan("import", &rest),
-        Task::Parity(rest) => run::parity(&rest.args),
+        Task::Parity(rest) => parity::run(&rest.args),
         Task::Test(test) => test.run(),
         Task::Asan(asan) => asan.run(),
         Task::Bench(bench) => bench.run(),

@@ -218,20 +218,24 @@ impl Text {
     }
 }
 
-/// Draws a frame and, within it, the image scaled by nearest neighbour with its upper left corner at `(x, y)`, and the label below.
+/// The image scaled to a square of `side` pixels by nearest neighbour: a whole multiple keeps every pixel a square of its own.
+pub fn scaled(image: &RgbImage, side: u32) -> RgbImage {
+    let nearest =
+        |at: u32, size: u32| ((2 * u64::from(at) + 1) * u64::from(size) / (2 * u64::from(side))) as u32;
+    RgbImage::from_fn(side, side, |x, y| {
+        *image.get_pixel(nearest(x, image.width()), nearest(y, image.height()))
+    })
+}
+
+/// Draws a frame and, within it, the scaled image with its upper left corner at `(x, y)`, and the label below.
 fn draw_cell(out: &mut RgbImage, font: &Type, cell: &Cell, x: u32, y: u32, side: u32) {
     for i in 0..side + 2 {
         for (fx, fy) in [(i, 0), (i, side + 1), (0, i), (side + 1, i)] {
             out.put_pixel(x - 1 + fx, y - 1 + fy, FRAME);
         }
     }
-    let nearest =
-        |at: u32, size: u32| ((2 * u64::from(at) + 1) * u64::from(size) / (2 * u64::from(side))) as u32;
-    for dy in 0..side {
-        for dx in 0..side {
-            let at = (nearest(dx, cell.image.width()), nearest(dy, cell.image.height()));
-            out.put_pixel(x + dx, y + dy, *cell.image.get_pixel(at.0, at.1));
-        }
+    for (dx, dy, pixel) in scaled(&cell.image, side).enumerate_pixels() {
+        out.put_pixel(x + dx, y + dy, *pixel);
     }
     if let Some(label) = &cell.label {
         let text = font.cut(label, side);

@@ -1,12 +1,20 @@
 #![doc = include_str!("../README.md")]
+#[cfg(feature = "fs")]
+pub mod animation;
 mod captions;
 mod fit;
+#[cfg(feature = "fs")]
+pub mod folder;
 mod font;
 pub mod grid;
 pub mod heat;
+pub mod interpolate;
+#[cfg(feature = "fs")]
+pub mod listing;
 mod model;
 mod model_file;
 mod noise;
+pub mod onnx;
 #[cfg(feature = "fs")]
 pub mod pretrained;
 pub mod rgb;

@@ -2,6 +2,7 @@
 use crate::CaptionEncoder;
 use candle_core::{DType, Device};
 use drgan_sdm::{GeneratorConfig, StageGenerator};
+use drgan_tensor::internal::fnv1a;
 use drgan_tensor::{Error, FromConfig, ParamStore, Result};
 use drgan_text::TextEncoderConfig;
 use serde::{Deserialize, Serialize};
@@ -84,6 +85,7 @@ impl ModelConfig {
 #[derive(Clone, Debug)]
 pub struct Model {
     config: Arc<ModelConfig>,
+    card: Arc<str>,
     captions: CaptionEncoder,
     generator: ParamStore,
 }
@@ -95,7 +97,18 @@ impl Model {
         config.text.vocab_size = captions.tokenizer().vocab_size();
         config.generator.text_dim = config.text.words_dim;
         config.max_words = captions.max_words();
-        Self { config: Arc::new(config), captions, generator }
+        Self { config: Arc::new(config), card: "".into(), captions, generator }
+    }
+
+    /// The same model with another card.
+    #[must_use]
+    pub fn with_card(self, card: impl Into<Arc<str>>) -> Self {
+        Self { card: card.into(), ..self }
+    }
+
+    /// What people should know of the model, in Markdown: data, licence, recipe, figures, limits. Empty where nobody wrote it.
+    pub fn card(&self) -> &str {
+        &self.card
     }
 
     /// A store with the parameters of a generator in the type `dtype`, all zero until [`ParamStore::assign`] gives them values.
@@ -106,6 +119,22 @@ impl Model {
         let weights = ParamStore::zeroed();
         StageGenerator::from_config(cfg, weights.builder(dtype, device))?;
         Ok(weights)
+    }
+
+    /// A number that tells models apart: a hash of names and values of all weights.
+    ///
+    /// # Errors
+    /// Whatever candle reports.
+    pub fn fingerprint(&self) -> Result<u64> {
+        let mut hashes = Vec::new();
+        for store in [self.captions.weights(), &self.generator] {
+            for (name, t) in store.views() {
+                let values = t.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+                let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+                hashes.extend([fnv1a(name.as_bytes()), fnv1a(&bytes)].map(u64::to_le_bytes));
+            }
+        }
+        Ok(fnv1a(&hashes.concat()))
     }
 
     /// The configuration that the model is built from, derived sizes filled in.

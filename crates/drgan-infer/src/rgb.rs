@@ -61,6 +61,38 @@ pub fn encode_png(image: &RgbImage) -> Result<Vec<u8>> {
     Ok(bytes.into_inner())
 }
 
+/// The bytes of a PNG file with texts in it, by keyword: `Description`, `Software` and others, which programs show.
+///
+/// # Errors
+/// An empty image, a keyword that PNG does not allow.
+pub fn encode_png_with(image: &RgbImage, texts: &[(&str, &str)]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut write = || -> std::result::Result<(), png::EncodingError> {
+        let mut encoder = png::Encoder::new(&mut bytes, image.width(), image.height());
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        for (keyword, text) in texts {
+            encoder.add_itxt_chunk((*keyword).to_owned(), (*text).to_owned())?;
+        }
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(image.as_raw())?;
+        writer.finish()
+    };
+    write().map_err(candle_core::Error::wrap)?;
+    Ok(bytes)
+}
+
+/// The bytes of a lossless WebP file.
+///
+/// # Errors
+/// An empty image, one of more than 16,384 pixels a side.
+#[cfg(feature = "fs")]
+pub fn encode_webp(image: &RgbImage) -> Result<Vec<u8>> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, ImageFormat::WebP).map_err(candle_core::Error::wrap)?;
+    Ok(bytes.into_inner())
+}
+
 /// Writes a PNG, and its folder where there is none; a reader sees the old file or the new one.
 ///
 /// # Errors

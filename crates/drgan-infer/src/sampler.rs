@@ -5,7 +5,7 @@ use drgan_sdm::{GeneratorNoise, StageGenerator};
 use drgan_tensor::internal::counted;
 use drgan_tensor::ops::Precision;
 use drgan_tensor::weights::Tensors;
-use drgan_tensor::{Ctx, Error, FromConfig, GeneratorOutput, Mode, Result, builder_over};
+use drgan_tensor::{Ctx, Error, FromConfig, GeneratorOutput, Mode, Result, TextFeatures, builder_over};
 use std::sync::Arc;
 
 /// Captions drawn at once: bounds memory, changes no image.
@@ -40,6 +40,7 @@ pub struct Sampler {
     model: Model,
     generator: Arc<StageGenerator>,
     arithmetic: Arithmetic,
+    truncation: Option<f64>,
 }
 
 impl Sampler {
@@ -58,7 +59,14 @@ impl Sampler {
             Arithmetic::Packed(precision) => generator.pack(precision)?,
             Arithmetic::Exact => generator,
         };
-        Ok(Self { model: model.clone(), generator: Arc::new(generator), arithmetic })
+        Ok(Self { model: model.clone(), generator: Arc::new(generator), arithmetic, truncation: None })
+    }
+
+    /// The same with noise of which values beyond `limit` are drawn again, at least 0.01: below 2, images vary less from noise to noise
+    /// and are more often good (the truncation trick).
+    #[must_use]
+    pub fn with_truncation(self, limit: f64) -> Self {
+        Self { truncation: Some(limit), ..self }
     }
 
     /// The model that it draws with.
@@ -70,16 +78,47 @@ impl Sampler {
     /// depends on its caption, `seed` and noise number only.
     ///
     /// # Errors
-    /// No caption, one without a known word; another number of captions than of noise numbers.
+    /// No caption, one without a known word; another number of captions than of noise numbers; a truncation below 0.01.
     pub fn draw(&self, captions: &[impl AsRef<str>], noise: &[u64], seed: u64) -> Result<GeneratorOutput> {
         check_pairs(captions.len(), noise.len())?;
-        let (mut text, dtype) = (self.model.captions().embed(captions)?, self.arithmetic.dtype());
+        self.draw_features(self.model.captions().embed(captions)?, &self.noise(noise, seed)?)
+    }
+
+    /// The noise `z` and that of the conditioning augmentation under these noise numbers: what another program needs to draw the same
+    /// images with an exported model.
+    ///
+    /// # Shapes
+    /// N numbers give `(N, nz)` and `(N, nc)`.
+    ///
+    /// # Errors
+    /// No number; a truncation below 0.01.
+    pub fn noise(&self, numbers: &[u64], seed: u64) -> Result<[Tensor; 2]> {
+        let dtype = self.arithmetic.dtype();
+        let (z, eps) =
+            noise::noise(&self.model.config().generator, numbers, seed, dtype, self.model.device())?;
+        match self.truncation {
+            None => Ok([z, eps]),
+            // What is drawn again for one must not be drawn for the other.
+            Some(limit) => Ok([
+                noise::truncated(&z, numbers, seed, limit)?,
+                noise::truncated(&eps, numbers, !seed, limit)?,
+            ]),
+        }
+    }
+
+    /// All stages' images for features of captions under their noise.
+    pub(crate) fn draw_features(
+        &self,
+        mut text: TextFeatures,
+        [z, eps]: &[Tensor; 2],
+    ) -> Result<GeneratorOutput> {
+        let dtype = self.arithmetic.dtype();
         text.words = text.words.to_dtype(dtype)?;
         text.sentence = text.sentence.to_dtype(dtype)?;
-        let (z, eps) = noise::noise(&self.model.config().generator, noise, seed, dtype, self.model.device())?;
-        let ctx = Ctx::new(Mode::Eval, seed);
+        // Nothing is drawn from it: all noise is given.
+        let ctx = Ctx::new(Mode::Eval, 0);
+        let noise = GeneratorNoise::new(z).with_condition(eps);
         // On a thread of the pool, which need not be woken for every operation.
-        let noise = GeneratorNoise::new(&z).with_condition(&eps);
         rayon::scope(|_| self.generator.generate_with(noise, &text, &ctx))
     }
 

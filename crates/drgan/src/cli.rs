@@ -2,6 +2,7 @@
 use crate::numbers::{number, of_setting, whole};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use drgan_infer::folder::Format;
 use drgan_infer::{Arithmetic, Precision};
 use drgan_tensor::device::DeviceRequest;
 use drgan_train::config::{PRESETS, Range};
@@ -12,6 +13,10 @@ use std::path::PathBuf;
 pub(crate) const THREADS: Range = Range::Whole(1, 1024);
 /// Samples per caption.
 const COUNT: Range = Range::Whole(1, 64);
+/// Frames from one picture of an animation to the next.
+const FRAMES: Range = Range::Whole(1, 1000);
+/// The largest noise that is drawn.
+const TRUNCATION: Range = Range::Between(0.01, 100.);
 
 /// DR-GAN: images from captions, trained and drawn on your own machine.
 #[derive(Debug, Parser)]
@@ -39,9 +44,12 @@ pub enum Command {
   drgan pretrain --preset birds --data data/birds --set image_encoder.weights=inception_v3.pth
   drgan pretrain --resume runs/birds-s0-001 --epochs 300")]
     Pretrain(PretrainArgs),
-    /// Draw captions with a trained run.
+    /// Draw captions with a trained run or a model file.
     #[command(after_help = "Examples:
   drgan sample \"a red heart\" \"a yellow face crying\" --out hearts.png
+  drgan sample --captions captions.txt --out-dir samples
+  drgan sample \"a red heart\" \"a blue square\" --count 1 --interpolate --out walk.gif
+  drgan sample \"a red heart\" --model emoji.safetensors
   drgan sample \"a blue square\" --count 8 --seed 3
   drgan sample \"a green apple\" --run runs/emoji-64-s0-001 --stages --attention
   drgan sample \"a small red bird\" --generator netG_epoch_600.pth --text-encoder text_encoder200.pth --vocabulary captions.pickle")]
@@ -49,12 +57,19 @@ pub enum Command {
     /// Measure a trained run beside its untrained self and real images.
     #[command(after_help = "Examples:
   drgan evaluate
-  drgan evaluate --run runs/emoji-64-s0-001
+  drgan evaluate --run runs/emoji-64-s0-001 --samples 200
   drgan evaluate --run runs/birds-s0-001 --data moved/birds")]
     Evaluate(EvaluateArgs),
     /// Make data sets.
     #[command(subcommand)]
     Data(DataCommand),
+    /// Write a trained run as one model file: weights, vocabulary, configuration, model card.
+    #[command(after_help = "Examples:
+  drgan export runs/emoji-64-s0-001 --out emoji.safetensors
+  drgan export --out exact.safetensors --weights f32
+  drgan export --out emoji.onnx --onnx
+  drgan sample \"a red heart\" --model emoji.safetensors")]
+    Export(ExportArgs),
     /// Show the tensors of a weight file: safetensors, or a PyTorch checkpoint.
     #[command(after_help = "Example:
   drgan inspect netG_epoch_600.pth")]
@@ -157,11 +172,17 @@ pub struct Compute {
 #[derive(Args, Debug)]
 pub struct SampleArgs {
     /// What to draw, one caption per row.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "list")]
     pub captions: Vec<String>,
+    /// Captions from a file: one per line, or, in a .jsonl, a text or an object with `text`, `caption` or `captions` per line.
+    #[arg(long = "captions", value_name = "FILE")]
+    pub list: Option<PathBuf>,
     /// The run to draw with; `latest` is the newest in runs/ that can be drawn with [default: latest].
-    #[arg(long, value_name = "RUN", conflicts_with = "generator")]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["generator", "model"])]
     pub run: Option<PathBuf>,
+    /// A model file to draw with, as `export` writes it, instead of a run.
+    #[arg(long, value_name = "FILE", conflicts_with = "generator")]
+    pub model: Option<PathBuf>,
     /// A generator trained elsewhere (.pth or .safetensors), with its text encoder and vocabulary, instead of a run.
     #[arg(long, value_name = "FILE", requires_all = ["text_encoder", "vocabulary"])]
     pub generator: Option<PathBuf>,
@@ -175,9 +196,24 @@ pub struct SampleArgs {
     #[arg(long, value_name = "X", requires = "generator",
         value_parser = number(of_setting("generator.mask_logit_scale")))]
     pub mask_logit_scale: Option<f64>,
-    /// The image to write.
+    /// The image to write: PNG, or with --interpolate an animated PNG or GIF.
     #[arg(long, value_name = "FILE", default_value = "samples.png")]
     pub out: PathBuf,
+    /// Write one image per sample into this folder, with metadata.jsonl, instead of a grid; what is there already is not drawn again.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "interpolate", "stages", "attention"])]
+    pub out_dir: Option<PathBuf>,
+    /// What the images of --out-dir are written as.
+    #[arg(long, value_enum, default_value_t, requires = "out_dir")]
+    pub format: FormatArg,
+    /// An animation from caption to caption and, of several samples, from noise to noise, and a strip of it; see --frames.
+    #[arg(long, conflicts_with_all = ["stages", "attention"])]
+    pub interpolate: bool,
+    /// Frames from one picture of --interpolate to the next.
+    #[arg(long, value_name = "N", default_value_t = 16, requires = "interpolate", value_parser = whole::<u16>(FRAMES))]
+    pub frames: u16,
+    /// Draw noise beyond X again, e.g. 1: images vary less from noise to noise and are more often good.
+    #[arg(long, value_name = "X", value_parser = number(TRUNCATION))]
+    pub truncation: Option<f64>,
     /// Seed of the noise, up to 2^64 - 1: the same caption and seed give the same image.
     #[arg(long, default_value_t = 0, value_parser = whole::<u64>(of_setting("seed")))]
     pub seed: u64,
@@ -196,6 +232,25 @@ pub struct SampleArgs {
     /// What computes.
     #[command(flatten)]
     pub compute: Compute,
+}
+
+/// What `drgan sample --out-dir` writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// PNG, with caption, seed and model in its texts.
+    #[default]
+    Png,
+    /// Lossless WebP.
+    Webp,
+}
+
+impl From<FormatArg> for Format {
+    fn from(arg: FormatArg) -> Self {
+        match arg {
+            FormatArg::Png => Self::Png,
+            FormatArg::Webp => Self::Webp,
+        }
+    }
 }
 
 /// What `drgan sample` computes in.
@@ -223,6 +278,36 @@ impl From<PrecisionArg> for Arithmetic {
     }
 }
 
+/// Arguments of `drgan export`.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// The run to write; `latest` is the newest in runs/ that can be drawn with [default: latest].
+    #[arg(value_name = "RUN")]
+    pub run: Option<PathBuf>,
+    /// The file to write: FILE.safetensors, or with --onnx FILE.onnx.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Write text encoder and generator as one ONNX graph (opset 17), in single precision.
+    #[arg(long, conflicts_with = "weights")]
+    pub onnx: bool,
+    /// What matrices and convolutions are kept in.
+    #[arg(long, value_enum, default_value_t)]
+    pub weights: WeightsArg,
+    /// A text file to put first in the model card: data, licence, limits.
+    #[arg(long, value_name = "FILE")]
+    pub card: Option<PathBuf>,
+}
+
+/// What the weights of a model file are kept in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum WeightsArg {
+    /// Half precision: half the size, and images that differ by a level of 255 or so.
+    #[default]
+    F16,
+    /// Single precision: the run's own.
+    F32,
+}
+
 /// Arguments of `drgan evaluate`.
 #[derive(Args, Debug)]
 pub struct EvaluateArgs {
@@ -232,6 +317,12 @@ pub struct EvaluateArgs {
     /// Where the run's data are now, if they were moved.
     #[arg(long, value_name = "DIR_OR_TAR")]
     pub data: Option<PathBuf>,
+    /// Samples of held-out captions, and of training captions [default: the run's evaluate.samples].
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(Range::Whole(2, 1_000_000)))]
+    pub samples: Option<usize>,
+    /// Noise seeds per prompt of the attribute accuracies [default: the run's evaluate.seeds].
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(of_setting("evaluate.seeds")))]
+    pub seeds: Option<usize>,
     /// What convolutions and linear maps compute in: f32, or on a CUDA device tf32 or bf16.
     #[arg(long, value_name = "PRECISION", default_value_t)]
     pub precision: Precision,

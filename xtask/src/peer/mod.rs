@@ -1,12 +1,11 @@
 //! `cargo xtask bench --peer`: our programs beside the same network in PyTorch (benches/pytorch), run by run.
-mod environment;
 mod sample;
 mod side;
 mod table;
 
 use crate::measure::bystanders::Watch;
 use crate::measure::{self, Pace, machine};
-use crate::run;
+use crate::{environment, run};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use drgan_terminal::{remark, result};
@@ -74,7 +73,7 @@ impl Options {
             bail!("no row is called `{other}`: there are {}", all.join(", "))
         }
         let asked = |name: &str| rows.is_empty() || rows.iter().any(|r| r == name);
-        let python = self.python.clone().map_or_else(environment::python, Ok)?;
+        let python = self.python.clone().map_or_else(|| environment::python(&environment::PYTORCH), Ok)?;
         let torch = environment::torch(&python)?;
         let threads = pace.threads();
         let setting = Setting { program: run::build("drgan-peer")?, python, threads, runs: pace.runs };

@@ -11,6 +11,9 @@ pub(super) fn run(args: &EvaluateArgs, stop: &Stop) -> Result<()> {
     let device = args.compute.device.unwrap_or_default().open_with(args.precision)?;
     let mut trained = open_trained(args.run.as_deref(), &device)?;
     trained.cfg.precision = args.precision;
+    let asked = &mut trained.cfg.evaluate;
+    asked.samples = args.samples.unwrap_or(asked.samples);
+    asked.seeds = args.seeds.unwrap_or(asked.seeds);
     if let Some(path) = &args.data {
         trained.move_data(utf8("data.path", path)?)?;
     }

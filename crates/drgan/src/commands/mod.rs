@@ -2,6 +2,7 @@
 mod common;
 mod data;
 mod evaluate;
+mod export;
 mod import;
 mod inspect;
 mod prepare;
@@ -41,6 +42,7 @@ fn dispatch(command: &Command, stop: &Stop) -> anyhow::Result<()> {
         Command::Pretrain(args) => pretrain::run(args, stop),
         Command::Sample(args) => sample::run(args, stop),
         Command::Evaluate(args) => evaluate::run(args, stop),
+        Command::Export(args) => export::run(args, stop),
         Command::Data(command) => data::run(command, stop),
         Command::Inspect(args) => inspect::run(args),
         Command::Import(args) => import::run(args, stop),
