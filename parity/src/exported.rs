@@ -1,7 +1,7 @@
-//! Exported ONNX graphs with inputs and our images for them, for another runtime to compare with.
+//! Exported ONNX graphs and state dicts with inputs and our images for them, for other runtimes to compare with.
 use anyhow::{Context, Result};
 use candle_core::{DType, Tensor};
-use drgan_infer::{Arithmetic, CaptionEncoder, Model, ModelConfig, Sampler, onnx};
+use drgan_infer::{Arithmetic, CaptionEncoder, Model, ModelConfig, Sampler, onnx, state_dicts};
 use drgan_sdm::GeneratorConfig;
 use drgan_tensor::device::HOST;
 use drgan_tensor::testing::Fill;
@@ -17,7 +17,7 @@ const BATCHES: [&[&str]; 3] = [
     &["cat", "cat"],
 ];
 
-/// Writes `NAME.onnx`, and per batch `NAME-K.safetensors` with the graph's inputs and what we draw for them in double precision: for
+/// Writes `NAME.onnx` and the state dicts in the folder `NAME`, and per batch `NAME-K.safetensors` with the graph's inputs and what we draw for them in double precision: for
 /// a model of each form, and for the one in the file `model`, if given.
 ///
 /// # Errors
@@ -35,6 +35,7 @@ pub fn write(dir: &Path, model: Option<&Path>) -> Result<()> {
 fn write_one(dir: &Path, name: &str, model: &Model) -> Result<()> {
     let path = dir.join(format!("{name}.onnx"));
     drgan_tensor::file::write_atomic(&path, &onnx::to_bytes(model)?)?;
+    state_dicts::save(model, &dir.join(name))?;
     let sampler = Sampler::new(model, Arithmetic::Exact)?;
     for (k, captions) in BATCHES.into_iter().enumerate() {
         let numbers: Vec<u64> = (0..captions.len() as u64).collect();

@@ -19,10 +19,14 @@ struct Cli {
     /// Compare exported ONNX graphs in ONNX Runtime with our images instead; installs it under target/ on the first call.
     #[arg(long)]
     onnx: bool,
-    /// With --onnx, a model file to compare as well.
+    /// Compare exported state dicts in PyTorch (docs/pytorch/drgan.py) with our images instead; installs it under target/ on the first
+    /// call, about 3 GB.
+    #[arg(long, conflicts_with = "onnx")]
+    torch: bool,
+    /// With --onnx or --torch, a model file to compare as well.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Write ONNX graphs, inputs for them and our images into a folder: what `--onnx` compares.
+    /// Write graphs, state dicts, inputs for them and our images into a folder: what `--onnx` and `--torch` compare.
     #[arg(long, value_name = "DIR", hide = true)]
     write_exports: Option<PathBuf>,
     /// A folder with `weights/` and `data/fashion/`: trained weights that some golden files belong to [default: the parent

@@ -29,7 +29,7 @@ Examples:
   cargo xtask train --features cuda              with support for NVIDIA GPUs (docs/cuda.md)
   cargo xtask train --help                       the options of `drgan train`
   cargo xtask parity ../shared/golden            compare golden files of another framework with our modules
-  cargo xtask parity --onnx                      compare exported graphs in ONNX Runtime with our images
+  cargo xtask parity --onnx                      compare exported models in ONNX Runtime with our images
   cargo xtask test                               all tests
   cargo xtask asan                               the kernels' tests under AddressSanitizer
   cargo xtask bench kernels -- up_conv2d         some benchmarks of one module
@@ -75,8 +75,8 @@ enum Task {
     Inspect(Rest),
     /// Write a third-party weight file as safetensors.
     Import(Rest),
-    /// Compare golden files of another framework with our modules, e.g. `cargo xtask parity ../shared/golden`; or exported graphs in
-    /// ONNX Runtime with our images (--onnx).
+    /// Compare golden files of another framework with our modules, e.g. `cargo xtask parity ../shared/golden`; or exported models
+    /// in ONNX Runtime (--onnx) and PyTorch (--torch) with our images.
     Parity(Rest),
     /// Run all tests.
     Test(test::Test),

@@ -20,6 +20,8 @@ pub mod pretrained;
 pub mod rgb;
 mod sampler;
 pub mod sheet;
+#[cfg(feature = "fs")]
+pub mod state_dicts;
 #[cfg(test)]
 mod testing;
 

@@ -68,6 +68,7 @@ pub enum Command {
   drgan export runs/emoji-64-s0-001 --out emoji.safetensors
   drgan export --out exact.safetensors --weights f32
   drgan export --out emoji.onnx --onnx
+  drgan export --out emoji-pytorch --torch
   drgan sample \"a red heart\" --model emoji.safetensors")]
     Export(ExportArgs),
     /// Show the tensors of a weight file: safetensors, or a PyTorch checkpoint.
@@ -284,9 +285,12 @@ pub struct ExportArgs {
     /// The run to write; `latest` is the newest in runs/ that can be drawn with [default: latest].
     #[arg(value_name = "RUN")]
     pub run: Option<PathBuf>,
-    /// The file to write: FILE.safetensors, or with --onnx FILE.onnx.
+    /// What to write: FILE.safetensors, with --onnx FILE.onnx, with --torch a folder.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Write state dicts under the released code's names, for PyTorch (docs/pytorch/drgan.py), in single precision.
+    #[arg(long, conflicts_with_all = ["onnx", "weights", "card"])]
+    pub torch: bool,
     /// Write text encoder and generator as one ONNX graph (opset 17), in single precision.
     #[arg(long, conflicts_with = "weights")]
     pub onnx: bool,

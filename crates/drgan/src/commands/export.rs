@@ -4,7 +4,7 @@ use crate::cli::{ExportArgs, WeightsArg};
 use crate::report::card;
 use crate::signals::Stop;
 use anyhow::{Context, Result, bail};
-use drgan_infer::onnx;
+use drgan_infer::{onnx, state_dicts};
 use drgan_tensor::device::HOST;
 use drgan_tensor::file;
 use drgan_tensor::internal::shown;
@@ -12,6 +12,16 @@ use drgan_train::evaluate::Evaluation;
 use drgan_train::session::TrainedRun;
 
 pub(super) fn run(args: &ExportArgs, stop: &Stop) -> Result<()> {
+    if args.torch {
+        let trained = open_trained(args.run.as_deref(), &HOST)?;
+        let _whole = stop.hold();
+        state_dicts::save(&trained.model, &args.out)?;
+        report(&format!(
+            "{}: generator.pth, text_encoder.pth, config.json, tokenizer.json",
+            shown(&args.out)
+        ));
+        return Ok(());
+    }
     // Before anything is read.
     let extension = if args.onnx { "onnx" } else { "safetensors" };
     if args.out.extension().is_none_or(|e| !e.eq_ignore_ascii_case(extension)) {

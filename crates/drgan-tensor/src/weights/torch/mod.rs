@@ -1,4 +1,4 @@
-//! PyTorch's two checkpoint formats, read without running anything of them.
+//! PyTorch's two checkpoint formats, read without running anything of them, and the newer one written.
 //!
 //! The **zip** format (since 1.6): an archive of stored entries, `NAME/data.pkl` and a storage each in `NAME/data/KEY`. The
 //! **legacy** format: five pickles (magic number, protocol, system, object, storage keys), then each storage's length
@@ -12,7 +12,10 @@ mod legacy;
 mod refusal;
 mod state_dict;
 mod storage;
+mod writer;
 mod zip;
+
+pub use writer::to_bytes;
 
 use super::tensors::{Tensors, floats_as_f32};
 use crate::Result;
