@@ -175,6 +175,7 @@ impl Folder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use drgan_tensor::testing::disk::{self, Fault};
     use image::Rgb;
 
     fn entry(place: usize, text: &str) -> Entry {
@@ -189,6 +190,7 @@ mod tests {
         }
     }
 
+    /// A picture of one color.
     fn image() -> RgbImage {
         RgbImage::from_pixel(4, 4, Rgb([9, 90, 200]))
     }
@@ -258,6 +260,31 @@ mod tests {
         Folder::open(dir.path(), Format::Webp)?.add(webp.clone(), &image())?;
         let bytes = std::fs::read(dir.path().join(webp.file_name)).expect("there");
         assert!(bytes.starts_with(b"RIFF") && bytes[8..].starts_with(b"WEBP"), "{:?}", &bytes[..12]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_disk_that_fails_loses_no_sample_and_the_folder_is_continued() -> Result<()> {
+        for fault in Fault::ALL {
+            let dir = tempfile::tempdir().expect("a temporary folder");
+            let (one, two) = (entry(1, "a red heart"), entry(2, "cat"));
+            let mut folder = Folder::open(dir.path(), Format::Png)?;
+            folder.add(one.clone(), &image())?;
+            let (failed, _) = disk::failing(0, fault, || folder.add(two.clone(), &image()));
+            let said = failed.expect_err("a fault").to_string();
+            assert!(said.contains("00002-cat-0.png"), "{fault:?}: {said}");
+            let mut again = Folder::open(dir.path(), Format::Png)?;
+            assert!(again.has(&one)? && !again.has(&two)?, "{fault:?}");
+            again.add(two.clone(), &image())?;
+            for entry in [&one, &two] {
+                assert_eq!(
+                    image::open(dir.path().join(&entry.file_name)).expect("whole").into_rgb8(),
+                    image()
+                );
+            }
+            let kept = std::fs::read_dir(dir.path()).expect("the folder").count();
+            assert_eq!(kept, 3, "{fault:?}: a temporary file is left");
+        }
         Ok(())
     }
 
