@@ -15,6 +15,8 @@ pub(crate) mod channels;
 pub(crate) mod convolution;
 #[cfg(all(feature = "cuda", feature = "cudnn"))]
 mod cudnn;
+#[cfg(all(feature = "cuda", any(test, feature = "testing")))]
+mod facts;
 #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "read where work is enqueued"))]
 pub(crate) mod launch;
 pub(crate) mod op;
@@ -22,12 +24,18 @@ pub(crate) mod op;
 mod present;
 #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "read where work is enqueued"))]
 pub(crate) mod product;
+#[cfg(feature = "cuda")]
+mod profile;
 pub(crate) mod sums;
 #[cfg(feature = "cuda")]
 mod upload;
 
+#[cfg(all(not(feature = "cuda"), any(test, feature = "testing")))]
+pub(crate) use absent::launches;
 #[cfg(not(feature = "cuda"))]
 pub(crate) use absent::{Buffer, InFlight, Queue, Uploads, Value, View};
+#[cfg(all(feature = "cuda", any(test, feature = "testing")))]
+pub(crate) use facts::launches;
 #[cfg(feature = "cuda")]
 pub(crate) use present::{Buffer, Queue, Value, View, compute_in};
 #[cfg(feature = "cuda")]
