@@ -1,8 +1,9 @@
 //! Training and sampling run no reference in place of a kernel: on the CPU, and with DRGAN_TEST_DEVICE=cuda on that device. On
 //! the emulated one, `CUDAEMU_KERNELS=count` makes it a matter of seconds.
+use candle_core::{DType, Tensor};
 use drgan_data::Dataset;
 use drgan_infer::Sampler;
-use drgan_tensor::device::DeviceRequest;
+use drgan_tensor::device::{DeviceRequest, HOST};
 use drgan_tensor::ops::Precision;
 use drgan_tensor::ops::testing::places_of_fallbacks;
 use drgan_train::config::{Overrides, RunConfig};
@@ -61,4 +62,17 @@ fn emoji_64_runs_kernels_alone() {
         "emoji-64",
         &["data.limit=40", "damsm.epochs=1", "damsm.batch=12", "loader.batch=2", "train.steps=1"],
     );
+}
+
+/// What the tests above look at sees an operation without a kernel.
+#[test]
+fn a_reference_is_seen() -> Result<(), Box<dyn Error>> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    let places = pool.install(|| -> drgan_tensor::Result<_> {
+        let doubles = Tensor::ones((1, 2), DType::F64, &HOST)?;
+        rayon::join(|| drgan_tensor::ops::tanh(&doubles), || ()).0?;
+        Ok(places_of_fallbacks())
+    })?;
+    assert_eq!(places.get("tanh"), Some(&1), "{places:?}");
+    Ok(())
 }

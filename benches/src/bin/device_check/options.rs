@@ -11,7 +11,7 @@ pub(crate) enum Part {
     Determinism,
     /// The golden files of another framework.
     Golden,
-    /// Twenty training steps of `emoji-64` on the CPU and on the device: the losses of each.
+    /// Twenty training steps of `emoji-64`, slowly, on the CPU and on the device: the losses of each.
     Train,
     /// The operations under compute-sanitizer's memcheck, where it is installed.
     Sanitizer,

@@ -49,7 +49,8 @@ fn memcheck(tool: &Path, check: &Check, clock: &Clock) -> Result<Option<Found>> 
     command.arg(&folder);
     let Child::Ended(ended) = run(&mut command, &folder, PART, clock)? else { return Ok(None) };
     let report = std::fs::read_to_string(&log).unwrap_or_default();
-    let mut said = report.lines().map(|line| line.trim_start_matches(['=', ' '])).filter(|line| !line.is_empty());
+    let mut said =
+        report.lines().map(|line| line.trim_start_matches(['=', ' '])).filter(|line| !line.is_empty());
     let (first, last) = (said.clone().find(|line| !line.starts_with("COMPUTE-SANITIZER")), said.next_back());
     let figures = json!({ "says": last, "report": "sanitizer/memcheck.txt" });
     let reasons = match ended.status.code() {

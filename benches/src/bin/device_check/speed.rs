@@ -6,7 +6,7 @@ use crate::plan::{Check, Found, Plan, Planned};
 use crate::results::Item;
 use crate::summary::{Table, text};
 use crate::work::{Work, works};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use candle_core::Device;
 use drgan_benches::{Inference, Step};
 use drgan_tensor::ops::Precision;
@@ -16,18 +16,37 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Runs before any is timed: kernels are compiled for the device, algorithms set up, memory taken.
-const UNTIMED: usize = 2;
-/// Runs are timed until they took this long.
-const LONG_ENOUGH: Duration = Duration::from_secs(3);
-const LEAST_RUNS: usize = 3;
-const MOST_RUNS: usize = 100;
+/// How often work is done.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// Runs before any is timed: kernels are compiled for the device, algorithms set up, memory taken.
+    untimed: usize,
+    /// Timed runs at least; more until they took `long_enough`.
+    least: usize,
+    long_enough: Duration,
+}
+
+impl Pace {
+    fn of(check: &Check) -> Self {
+        let pace =
+            |untimed, least, seconds| Self { untimed, least, long_enough: Duration::from_secs(seconds) };
+        match (check.quick, check.device.emulated) {
+            (false, _) => pace(2, 3, 3),
+            (true, false) => pace(2, 3, 0),
+            // A step takes seconds, whose number says nothing: the run by which kernels are timed has to do.
+            (true, true) => pace(0, 0, 0),
+        }
+    }
+}
+
+/// Timed runs at most.
+const MOST: usize = 100;
 /// Kernels that are shown, the longest first.
 const SHOWN: usize = 10;
 
 pub(crate) fn plan(check: &Check) -> Result<Plan<'static>> {
     let precisions: &[Precision] = if check.quick { &[Precision::F32] } else { &Precision::ALL };
-    let (known, mut items) = (Rc::new(OnceCell::new()), Vec::new());
+    let (known, pace, mut items) = (Rc::new(OnceCell::new()), Pace::of(check), Vec::new());
     for work in works(check.quick) {
         for &precision in precisions {
             let (known, request, quick, work) = (known.clone(), check.request, check.quick, work.clone());
@@ -39,7 +58,7 @@ pub(crate) fn plan(check: &Check) -> Result<Plan<'static>> {
                         known.get_or_init(|| most)
                     }
                 };
-                measure(&work, precision, &request.open_with(precision)?, most, (quick, clock))
+                measure(&work, precision, &request.open_with(precision)?, most, (pace, clock))
             }));
         }
     }
@@ -70,10 +89,10 @@ fn measure(
     precision: Precision,
     device: &Device,
     most: &Ceilings,
-    (quick, clock): (bool, &Clock),
+    (pace, clock): (Pace, &Clock),
 ) -> Result<Option<Found>> {
     let mut run = runner(work, precision, device)?;
-    for _ in 0..UNTIMED {
+    for _ in 0..pace.untimed {
         if clock.over().is_some() {
             return Ok(None);
         }
@@ -81,8 +100,7 @@ fn measure(
     }
     forget_peak_memory(device)?;
     let (mut seconds, begun) = (Vec::new(), Instant::now());
-    let long_enough = if quick { Duration::ZERO } else { LONG_ENOUGH };
-    while seconds.len() < LEAST_RUNS || (begun.elapsed() < long_enough && seconds.len() < MOST_RUNS) {
+    while seconds.len() < pace.least || (begun.elapsed() < pace.long_enough && seconds.len() < MOST) {
         if clock.over().is_some() {
             return Ok(None);
         }
@@ -90,9 +108,6 @@ fn measure(
         run()?;
         seconds.push(start.elapsed().as_secs_f64());
     }
-    let peak = peak_memory(device)?;
-    seconds.sort_by(f64::total_cmp);
-    let median = *seconds.get(seconds.len() / 2).context("nothing was timed")?;
     let before = launches(None);
     let (mut whole, start) = (Ok(()), Instant::now());
     let kernels = profile(device, || {
@@ -101,6 +116,9 @@ fn measure(
     })?;
     whole?;
     let profiled = start.elapsed().as_secs_f64();
+    let peak = peak_memory(device)?;
+    seconds.sort_by(f64::total_cmp);
+    let median = seconds.get(seconds.len() / 2).copied().unwrap_or(profiled);
     let all = before.zip(launches(None)).map(|(before, after)| after - before);
     let own: usize = kernels.iter().map(|kernel| kernel.launches).sum();
     let in_kernels: f64 = kernels.iter().map(|kernel| kernel.seconds).sum();
@@ -176,20 +194,22 @@ pub(crate) fn tables(items: &[Item]) -> Vec<Table> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anyhow::Context;
     use drgan_tensor::device::HOST;
 
     #[test]
     fn training_and_sampling_are_timed() -> Result<()> {
         let most = Ceilings { bytes: 1e9, operations: [1e9, 2e9, 4e9] };
         let clock = Clock::lasting(Duration::from_secs(600));
-        for work in works(true) {
-            let found = measure(&work, Precision::F32, &HOST, &most, (true, &clock))?.context("in time")?;
+        for (work, least) in works(true).iter().zip([0, 2]) {
+            let pace = Pace { untimed: 1, least, long_enough: Duration::ZERO };
+            let found = measure(work, Precision::F32, &HOST, &most, (pace, &clock))?.context("in time")?;
+            assert_eq!(found.figures["runs"], least);
             assert!(found.figures["images_per_second"].as_f64() > Some(0.), "{}", found.figures);
         }
-        assert!(
-            measure(&works(true)[0], Precision::F32, &HOST, &most, (true, &Clock::lasting(Duration::ZERO)))?
-                .is_none()
-        );
+        let (pace, over) =
+            (Pace { untimed: 1, least: 1, long_enough: Duration::ZERO }, Clock::lasting(Duration::ZERO));
+        assert!(measure(&works(true)[0], Precision::F32, &HOST, &most, (pace, &over))?.is_none());
         Ok(())
     }
 

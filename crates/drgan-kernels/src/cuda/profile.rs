@@ -1,5 +1,6 @@
 //! How long kernels take on a device: an event before and one after each launch, where the check of a device asks for them.
 use super::Queue;
+#[cfg(not(any(test, feature = "testing")))]
 use candle_core::Result;
 
 /// What a launch does at least: the bytes of its arguments, each touched once, and the multiplications and additions of a
