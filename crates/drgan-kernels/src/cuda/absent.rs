@@ -127,7 +127,7 @@ impl<'a, T> From<&'a mut Buffer<T>> for Arg<'a> {
 
 #[cfg(any(test, feature = "testing"))]
 impl Queue {
-    pub(crate) fn facts(&self) -> Result<crate::testing::DeviceFacts> {
+    pub(crate) fn facts(&self) -> Result<super::about::DeviceFacts> {
         match self.0 {}
     }
 
@@ -135,7 +135,7 @@ impl Queue {
         match self.0 {}
     }
 
-    pub(crate) fn profile(&self, _: impl FnOnce() -> Result<()>) -> Result<Vec<crate::testing::KernelTime>> {
+    pub(crate) fn profile(&self, _: impl FnOnce() -> Result<()>) -> Result<Vec<super::about::KernelTime>> {
         match self.0 {}
     }
 }

@@ -1,7 +1,7 @@
 //! cuBLAS, by candle's handle, which belongs to the one stream.
 use super::Queue;
+use super::launch::Work;
 use super::product::{Factor, Product, Target};
-use super::profile::Work;
 use crate::precision::Precision;
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::cublas::{result, sys};

@@ -1,7 +1,7 @@
 //! What a device says about itself and its memory, for the check of a device.
 use super::Queue;
+use super::about::{DeviceFacts, KernelTime};
 use super::profile::profile;
-use crate::testing::{DeviceFacts, KernelTime};
 use candle_core::Result;
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::sys;

@@ -92,6 +92,18 @@ impl From<f64> for Arg<'_> {
     }
 }
 
+/// What a launch does at least: the bytes of its arguments, each touched once, and the multiplications and additions of a
+/// product.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    all(feature = "cuda", not(any(test, feature = "testing"))),
+    expect(dead_code, reason = "read where times are taken")
+)]
+pub(crate) struct Work {
+    pub(crate) bytes: u64,
+    pub(crate) operations: u64,
+}
+
 /// The arguments of a launch, in the kernel's order.
 macro_rules! args {
     ($($value:expr),* $(,)?) => { &[$($crate::cuda::launch::Arg::from($value)),*] };

@@ -6,6 +6,8 @@
 //! Kernels are plain CUDA C++ in `src/ops/*/NAME.cu`, compiled to PTX by build.rs. A launch checks number and kind of its
 //! arguments against the kernel's; that a kernel stays within the sizes that it is given is checked on the emulated device
 //! (docs/cuda.md), where memory that is not a tensor's cannot be touched.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod about;
 #[cfg(not(feature = "cuda"))]
 mod absent;
 mod activation;

@@ -1,6 +1,5 @@
 //! Memory and launches on a CUDA device, over the driver's functions.
-use super::launch::{Arg, Grid, THREADS};
-use super::profile::Work;
+use super::launch::{Arg, Grid, THREADS, Work};
 use crate::precision::Precision;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaFunction, CudaSlice, CudaView, DevicePtr, DevicePtrMut, DeviceRepr, DeviceSlice, LaunchConfig,

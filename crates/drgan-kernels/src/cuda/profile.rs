@@ -1,16 +1,8 @@
 //! How long kernels take on a device: an event before and one after each launch, where the check of a device asks for them.
 use super::Queue;
+use super::launch::Work;
 #[cfg(not(any(test, feature = "testing")))]
 use candle_core::Result;
-
-/// What a launch does at least: the bytes of its arguments, each touched once, and the multiplications and additions of a
-/// product.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(any(test, feature = "testing")), expect(dead_code, reason = "read where times are taken"))]
-pub(super) struct Work {
-    pub(super) bytes: u64,
-    pub(super) operations: u64,
-}
 
 #[cfg(not(any(test, feature = "testing")))]
 impl Queue {
@@ -31,7 +23,7 @@ pub(super) use taken::profile;
 #[cfg(any(test, feature = "testing"))]
 mod taken {
     use super::{Queue, Work};
-    use crate::testing::KernelTime;
+    use crate::cuda::about::KernelTime;
     use candle_core::Result;
     use candle_core::cuda_backend::WrapErr;
     use candle_core::cuda_backend::cudarc::driver::CudaEvent;

@@ -5,8 +5,9 @@ mod operation;
 mod operations;
 mod size;
 
+pub use crate::cuda::about::{DeviceFacts, KernelTime};
 pub use crate::dispatch::{fallbacks, places_of_fallbacks};
-pub use device::{DeviceFacts, KernelTime, device_facts, forget_peak_memory, launches, peak_memory, profile};
+pub use device::{device_facts, forget_peak_memory, launches, peak_memory, profile};
 pub use operation::{Evaluated, Operation};
 pub use operations::operations;
 pub use size::Size;

@@ -3,8 +3,7 @@ mod library;
 mod plan;
 
 use super::convolution::{Geometry, Pass};
-use super::launch::{Grid, args};
-use super::profile::Work;
+use super::launch::{Grid, Work, args};
 use super::{Buffer, Queue, View};
 use crate::precision::Precision;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, DevicePtr};
