@@ -1,7 +1,7 @@
 //! The discriminators with their VAEs, one per stage.
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use criterion::Criterion;
-use drgan_benches::{Preset, values};
+use drgan_benches::{Preset, device, values};
 use drgan_dnm::StageDiscriminator;
 use drgan_tensor::{Ctx, Discriminator, FromConfig, Mode, ParamStore, Result};
 
@@ -9,7 +9,7 @@ fn discriminators(c: &mut Criterion, preset: &Preset) {
     for side in preset.cfg.sides() {
         let cfg = preset.cfg.discriminator_at(side);
         let store = ParamStore::seeded(0);
-        let vb = store.builder(DType::F32, &Device::Cpu);
+        let vb = store.builder(DType::F32, &device());
         let d = StageDiscriminator::from_config(&cfg, vb).expect("a discriminator");
         let sentence = values(&preset.shape(&[cfg.text_dim])).expect("sentences");
         let mut ctx = Ctx::new(Mode::Frozen, 0);

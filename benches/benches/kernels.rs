@@ -1,7 +1,7 @@
 //! The differentiable operations, in the layers where networks spend their time.
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use criterion::Criterion;
-use drgan_benches::{Preset, constant, weight};
+use drgan_benches::{Preset, constant, device, weight};
 use drgan_tensor::ops::{
     self, Activation, Conv2dSpec, ConvNormSpec, Normalized, PackedConv, PackedSpec, Padding, Precision,
 };
@@ -108,7 +108,7 @@ fn normalization(c: &mut Criterion, preset: &Preset) {
     let Last { channels, side } = last(preset);
     let gated = [4 * channels, side, side]; // after a residual block's first convolution
     let line = |c: usize| {
-        let full = |v: f32| Tensor::full(v, c, &Device::Cpu).expect("a line");
+        let full = |v: f32| Tensor::full(v, c, &device()).expect("a line");
         (full(1.), full(0.))
     };
     let y = |n: Normalized| n.y;
@@ -131,7 +131,7 @@ fn attention(c: &mut Criterion, preset: &Preset) {
     let maps = [channels, side, side];
     let t = preset.cfg.damsm.max_words;
     let words = weight(&preset.shape(&[channels, t])).expect("words");
-    let mask = Tensor::zeros((preset.batch, t), DType::U8, &Device::Cpu).expect("a mask");
+    let mask = Tensor::zeros((preset.batch, t), DType::U8, &device()).expect("a mask");
     preset.both(c, "kernels/word_attention", &maps, |h| {
         ops::word_attention(h, &words, &mask).map(|(context, _)| context)
     });

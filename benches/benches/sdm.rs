@@ -1,18 +1,16 @@
 //! The generator and its parts, and the real image path.
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use criterion::Criterion;
-use drgan_benches::{Inference, Preset, values};
+use drgan_benches::{Inference, Preset, device, values};
 use drgan_sdm::{Disentangle, FirstStage, RealImagePath, RefineStage, StageGenerator, WordAttention};
 use drgan_tensor::ops::Precision;
 use drgan_tensor::{Ctx, FromConfig, Generator, Mode, ParamStore, Result};
-
-const CPU: Device = Device::Cpu;
 
 /// One of each, the largest: that in front of the finest image. The stages before differ in their side only.
 fn parts(c: &mut Criterion, preset: &Preset) {
     let mut run = || -> Result<()> {
         let (cfg, store, ctx) = (&preset.cfg.generator, ParamStore::seeded(0), Ctx::new(Mode::Frozen, 0));
-        let vb = store.builder(DType::F32, &CPU);
+        let vb = store.builder(DType::F32, &device());
         let last = cfg.stages - 1;
         let (words, side) = (preset.captions(), cfg.side(last - 1));
         let maps = [cfg.ngf, side, side];
@@ -41,7 +39,8 @@ fn parts(c: &mut Criterion, preset: &Preset) {
 
 fn generator(c: &mut Criterion, preset: &Preset) {
     let (cfg, store) = (&preset.cfg.generator, ParamStore::seeded(0));
-    let generator = StageGenerator::from_config(cfg, store.builder(DType::F32, &CPU)).expect("a generator");
+    let generator =
+        StageGenerator::from_config(cfg, store.builder(DType::F32, &device())).expect("a generator");
     let (words, mut ctx) = (preset.captions(), Ctx::new(Mode::Frozen, 0));
     preset.both(c, "sdm/generator", &[cfg.nz], |z| -> Result<Tensor> {
         let stages = generator.generate(z, &words, &mut ctx)?.stages;
@@ -56,7 +55,8 @@ fn packed(c: &mut Criterion, preset: &Preset) {
     for (name, precision) in
         [("sdm/packed_generator", Precision::F32), ("sdm/packed_generator_bf16", Precision::Bf16)]
     {
-        let inference = Inference::new(&preset.cfg, preset.batch, precision).expect("a packed generator");
+        let inference = Inference::new(&preset.cfg, preset.batch, precision, &device());
+        let inference = inference.expect("a packed generator");
         preset.forward(c, name, &[], |_| inference.draw());
     }
 }

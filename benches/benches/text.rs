@@ -1,17 +1,15 @@
 //! The text encoder's recurrence and the image encoder of the preset.
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use criterion::Criterion;
-use drgan_benches::{Preset, image_encoder};
+use drgan_benches::{Preset, device, image_encoder};
 use drgan_tensor::{Ctx, FromConfig, ImageEncoder, Mode, ParamStore, Result, TextEncoder, TokenBatch};
 use drgan_text::BiLstmEncoder;
 
-const CPU: Device = Device::Cpu;
-
 fn sentences(c: &mut Criterion, preset: &Preset) {
     let (cfg, store) = (&preset.cfg.text, ParamStore::seeded(0));
-    let encoder = BiLstmEncoder::from_config(cfg, store.builder(DType::F32, &CPU)).expect("an encoder");
+    let encoder = BiLstmEncoder::from_config(cfg, store.builder(DType::F32, &device())).expect("an encoder");
     let (b, t, words) = (preset.batch, preset.cfg.damsm.max_words, cfg.vocab_size - 1);
-    let ids = Tensor::from_iter((0..b * t).map(|i| (i % words) as u32 + 1), &CPU);
+    let ids = Tensor::from_iter((0..b * t).map(|i| (i % words) as u32 + 1), &device());
     let ids = ids.and_then(|ids| ids.reshape((b, t))).expect("tokens");
     let tokens = TokenBatch { ids, lens: vec![t; b] };
     let mut ctx = Ctx::new(Mode::Frozen, 0);
@@ -23,7 +21,7 @@ fn sentences(c: &mut Criterion, preset: &Preset) {
 
 /// The finest image to regions and code; the gradient to the image, as in a step.
 fn images(c: &mut Criterion, preset: &Preset) {
-    let encoder = image_encoder(&preset.cfg).expect("an encoder");
+    let encoder = image_encoder(&preset.cfg, &device()).expect("an encoder");
     let name = format!("text/{}", preset.cfg.image_encoder.backbone.name().replace('-', "_"));
     let side = preset.cfg.loader().finest();
     preset.both(c, &name, &[3, side, side], |x| -> Result<Tensor> {

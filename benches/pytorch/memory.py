@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import fill
+from batch import noise, sizes
 
 fill.fill = lambda module, prefix: module  # weights have sizes alone
 from step import Trainer  # noqa: E402: takes `fill` by its name
@@ -44,16 +45,6 @@ class Live(TorchDispatchMode):
         self.now -= size
 
 
-def inputs(cfg: dict) -> dict[str, Tensor]:
-    """A batch and its noise, as benches/src makes them."""
-    b, g, d, words = cfg["loader"]["batch"], cfg["generator"], cfg["discriminator"], cfg["damsm"]["max_words"]
-    shapes = {"z": (b, g["nz"]), "eps": (b, g["nc"]), "words": (b, d["text_dim"], words), "sentence": (b, d["text_dim"])}
-    for side in (g["base"] << i for i in range(g["stages"])):
-        shapes[f"real{side}"] = (b, 3, side, side)
-        shapes |= {f"d{side}.{name}": (b, d["latent"]) for name in ("real", "fake", "frozen")}
-    return {name: torch.empty(shape) for name, shape in shapes.items()} | {"padding": torch.empty(b, words, dtype=torch.bool)}
-
-
 def main() -> None:
     cfg = tomllib.loads((Path(sys.argv[1]) / "config.toml").read_text())
     for network in ("generator", "discriminator"):
@@ -65,12 +56,12 @@ def main() -> None:
         for opt in (trainer.generator_opt, trainer.real_image_opt, *trainer.discriminator_opts):
             for group in opt.param_groups:
                 group |= {"fused": False, "foreach": False}  # the fused one is not made for `meta`; no other needs less
-        batch = inputs(cfg)
-        noise = {n: t for n, t in batch.items() if n in ("z", "eps") or n.startswith("d")}
-        trainer.step(batch, noise)  # makes the optimizers' moments
+        b, words = cfg["loader"]["batch"], cfg["damsm"]["max_words"]
+        made = {name: torch.empty(shape) for name, shape in sizes(cfg).items()} | {"padding": torch.empty(b, words, dtype=torch.bool)}
+        trainer.step(made, noise(made))  # makes the optimizers' moments
         before = live.now
         live.peak = before
-        trainer.step(batch, noise)
+        trainer.step(made, noise(made))
     print(json.dumps({"torch": torch.__version__, "batch": cfg["loader"]["batch"], "at_rest_bytes": before, "peak_bytes": live.peak}))
 
 

@@ -1,6 +1,7 @@
 //! What the benchmarks and the measuring programs (`src/bin`) share.
 //!
-//! Names are `MODULE/WHAT/DEVICE/PASS/SIZE`. Sizes are those of a [`Preset`]: `sdm/stage/cpu/forward/B4` is `birds`, the full
+//! Names are `MODULE/WHAT/DEVICE/PASS/SIZE`. The device is the CPU, or the one that the variable DRGAN_BENCH_DEVICE names
+//! (`cargo xtask bench --device cuda` sets it); an iteration ends when the device has done it. Sizes are those of a [`Preset`]: `sdm/stage/cpu/forward/B4` is `birds`, the full
 //! size, at batch 4; `sdm/stage/cpu/forward/B16-emoji-64` the default run's at its batch. Throughput counts images.
 mod preset;
 mod whole;
@@ -10,8 +11,10 @@ pub use whole::{Inference, SALT, Step, captions, fill, image_encoder, resident};
 
 use candle_core::{Device, Result, Tensor, Var};
 use criterion::Criterion;
+use drgan_tensor::device::{DeviceRequest, HOST};
 use drgan_tensor::ops::{CachingAllocator, limit_candle_threads};
 use mimalloc::MiMalloc;
+use std::sync::OnceLock;
 
 /// The allocator of the `drgan` binary.
 #[global_allocator]
@@ -30,13 +33,29 @@ pub fn run(benchmarks: &[fn(&mut Criterion, &Preset)]) {
     });
 }
 
-/// Reproducible values in [-1, 1] with nothing special about them: sines of a step that hits no period.
+/// Where benchmarks compute: the CPU, or the device that DRGAN_BENCH_DEVICE names.
+///
+/// # Panics
+/// If that is no device, or one that cannot be opened: a benchmark has nobody to report to.
+pub fn device() -> Device {
+    static DEVICE: OnceLock<Device> = OnceLock::new();
+    let open = || match std::env::var("DRGAN_BENCH_DEVICE") {
+        Err(_) => HOST,
+        Ok(name) => {
+            let opened = name.parse::<DeviceRequest>().and_then(DeviceRequest::open);
+            opened.unwrap_or_else(|e| panic!("DRGAN_BENCH_DEVICE: {e}"))
+        }
+    };
+    DEVICE.get_or_init(open).clone()
+}
+
+/// Reproducible values on [`device`] in [-1, 1] with nothing special about them: sines of a step that hits no period.
 ///
 /// # Errors
 /// Whatever candle reports.
 pub fn values(shape: &[usize]) -> Result<Tensor> {
     let n: usize = shape.iter().product();
-    Tensor::from_iter((0..n).map(|i| (i as f32 * 0.73 + 0.1).sin()), &Device::Cpu)?.reshape(shape)
+    Tensor::from_iter((0..n).map(|i| (i as f32 * 0.73 + 0.1).sin()), &device())?.reshape(shape)
 }
 
 /// A constant of `shape`, scaled as a convolution's weight is.

@@ -1,6 +1,6 @@
 //! Sizes of the benchmarks: those of a preset's configuration, and how each is measured.
-use crate::{captions, values};
-use candle_core::{Tensor, Var};
+use crate::{captions, device, values};
+use candle_core::{Device, Tensor, Var};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use drgan_tensor::{Ctx, Mode, TextFeatures};
 use drgan_train::config::{Overrides, RunConfig};
@@ -47,7 +47,7 @@ impl Preset {
     /// # Panics
     /// If candle fails.
     pub fn captions(&self) -> TextFeatures {
-        captions(&self.cfg, self.batch, &mut Ctx::new(Mode::Eval, 1)).expect("captions")
+        captions(&self.cfg, self.batch, &mut Ctx::new(Mode::Eval, 1), &device()).expect("captions")
     }
 
     /// The shape of a batch of `rest`.
@@ -67,7 +67,7 @@ impl Preset {
         mut f: impl FnMut(&Tensor) -> Result<T, E>,
     ) {
         let x = values(&self.shape(rest)).expect("an input");
-        time(c, [name, "forward", &self.size()], self.batch, || {
+        time(c, &device(), [name, "forward", &self.size()], self.batch, || {
             black_box(f(&x).expect("forward"));
         });
     }
@@ -87,15 +87,18 @@ impl Preset {
         self.forward(c, name, rest, &mut f);
         let x = Var::from_tensor(&values(&self.shape(rest)).expect("an input")).expect("a variable");
         let backward = |y: &candle_core::Tensor| y.sqr()?.mean_all()?.backward();
-        time(c, [name, "forward+backward", &self.size()], self.batch, || {
+        time(c, &device(), [name, "forward+backward", &self.size()], self.batch, || {
             black_box(backward(&f(x.as_tensor()).expect("forward")).expect("backward"));
         });
     }
 }
 
-/// Times `run`, which works on `n` images, under `name/cpu/pass/size`.
-pub fn time(c: &mut Criterion, [name, pass, size]: [&str; 3], n: usize, mut run: impl FnMut()) {
-    let mut group = c.benchmark_group(format!("{name}/cpu"));
+/// Times `run`, which works on `n` images on this device, under `name/DEVICE/pass/size`, until the device has done it.
+///
+/// # Panics
+/// If the device fails.
+pub fn time(c: &mut Criterion, on: &Device, [name, pass, size]: [&str; 3], n: usize, mut run: impl FnMut()) {
+    let mut group = c.benchmark_group(format!("{name}/{}", if on.is_cpu() { "cpu" } else { "cuda" }));
     // Few, long samples: a layer is no function of nanoseconds.
     group
         .sample_size(10)
@@ -103,6 +106,11 @@ pub fn time(c: &mut Criterion, [name, pass, size]: [&str; 3], n: usize, mut run:
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(2))
         .throughput(Throughput::Elements(n as u64));
-    group.bench_function(BenchmarkId::new(pass, size), |b| b.iter(&mut run));
+    group.bench_function(BenchmarkId::new(pass, size), |b| {
+        b.iter(|| {
+            run();
+            on.synchronize().expect("the device");
+        });
+    });
     group.finish();
 }

@@ -27,19 +27,19 @@ pub fn fill(store: &ParamStore, prefix: &str) -> Result<()> {
     Ok(())
 }
 
-/// Made-up captions, as long as the run's longest and shorter.
+/// Made-up captions on a device, as long as the run's longest and shorter.
 ///
 /// # Errors
 /// Whatever candle reports.
-pub fn captions(cfg: &RunConfig, batch: usize, ctx: &mut Ctx) -> Result<TextFeatures> {
+pub fn captions(cfg: &RunConfig, batch: usize, ctx: &mut Ctx, device: &Device) -> Result<TextFeatures> {
     let (dims, t) = (cfg.text.words_dim, cfg.damsm.max_words);
     let lens: Vec<usize> = (0..batch).map(|i| t.saturating_sub(i % 4 * 2).max(1)).collect();
     let mask = lens.iter().flat_map(|&len| (0..t).map(move |i| u8::from(i >= len)));
-    let mask = Tensor::from_iter(mask, &Device::Cpu)?.reshape((batch, t))?;
+    let mask = Tensor::from_iter(mask, device)?.reshape((batch, t))?;
     let real = mask.to_dtype(DType::F32)?.affine(-1., 1.)?.unsqueeze(1)?; // (B, 1, T)
     Ok(TextFeatures {
-        words: ctx.randn((batch, dims, t), DType::F32, &Device::Cpu)?.tanh()?.broadcast_mul(&real)?,
-        sentence: ctx.randn((batch, dims), DType::F32, &Device::Cpu)?.tanh()?,
+        words: ctx.randn((batch, dims, t), DType::F32, device)?.tanh()?.broadcast_mul(&real)?,
+        sentence: ctx.randn((batch, dims), DType::F32, device)?.tanh()?,
         mask,
         lens,
     })
@@ -49,10 +49,11 @@ pub fn captions(cfg: &RunConfig, batch: usize, ctx: &mut Ctx) -> Result<TextFeat
 ///
 /// # Errors
 /// A configuration value out of range.
-pub fn image_encoder(cfg: &RunConfig) -> Result<DamsmImageEncoder> {
+pub fn image_encoder(cfg: &RunConfig, device: &Device) -> Result<DamsmImageEncoder> {
     let image = &cfg.image_encoder;
     let shape = ImageEncoderConfig { backbone: image.backbone, side: image.side };
-    let [backbone, projection] = ["backbone.", "projection."].map(|p| Fill::new(SALT, p).builder());
+    let [backbone, projection] =
+        ["backbone.", "projection."].map(|p| Fill::new(SALT, p).builder().set_device(device.clone()));
     Ok(DamsmImageEncoder::from_config(&shape, cfg.text.words_dim, backbone, projection)?)
 }
 
@@ -69,21 +70,21 @@ pub struct Inference {
 }
 
 impl Inference {
-    /// A generator for `batch` images at once, with its inputs.
+    /// A generator on a device for `batch` images at once, with its inputs.
     ///
     /// # Errors
     /// A configuration value out of range.
-    pub fn new(cfg: &RunConfig, batch: usize, precision: Precision) -> Result<Self> {
+    pub fn new(cfg: &RunConfig, batch: usize, precision: Precision, device: &Device) -> Result<Self> {
         let store = ParamStore::zeroed();
         // Registers the names; what draws is built from constants, as inference should be.
-        StageGenerator::from_config(&cfg.generator, store.builder(DType::F32, &Device::Cpu))?;
+        StageGenerator::from_config(&cfg.generator, store.builder(DType::F32, device))?;
         fill(&store, "generator.")?;
-        let generator = StageGenerator::from_config(&cfg.generator, store.frozen(DType::F32, &Device::Cpu))?
-            .pack(precision)?;
+        let generator =
+            StageGenerator::from_config(&cfg.generator, store.frozen(DType::F32, device))?.pack(precision)?;
         let mut ctx = Ctx::new(Mode::Eval, 1);
-        let text = captions(cfg, batch, &mut ctx)?;
-        let z = ctx.randn((batch, cfg.generator.nz), DType::F32, &Device::Cpu)?;
-        let eps = ctx.randn((batch, cfg.generator.nc), DType::F32, &Device::Cpu)?;
+        let text = captions(cfg, batch, &mut ctx, device)?;
+        let z = ctx.randn((batch, cfg.generator.nz), DType::F32, device)?;
+        let eps = ctx.randn((batch, cfg.generator.nc), DType::F32, device)?;
         Ok(Self { generator, z, eps, text })
     }
 
@@ -114,12 +115,12 @@ pub struct Step {
 }
 
 impl Step {
-    /// A step at the configuration's batch.
+    /// A step at the configuration's batch, on a device.
     ///
     /// # Errors
     /// A configuration value out of range.
-    pub fn new(cfg: &RunConfig) -> Result<Self> {
-        let networks = Networks::new(cfg, &Device::Cpu)?;
+    pub fn new(cfg: &RunConfig, device: &Device) -> Result<Self> {
+        let networks = Networks::new(cfg, device)?;
         fill(&networks.generator.store, "generator.")?;
         fill(networks.ema.average(), "generator.")?;
         fill(&networks.real_image.store, "real_image.")?;
@@ -128,12 +129,12 @@ impl Step {
         }
         let (b, mut ctx) = (cfg.loader.batch, Ctx::new(Mode::Eval, 1));
         let mut values = |side: usize| -> Result<Tensor> {
-            Ok(ctx.randn((b, 3, side, side), DType::F32, &Device::Cpu)?.tanh()?) // in [-1, 1]
+            Ok(ctx.randn((b, 3, side, side), DType::F32, device)?.tanh()?) // in [-1, 1]
         };
         let images = cfg.sides().into_iter().map(&mut values).collect::<Result<_>>()?;
-        let text = captions(cfg, b, &mut ctx)?;
+        let text = captions(cfg, b, &mut ctx, device)?;
         let batch = StepBatch { images, text, labels: (0..b as i64).collect::<Vec<_>>().into() };
-        Ok(Self { cfg: cfg.clone(), networks, batch, encoder: image_encoder(cfg)?, done: 0 })
+        Ok(Self { cfg: cfg.clone(), networks, batch, encoder: image_encoder(cfg, device)?, done: 0 })
     }
 
     /// The next step; `lr_scale` multiplies every learning rate.

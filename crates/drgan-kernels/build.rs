@@ -13,14 +13,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     if env::var_os("CARGO_FEATURE_CUDA").is_none() {
         return Ok(());
     }
-    println!("cargo::rerun-if-changed=src");
     for variable in ["NVCC", "CUDA_HOME", "CUDA_PATH"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names no OUT_DIR")?);
-    let mut sources = Vec::new();
-    find(Path::new("src"), &mut sources)?;
-    sources.sort();
+    let mut files = Vec::new();
+    find(Path::new("src"), &mut files)?;
+    files.sort();
+    for file in files.iter().filter(|file| is_watched(file)) {
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
+    let sources: Vec<PathBuf> = files.into_iter().filter(|file| ends(file, "cu")).collect();
 
     // All at once: each is small, and takes one thread for about a second.
     let started: Vec<(&PathBuf, PathBuf, Child)> =
@@ -38,17 +41,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The .cu files below a folder.
-fn find(folder: &Path, sources: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+/// All files below a folder.
+fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            find(&path, sources)?;
-        } else if path.extension().is_some_and(|end| end == "cu") {
-            sources.push(path);
+            find(&path, files)?;
+        } else {
+            files.push(path);
         }
     }
     Ok(())
+}
+
+fn ends(file: &Path, end: &str) -> bool {
+    file.extension().is_some_and(|of_file| of_file == end)
+}
+
+/// Whether a change of the file can be one of the kernels: of their sources, or of the `mod.rs` that gets a line where a new
+/// source is launched from. A folder cannot be watched for new files alone: cargo looks at all that is in it. The test
+/// `every_source_is_compiled` finds a source that came without such a line.
+fn is_watched(file: &Path) -> bool {
+    ends(file, "cu") || ends(file, "cuh") || file.file_name().is_some_and(|name| name == "mod.rs")
 }
 
 /// Starts the compiler for one file; the PTX will be in the second of what it gives.

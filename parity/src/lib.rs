@@ -30,34 +30,44 @@ pub const GRADIENT: f64 = 1e-3;
 /// `dir` cannot be read, has no `golden.json`, or holds a file of unknown purpose. What goes wrong within a case is a
 /// failed row of the report.
 pub fn run(dir: &Path, weights: &Path, device: &Device) -> Result<Report> {
-    let settings = Settings::read(&dir.join("golden.json"))?;
+    run_files(dir, &files(dir)?, weights, device)
+}
+
+/// The names of the golden files in `dir`, sorted.
+///
+/// # Errors
+/// `dir` cannot be read, holds a file of unknown purpose, or none of a known one.
+pub fn files(dir: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(dir).with_context(|| dir.display().to_string())? {
         let name = entry?.file_name();
         names.push(name.into_string().map_err(|n| anyhow::anyhow!("{}: not UTF-8", n.display()))?);
     }
     names.sort();
-    let mut found = Vec::new();
-    let mut unknown = Vec::new();
-    for name in names {
-        match cases::of(&name) {
-            Some(case) => found.push((name, case)),
-            None if cases::COMPANIONS.contains(&name.as_str()) => {}
-            None => unknown.push(name),
-        }
-    }
+    names.retain(|name| !cases::COMPANIONS.contains(&name.as_str()));
+    let unknown: Vec<String> = names.iter().filter(|name| cases::of(name).is_none()).cloned().collect();
     if !unknown.is_empty() {
         bail!("{}: no golden file is called: {}", dir.display(), unknown.join(", "));
     }
-    if found.is_empty() {
+    if names.is_empty() {
         bail!("{}: holds no golden file", dir.display());
     }
+    Ok(names)
+}
+
+/// [`run`] for some of the files that [`files`] names.
+///
+/// # Errors
+/// `dir` has no `golden.json`; a name of unknown purpose.
+pub fn run_files(dir: &Path, names: &[String], weights: &Path, device: &Device) -> Result<Report> {
+    let settings = Settings::read(&dir.join("golden.json"))?;
     let mut report = Report { notes: settings.notes.clone(), ..Report::default() };
-    for (name, case) in found {
-        let place = cases::Place { dir, name: &name, settings: &settings, weights, device };
+    for name in names {
+        let case = cases::of(name).with_context(|| format!("no golden file is called {name}"))?;
+        let place = cases::Place { dir, name, settings: &settings, weights, device };
         match case(&place) {
-            Ok(rows) => report.rows.extend(rows.into_iter().map(|row| row.of(&name))),
-            Err(e) => report.rows.push(Row::failed("", format!("{e:#}")).of(&name)),
+            Ok(rows) => report.rows.extend(rows.into_iter().map(|row| row.of(name))),
+            Err(e) => report.rows.push(Row::failed("", format!("{e:#}")).of(name)),
         }
     }
     Ok(report)

@@ -1,14 +1,18 @@
 //! `cargo xtask bench`.
 use crate::measure::{MODES, Pace};
-use crate::{growth, peer, run};
+use crate::{cuda, growth, peer, run};
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::Path;
 use std::process::ExitCode;
 
+/// Tells the benchmarks where to compute.
+const DEVICE: &str = "DRGAN_BENCH_DEVICE";
+
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask bench sdm -- B4$                     a module at full size only
+  cargo xtask bench sdm --device cuda              a module on the first GPU
   cargo xtask bench --save-baseline before         keep results; later: --baseline before
   cargo xtask bench --peer image-1 step-4          beside PyTorch
   cargo xtask bench --growth                       time and memory against batch, image size and words
@@ -41,6 +45,9 @@ pub(crate) struct Bench {
     /// Keep the results under this name.
     #[arg(long, value_name = "NAME", conflicts_with = "baseline")]
     save_baseline: Option<String>,
+    /// Where modules compute: `cpu`, `cuda` or `cuda:N`; a CUDA device's support is built in then.
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["peer", "growth"])]
+    device: Option<String>,
     /// Passed to criterion, e.g. a part of a benchmark's name, or `--test` to run each once.
     #[arg(last = true)]
     criterion: Vec<String>,
@@ -57,6 +64,10 @@ impl Bench {
         let modules = modules(&run::root())?;
         let mut cargo = run::cargo();
         cargo.args(["bench", "--workspace"]);
+        let on_cuda = self.device.as_ref().is_some_and(|device| device != "cpu");
+        if on_cuda {
+            cargo.args(["--features", cuda::FEATURE]);
+        }
         if let Some(module) = self.names.iter().find(|m| !modules.contains(m)) {
             bail!("no benchmarks named `{module}`: there are {}", modules.join(", "))
         }
@@ -68,6 +79,8 @@ impl Bench {
             cargo.args(name.iter().flat_map(|n| [option, n]));
         }
         cargo.args(&self.criterion);
+        let mut cargo = if on_cuda && !cuda::has_toolkit() { cuda::with_shims(cargo) } else { cargo };
+        cargo.envs(self.device.as_ref().map(|device| (DEVICE, device)));
         run::become_it(cargo)
     }
 }

@@ -4,7 +4,9 @@ mod asan;
 mod bench;
 mod ci;
 mod compat;
+mod cuda;
 mod data;
+mod device_check;
 mod environment;
 mod growth;
 mod kills;
@@ -34,11 +36,13 @@ Examples:
   cargo xtask asan                               the kernels' tests under AddressSanitizer
   cargo xtask bench kernels -- up_conv2d         some benchmarks of one module
   cargo xtask bench --baseline before            compare with what `--save-baseline before` kept
+  cargo xtask bench sdm --device cuda            the same on a GPU
   cargo xtask bench --peer step-4                beside the same training step in PyTorch
   cargo xtask bench --growth                     time and memory against batch, image size and words
   cargo xtask compat v0.1.0                      whether an older revision's run continues with the same bits
   cargo xtask kills --times 100                  runs that are killed at random moments continue to the same bits
   cargo xtask mutate pool                        whether tests notice faults in CUDA kernels, without a GPU
+  cargo xtask device-check --quick               whether a GPU computes right, in seconds; --pack for a machine without Rust
   cargo xtask tidy                               the invariants a program can check";
 
 #[derive(Parser)]
@@ -90,6 +94,8 @@ enum Task {
     Kills(kills::Kills),
     /// Make CUDA kernels wrong, one fault at a time, and see that a test notices.
     Mutate(mutate::Mutate),
+    /// Check that a GPU computes right, and how fast; or pack this check for a machine without Rust (--pack).
+    DeviceCheck(device_check::DeviceCheck),
     /// Check the invariants of docs/architecture.md.
     Tidy {
         /// The tree to check.
@@ -129,6 +135,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Compat(compat) => compat.run(),
         Task::Kills(kills) => kills.run(),
         Task::Mutate(mutate) => mutate.run(),
+        Task::DeviceCheck(check) => check.run(),
         Task::Tidy { root } => tidy::run(&root),
         Task::Ci => ci::run(),
     }

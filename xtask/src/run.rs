@@ -45,13 +45,19 @@ fn build_with(name: &str, features: &[String]) -> Result<PathBuf> {
             "building {name} and what it needs: about 5 minutes the first time on two cores, seconds after a change"
         ));
     }
+    let of_binary: Vec<String> = features.iter().map(|feature| format!("{name}/{feature}")).collect();
+    binary(&mut build_command(name, &of_binary), name)
+}
+
+/// The `cargo build` of the binary `name` with features, each as `PACKAGE/FEATURE`.
+pub(crate) fn build_command(name: &str, features: &[impl AsRef<str>]) -> Command {
     let mut build = cargo();
     build.args(["build", "--workspace", "--release", "--bin", name, "--example", EXAMPLE]);
     if !features.is_empty() {
-        let of_binary: Vec<_> = features.iter().map(|feature| format!("{name}/{feature}")).collect();
-        build.arg("--features").arg(of_binary.join(","));
+        let names: Vec<&str> = features.iter().map(AsRef::as_ref).collect();
+        build.arg("--features").arg(names.join(","));
     }
-    binary(&mut build, name)
+    build
 }
 
 /// Runs a `cargo build` and finds the binary `name` among what it made.

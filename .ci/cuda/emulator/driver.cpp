@@ -2,6 +2,7 @@
 #include "fibers.h"
 #include "memory.h"
 #include "pinned.h"
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -29,7 +30,7 @@ namespace {
 bool initialized;
 thread_local long current = 0; // the context of this thread: a device's number and one, or none
 struct Stream { long context; };
-struct Event { Moment moment; };
+struct Event { Moment moment; bool takes_time, recorded; std::chrono::steady_clock::time_point at; };
 struct Function { const Kernel *kernel; unsigned most_threads; };
 struct Module {
     std::map<std::string, unsigned> entries;   // with the most threads that a block of each may have
@@ -200,9 +201,9 @@ int cuStreamIsCapturing(void *, int *status) {
     *status = 0;
     return success;
 }
-int cuEventCreate(void **event, unsigned) {
+int cuEventCreate(void **event, unsigned flags) {
     ENTER_CONTEXT;
-    *event = new Event;
+    *event = new Event{{}, !(flags & 2), false, {}};
     events.insert(*event);
     return success;
 }
@@ -215,7 +216,8 @@ int cuEventDestroy_v2(void *event) {
 int cuEventRecord(void *event, void *stream) {
     ENTER_CONTEXT;
     if (!is_stream(stream) || !is_event(event)) return refuse(invalid_handle, "cuEventRecord: no such stream or event");
-    static_cast<Event *>(event)->moment = now_in(stream);
+    auto *of = static_cast<Event *>(event);
+    *of = {now_in(stream), of->takes_time, true, std::chrono::steady_clock::now()};
     return success;
 }
 int cuEventSynchronize(void *event) {
@@ -224,6 +226,19 @@ int cuEventSynchronize(void *event) {
     host_waited(static_cast<Event *>(event)->moment);
     return success;
 }
+// Work is done when it is enqueued: the time between two events is the host's.
+int cuEventElapsedTime_v2(float *milliseconds, void *from, void *to) {
+    ENTER_CONTEXT;
+    for (void *event : {from, to}) {
+        if (!is_event(event)) return refuse(invalid_handle, "cuEventElapsedTime: no such event");
+        auto *of = static_cast<Event *>(event);
+        if (!of->takes_time || !of->recorded) return refuse(invalid_handle, "cuEventElapsedTime: an event that takes no time, or was not recorded");
+    }
+    std::chrono::duration<float, std::milli> between = static_cast<Event *>(to)->at - static_cast<Event *>(from)->at;
+    *milliseconds = between.count();
+    return success;
+}
+int cuEventElapsedTime(float *milliseconds, void *from, void *to) { return cuEventElapsedTime_v2(milliseconds, from, to); }
 
 int cuMemAllocAsync(Address *at, size_t bytes, void *stream) {
     ON_STREAM(stream);
@@ -262,9 +277,21 @@ int cuDeviceGetDefaultMemPool(void **pool, int device) {
     *pool = reinterpret_cast<void *>(device + 1l);
     return success;
 }
-int cuMemPoolSetAttribute(void *pool, int name, void *) {
+constexpr int used_now = 7, used_high = 8; // of CUmemPool_attribute
+int cuMemPoolSetAttribute(void *pool, int name, void *value) {
     ENTER;
     if (!pool || name < 1 || name > 8) return refuse(invalid_value, "cuMemPoolSetAttribute: attribute %d", name);
+    if (name == used_high) {
+        if (*static_cast<uint64_t *>(value)) return refuse(invalid_value, "cuMemPoolSetAttribute: the peak can be set to 0 alone");
+        counters.pool_high = counters.live;
+    }
+    return success;
+}
+int cuMemPoolGetAttribute(void *pool, int name, void *value) {
+    ENTER;
+    if (!pool || (name != used_now && name != used_high)) return refuse(invalid_value, "cuMemPoolGetAttribute: attribute %d", name);
+    note_peaks();
+    *static_cast<uint64_t *>(value) = name == used_now ? counters.live : counters.pool_high;
     return success;
 }
 int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes, void *stream) {

@@ -124,6 +124,7 @@ void is_workspace(Address at) {
 
 void note_peaks() {
     counters.peak = std::max(counters.peak, counters.live);
+    counters.pool_high = std::max(counters.pool_high, counters.live);
     counters.tensor_peak = std::max(counters.tensor_peak, counters.live - counters.workspaces);
 }
 

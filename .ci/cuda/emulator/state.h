@@ -32,6 +32,7 @@ extern const Settings settings;
 struct Counters {
     unsigned long launches, uploads, pinned_uploads, upload_bytes, downloads, download_bytes, copies, allocations, float_atomics;
     size_t live, peak;              // bytes
+    size_t pool_high;               // the peak since the program has set it back (cuMemPoolSetAttribute)
     size_t workspaces, tensor_peak; // what algorithms compute in, of `live`; the most bytes of all else
     std::map<std::string, unsigned long> by_kernel;
     std::map<const void *, unsigned long> by_stream; // launches and copies

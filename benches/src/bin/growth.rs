@@ -6,6 +6,7 @@
 //! bytes `built`, resident before the first pass, and `peak`, the largest since.
 use anyhow::{Context, Result, bail};
 use drgan_benches::{Inference, Step, resident};
+use drgan_tensor::device::HOST;
 use drgan_tensor::ops::{Precision, limit_candle_threads};
 use drgan_train::config::{Overrides, RunConfig};
 use serde_json::{Value, json};
@@ -50,12 +51,12 @@ impl Point {
     fn measure(self, what: &str) -> Result<Value> {
         match what {
             "image" => {
-                let inference = Inference::new(&self.cfg, self.batch, Precision::F32)?;
+                let inference = Inference::new(&self.cfg, self.batch, Precision::F32, &HOST)?;
                 timed(self.runs, || inference.draw().map(|image| drop(black_box(image))))
             }
             "step" => {
                 let cfg = self.cfg.with(&[format!("loader.batch={}", self.batch)])?;
-                let mut step = Step::new(&cfg)?;
+                let mut step = Step::new(&cfg, &HOST)?;
                 timed(self.runs, || step.run(1.).map(drop))
             }
             other => bail!("`{other}`: there are image and step"),

@@ -1,4 +1,6 @@
 //! A small discriminator: builds it and prints the shapes that come out.
+//!
+//! `cargo run --release --example discriminate -- --device cpu`; without a device on the fastest there is.
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
 use candle_core::DType;
 use drgan_dnm::{DiscriminatorConfig, StageDiscriminator};
@@ -6,7 +8,7 @@ use drgan_tensor::device::DeviceRequest;
 use drgan_tensor::{Ctx, Discriminator, FromConfig, Mode, ParamStore, Result, init};
 
 fn main() -> Result<()> {
-    let dev = DeviceRequest::Auto.open()?;
+    let dev = DeviceRequest::of_arguments(std::env::args().skip(1))?.open()?;
     let cfg = DiscriminatorConfig { side: 64, base: 16, ndf: 8, ..Default::default() };
     let store = ParamStore::seeded(1);
     let net = StageDiscriminator::from_config(&cfg, store.builder(DType::F32, &dev))?;

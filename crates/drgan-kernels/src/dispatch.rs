@@ -86,28 +86,49 @@ pub fn in_one_queue(x: &Tensor) -> bool {
 }
 
 /// Runs a reference implementation in place of a kernel.
+#[cfg_attr(any(test, feature = "testing"), track_caller)]
 pub(crate) fn fall_back<R>(reference: impl FnOnce() -> Result<R>) -> Result<R> {
     #[cfg(any(test, feature = "testing"))]
-    counter::FALLBACKS.set(counter::FALLBACKS.get() + 1);
+    counter::count(std::panic::Location::caller());
     reference()
 }
 
-/// How often the calling thread has run a reference in place of a kernel, since it began.
-///
-/// Only operations called on this thread are counted, since each thread has a count of its own. What a task calls that runs
-/// on another thread (of `rayon::scope`, `rayon::join` or `std::thread::spawn`) is not in it: a test of such code asks in
-/// the task.
 #[cfg(any(test, feature = "testing"))]
-#[cfg_attr(not(feature = "testing"), allow(unreachable_pub, reason = "public by the feature"))]
-pub fn fallbacks() -> usize {
-    counter::FALLBACKS.get()
-}
+pub use counter::{fallbacks, places_of_fallbacks};
 
 #[cfg(any(test, feature = "testing"))]
 mod counter {
-    use std::cell::Cell;
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+    use std::panic::Location;
+    use std::path::Path;
 
     thread_local! {
-        pub(super) static FALLBACKS: Cell<usize> = const { Cell::new(0) };
+        static FALLBACKS: RefCell<BTreeMap<&'static str, usize>> = const { RefCell::new(BTreeMap::new()) };
+    }
+
+    pub(super) fn count(at: &Location<'static>) {
+        FALLBACKS.with_borrow_mut(|counts| *counts.entry(at.file()).or_default() += 1);
+    }
+
+    /// How often the calling thread has run a reference in place of a kernel, since it began.
+    ///
+    /// Only operations called on this thread are counted, since each thread has a count of its own. What a task calls that
+    /// runs on another thread (of `rayon::scope`, `rayon::join` or `std::thread::spawn`) is not in it: a test of such code
+    /// asks in the task, or runs all tasks in a pool of one thread.
+    pub fn fallbacks() -> usize {
+        FALLBACKS.with_borrow(|counts| counts.values().sum())
+    }
+
+    /// [`fallbacks`] by the operation's folder in `ops`, such as `conv2d_joint`.
+    pub fn places_of_fallbacks() -> BTreeMap<String, usize> {
+        let mut places = BTreeMap::new();
+        FALLBACKS.with_borrow(|counts| {
+            for (file, times) in counts {
+                let folder = Path::new(file).parent().and_then(Path::file_name).unwrap_or_default();
+                *places.entry(folder.to_string_lossy().into_owned()).or_default() += times;
+            }
+        });
+        places
     }
 }

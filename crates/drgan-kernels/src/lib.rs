@@ -39,6 +39,8 @@ mod op;
 mod ops;
 mod precision;
 mod runtime;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod upload;
 
 pub use device::{NoCuda, open_cuda, open_cuda_with};
@@ -101,12 +103,6 @@ pub mod reference {
     pub use crate::ops::spectral_norm::reference::{power_iteration, spectral_norm, spectral_norm_step};
     pub use crate::ops::tanh::reference::tanh;
     pub use crate::ops::upsample::reference::up_conv2d;
-}
-
-/// What tests of other crates ask of this one.
-#[cfg(feature = "testing")]
-pub mod testing {
-    pub use crate::dispatch::fallbacks;
 }
 
 /// The README's example, compiled and run with the documentation's.

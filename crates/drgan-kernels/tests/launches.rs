@@ -1,12 +1,12 @@
 //! How many kernels each operation launches on a CUDA device. The table of docs/cuda.md is what is expected; the emulated device
 //! counts.
-#![cfg(feature = "cuda")]
-#![allow(unsafe_code, reason = "the emulated device is asked for its counters")]
+#![cfg(all(feature = "cuda", feature = "testing"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
 use candle_core::{DType, Result, Tensor, Var};
 use common::{device, random};
+use drgan_kernels::testing::launches;
 use drgan_kernels::{
     Activation, Augmentation, Augmentations, Conv2dSpec, ConvNormSpec, activate, activate_biased, augment,
     avg_pool2d, backward, batch_norm, conv2d, conv2d_act, conv2d_batch_norm, gate, gaussian_kl,
@@ -15,21 +15,6 @@ use drgan_kernels::{
     softmax, softplus_means, spectral_norm, spectral_norm_step, tanh, up_conv2d, update_running_statistics,
     upsample_nearest2x, word_attention,
 };
-use std::ffi::{CString, c_char, c_ulong};
-
-/// Launches of a kernel so far on the emulated device, or of all kernels; `None` on a device that does not count.
-fn launches(kernel: Option<&str>) -> Option<u64> {
-    // SAFETY: the library is loaded already, and stays so; the function has this type (emulator/driver.cpp).
-    unsafe {
-        let library = libloading::Library::new("libcuda.so.1").ok()?;
-        let count =
-            library.get::<unsafe extern "C" fn(*const c_char) -> c_ulong>(b"cudaemu_launches\0").ok()?;
-        let name = kernel.map(|kernel| CString::new(kernel).unwrap());
-        let count = count(name.as_ref().map_or(std::ptr::null(), |name| name.as_ptr()));
-        std::mem::forget(library);
-        Some(count)
-    }
-}
 
 /// An operation of variables.
 struct Case {
@@ -123,7 +108,7 @@ fn convolutions() -> Vec<Case> {
 
 /// What `f` gives, and the launches it makes: of all kernels, and of the one that adds tensors.
 fn counted<R>(f: impl FnOnce() -> Result<R>) -> (R, [u64; 2]) {
-    let now = || [None, Some("badd_f32")].map(|kernel| launches(kernel).unwrap());
+    let now = || [None, Some(c"badd_f32")].map(|kernel| launches(kernel).unwrap());
     let before = now();
     let result = f().unwrap();
     let after = now();
@@ -168,4 +153,30 @@ fn the_documented_number_of_kernels_is_launched() {
         section.lines().skip_while(|line| !line.starts_with("| --- |")).skip(1).collect();
     let table = table();
     assert_eq!(documented[..table.len().min(documented.len())], table, "{}", table.join("\n"));
+}
+
+/// The .cu files below a folder, without their ends.
+fn sources(folder: &std::path::Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|end| end == "cu") {
+            found.push(path.file_stem().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn every_source_is_compiled() {
+    let table = include_str!(concat!(env!("OUT_DIR"), "/ptx.rs"));
+    let mut compiled: Vec<&str> =
+        table.split(".ptx\"").filter_map(|before| before.rsplit('/').next()).map(str::trim).collect();
+    compiled.pop(); // what is behind the last
+    compiled.sort_unstable();
+    let there = sources(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
+    assert_eq!(compiled, there, "a source without a line in a mod.rs: build.rs has not run since");
 }

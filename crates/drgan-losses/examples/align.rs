@@ -1,4 +1,6 @@
 //! Eight images and eight captions without any network: their features alone are moved until each finds its match.
+//!
+//! `cargo run --release --example align -- --device cpu`; without a device on the fastest there is.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 use candle_core::{DType, Tensor, Var};
 use drgan_losses::damsm::{self, Gammas};
@@ -15,7 +17,7 @@ fn hits(scores: &Tensor) -> Result<f64> {
 }
 
 fn main() -> Result<()> {
-    let dev = DeviceRequest::Auto.open()?;
+    let dev = DeviceRequest::of_arguments(std::env::args().skip(1))?.open()?;
     let wave = |dims: &[usize], phase: f32| -> Result<Tensor> {
         let n = dims.iter().product::<usize>();
         Ok(Tensor::from_iter((0..n).map(|i| ((i * i) as f32 * 0.37 + phase).sin()), &dev)?.reshape(dims)?)

@@ -1,4 +1,6 @@
 //! A small generator and its real image path: builds both and prints the shapes that come out.
+//!
+//! `cargo run --release --example generate -- --device cpu`; without a device on the fastest there is.
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
 use candle_core::{DType, Tensor};
 use drgan_sdm::{GeneratorConfig, RealImagePath, StageGenerator, init_condition};
@@ -6,7 +8,7 @@ use drgan_tensor::device::DeviceRequest;
 use drgan_tensor::{Ctx, FromConfig, Generator, Mode, ParamStore, Result, TextFeatures, init};
 
 fn main() -> Result<()> {
-    let dev = DeviceRequest::Auto.open()?;
+    let dev = DeviceRequest::of_arguments(std::env::args().skip(1))?.open()?;
     let cfg = GeneratorConfig { base: 16, ngf: 8, residual_blocks: 1, ..Default::default() };
     let store = ParamStore::seeded(1);
     let generator = StageGenerator::from_config(&cfg, store.builder(DType::F32, &dev))?;

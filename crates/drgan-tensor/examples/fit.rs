@@ -1,4 +1,6 @@
 //! Trains one block to do what another does, by plain gradient descent, and keeps its weights in a file.
+//!
+//! `cargo run --release --example fit -- --device cpu`; without a device on the fastest there is.
 #![allow(clippy::print_stdout, reason = "an example shows what it did")]
 use candle_core::DType;
 use drgan_tensor::device::DeviceRequest;
@@ -10,7 +12,7 @@ use std::collections::BTreeMap;
 const RATE: f64 = 0.2;
 
 fn main() -> Result<()> {
-    let dev = DeviceRequest::Auto.open()?;
+    let dev = DeviceRequest::of_arguments(std::env::args().skip(1))?.open()?;
     let (store, wanted) = (ParamStore::seeded(1), ParamStore::seeded(2));
     let block = UpBlock::new(8, 4, store.builder(DType::F32, &dev))?;
     UpBlock::new(8, 4, wanted.builder(DType::F32, &dev))?;

@@ -37,6 +37,23 @@ pub enum DeviceRequest {
 }
 
 impl DeviceRequest {
+    /// What the arguments of a small program ask for: nothing is `auto`, and `device`, behind two dashes, stands before a name.
+    ///
+    /// # Errors
+    /// Other arguments; a name that is no device's.
+    pub fn of_arguments(arguments: impl IntoIterator<Item = String>) -> Result<Self> {
+        let arguments: Vec<String> = arguments.into_iter().collect();
+        match arguments.as_slice() {
+            [] => Ok(Self::Auto),
+            [option, name] if option.strip_prefix("--") == Some("device") => name.parse(),
+            others => {
+                let reason =
+                    format!("expected nothing, or the option and a device, got `{}`", others.join(" "));
+                Err(Error::Config { field: "device", reason })
+            }
+        }
+    }
+
     /// Opens the device. `auto` is the first CUDA device where one can be opened, else the CPU.
     ///
     /// # Errors
@@ -181,16 +198,37 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_the_build_lacks_is_a_named_error() {
-        assert!(DeviceRequest::Auto.open().unwrap().is_cpu());
+    fn arguments_name_a_device_or_nothing() {
+        let of = |line: &str| DeviceRequest::of_arguments(line.split_whitespace().map(str::to_owned));
+        assert_eq!(of("").unwrap(), DeviceRequest::Auto);
+        assert_eq!(of("--device cuda:1").unwrap(), DeviceRequest::Cuda(1));
+        for line in ["--device", "--device tpu", "cuda", "--devices cuda", "--device cpu more"] {
+            let message = of(line).unwrap_err().to_string();
+            assert!(message.contains("device"), "{message}");
+        }
+    }
+
+    /// A device that no build and no machine has.
+    const NOWHERE: DeviceRequest = DeviceRequest::Cuda(999);
+
+    #[test]
+    fn a_device_that_the_build_or_the_machine_lacks_is_a_named_error() {
         assert!(DeviceRequest::Cpu.open().unwrap().is_cpu());
-        let message = DeviceRequest::Cuda(1).open().unwrap_err().to_string();
-        assert!(message.contains("`cuda:1`") && message.contains("no CUDA support"), "{message}");
+        let message = NOWHERE.open().unwrap_err().to_string();
+        assert!(message.contains("`cuda:999`"), "{message}");
+        // With support, what is missing depends on the machine: a library, a driver, the number.
+        if cfg!(not(feature = "cuda")) {
+            assert!(message.contains("no CUDA support"), "{message}");
+            assert!(DeviceRequest::Auto.open().unwrap().is_cpu());
+        }
     }
 
     #[test]
     fn a_precision_that_the_device_lacks_is_a_named_error() {
-        for device in [DeviceRequest::Cpu, DeviceRequest::Auto] {
+        let without = [DeviceRequest::Cpu]
+            .into_iter()
+            .chain(cfg!(not(feature = "cuda")).then_some(DeviceRequest::Auto));
+        for device in without {
             assert!(device.open_with(Precision::F32).unwrap().is_cpu());
             for precision in [Precision::Tf32, Precision::Bf16] {
                 let message = device.open_with(precision).unwrap_err().to_string();

@@ -1,4 +1,6 @@
 //! Captions to word and sentence features, with fresh weights.
+//!
+//! `cargo run --release --example encode_captions -- --device cpu`; without a device on the fastest there is.
 use candle_core::DType;
 use drgan_tensor::device::DeviceRequest;
 use drgan_tensor::{Ctx, FromConfig, Mode, ParamStore, Result, TextEncoder};
@@ -6,7 +8,7 @@ use drgan_text::{BiLstmEncoder, TextEncoderConfig, Tokenize, Tokenizer, Vocabula
 
 #[expect(clippy::print_stdout, reason = "an example shows what it made")]
 fn main() -> Result<()> {
-    let dev = DeviceRequest::Auto.open()?;
+    let dev = DeviceRequest::of_arguments(std::env::args().skip(1))?.open()?;
     let captions = ["a small red bird with a short beak", "this bird is blue"];
     let tokenizer = Tokenizer::new(&Vocabulary::from_captions(captions, WordRule::default())?)?;
     let (tokens, _) = tokenizer.batch(&captions, 18, &dev)?;

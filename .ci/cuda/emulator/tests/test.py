@@ -70,8 +70,8 @@ class Device:
         self.call("cuMemcpyHtoDAsync_v2", to, at, size(4 * len(values)), stream or self.stream)
         return at, to
 
-    def event(self, stream):
-        made = self.made("cuEventCreate", 0)
+    def event(self, stream, flags=0):
+        made = self.made("cuEventCreate", flags)
         self.call("cuEventRecord", made, stream)
         return made
 
@@ -193,8 +193,25 @@ REFUSED = [
     ("page-locked memory with flags that there are not", 1, f"{DRIVER}, cuMemHostAlloc", lambda d: d.made("cuMemHostAlloc", size(4), 8)),
     ("page-locked memory freed twice", 1, f"{DRIVER}, cuMemFreeHost", lambda d: (at := d.pinned([1.0]), d.call("cuMemFreeHost", at), d.call("cuMemFreeHost", at))),
     ("an event that was never made", 400, f"{DRIVER}, cuStreamWaitEvent", lambda d: d.call("cuStreamWaitEvent", d.stream, ctypes.c_void_p(12345), 0)),
+    ("the time to an event that was not recorded", 400, f"{DRIVER}, cuEventElapsedTime", lambda d: elapsed(d, d.event(d.stream), d.made("cuEventCreate", 0))),
+    ("the time to an event that takes none", 400, f"{DRIVER}, cuEventElapsedTime", lambda d: elapsed(d, d.event(d.stream), d.event(d.stream, flags=2))),
+    ("a peak of memory set to a number", 1, f"{DRIVER}, cuMemPoolSetAttribute", lambda d: pool(d, "Set", 5)),
     ("a random stream that was never made", 101, "cuRAND, curandSetStream", lambda d: d.call("curandSetStream", None, ctypes.c_void_p(12345), library=d.rand)),
 ]
+
+
+def elapsed(d, start, end):
+    """Milliseconds between two events."""
+    time = ctypes.c_float(-1)
+    d.call("cuEventElapsedTime_v2", ctypes.byref(time), start, end)
+    return time.value
+
+
+def pool(d, verb, value=0):
+    """Gets or sets the most bytes that were in use at once."""
+    bytes = ctypes.c_ulonglong(value)
+    d.call(f"cuMemPool{verb}Attribute", d.made("cuDeviceGetDefaultMemPool", 0), 8, ctypes.byref(bytes))
+    return bytes.value
 
 
 def destroyed_handle(d):
@@ -261,6 +278,14 @@ def computes(d):
     assert d.download(c, 1)[0] == 0.333984375, "a bf16 has seven bits of fraction"
     convolutions(d)
     pinned(d)
+    before, last = d.event(d.stream), d.event(d.stream)
+    assert 0 <= elapsed(d, before, last) < 1000
+    pool(d, "Set")
+    lasting = pool(d, "Get")
+    d.call("cuMemFreeAsync", d.memory(5000), d.stream)
+    assert pool(d, "Get") == lasting + 5000, "the peak since it was set back"
+    pool(d, "Set")
+    assert pool(d, "Get") == lasting
 
 
 def pinned(d):

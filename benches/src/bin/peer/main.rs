@@ -14,6 +14,7 @@ mod step;
 use anyhow::{Context, Result, bail};
 use candle_core::Tensor;
 use drgan_benches::{Inference, Step, resident};
+use drgan_tensor::device::HOST;
 use drgan_tensor::ops::Precision;
 use drgan_tensor::weights;
 use drgan_train::config::{Overrides, RunConfig};
@@ -42,13 +43,13 @@ fn row(name: &str) -> Result<(RunConfig, Box<dyn Row>)> {
     };
     let birds = preset("birds", &[])?;
     let step = |cfg: RunConfig| -> Result<(RunConfig, Box<dyn Row>)> {
-        let row = Step::new(&cfg)?;
+        let row = Step::new(&cfg, &HOST)?;
         Ok((cfg, Box::new(row)))
     };
     let row: Box<dyn Row> = match name {
-        "image-1" | "image-1-compiled" => Box::new(Inference::new(&birds, 1, Precision::F32)?),
-        "image-16" => Box::new(Inference::new(&birds, 16, Precision::F32)?),
-        "image-1-bf16" => Box::new(Inference::new(&birds, 1, Precision::Bf16)?),
+        "image-1" | "image-1-compiled" => Box::new(Inference::new(&birds, 1, Precision::F32, &HOST)?),
+        "image-16" => Box::new(Inference::new(&birds, 16, Precision::F32, &HOST)?),
+        "image-1-bf16" => Box::new(Inference::new(&birds, 1, Precision::Bf16, &HOST)?),
         "step-4" => return step(preset("birds", &["loader.batch=4"])?),
         "emoji-64" => return step(preset("emoji-64", &[])?),
         other => bail!("no row is called `{other}`"),

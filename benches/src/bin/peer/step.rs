@@ -124,12 +124,13 @@ impl Row for Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use drgan_tensor::device::HOST;
     use drgan_train::config::{Overrides, RunConfig};
 
     #[test]
     fn both_compared_steps_have_the_noise_that_was_given_away() -> Result<()> {
         let cfg = RunConfig::resolve("tiny", &Overrides::default())?;
-        let mut step = Step::new(&cfg)?;
+        let mut step = Step::new(&cfg, &HOST)?;
         let (given, side) = (step.inputs()?, cfg.sides()[0]);
         assert_eq!(given[&format!("d{side}.frozen")].dims(), [cfg.loader.batch, cfg.discriminator.latent]);
         let found = step.first()?;

@@ -124,3 +124,23 @@ impl<'a, T> From<&'a mut Buffer<T>> for Arg<'a> {
         match buffer.0 {}
     }
 }
+
+#[cfg(any(test, feature = "testing"))]
+impl Queue {
+    pub(crate) fn facts(&self) -> Result<super::about::DeviceFacts> {
+        match self.0 {}
+    }
+
+    pub(crate) fn peak_memory(&self, _: bool) -> Result<u64> {
+        match self.0 {}
+    }
+
+    pub(crate) fn profile(&self, _: impl FnOnce() -> Result<()>) -> Result<Vec<super::about::KernelTime>> {
+        match self.0 {}
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn launches(_: Option<&std::ffi::CStr>) -> Option<u64> {
+    None
+}

@@ -1,5 +1,6 @@
 //! cuBLAS, by candle's handle, which belongs to the one stream.
 use super::Queue;
+use super::launch::Work;
 use super::product::{Factor, Product, Target};
 use crate::precision::Precision;
 use candle_core::cuda_backend::WrapErr;
@@ -50,7 +51,7 @@ impl Queue {
         // SAFETY: the matrices lie in memory of the device, as was checked above, and work that is enqueued in one stream
         // has read and written them before they are freed. Matrices in rows are transposed ones in columns, which cuBLAS
         // wants: the factors change places.
-        unsafe {
+        let enqueue = || unsafe {
             result::gemm_strided_batched_ex(
                 *blas.handle(),
                 op(&b),
@@ -76,7 +77,11 @@ impl Queue {
                 compute,
                 sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT_TENSOR_OP,
             )
-        }
-        .w()
+        };
+        let values = if a.step == 0 { m * k } else { times * m * k }
+            + if b.step == 0 { k * n } else { times * k * n }
+            + times * m * n;
+        let work = Work { bytes: 4 * values as u64, operations: 2 * (times * m * n * k) as u64 };
+        self.timed("cublas product", work, || enqueue().w())
     }
 }

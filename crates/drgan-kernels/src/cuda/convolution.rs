@@ -25,6 +25,27 @@ pub(crate) struct Geometry {
     pub(crate) stride: usize,
 }
 
+#[cfg(all(feature = "cuda", feature = "cudnn"))]
+impl Pass {
+    /// What it is called where times of kernels are told.
+    pub(super) fn kernel(self) -> &'static str {
+        match self {
+            Self::Forward => "cudnn forward",
+            Self::Input => "cudnn gradient of the map",
+            Self::Weight => "cudnn gradient of the weight",
+        }
+    }
+}
+
+#[cfg(all(feature = "cuda", feature = "cudnn"))]
+impl Geometry {
+    /// Multiplications and additions of a pass, the same for each.
+    pub(super) fn operations(&self) -> u64 {
+        let [b, _, h, w] = self.y;
+        2 * (b * h * w * self.w.iter().product::<usize>()) as u64
+    }
+}
+
 #[cfg(all(feature = "cuda", not(feature = "cudnn")))]
 impl super::Queue {
     /// Whether convolutions are computed by cuDNN: not by this build.

@@ -35,8 +35,8 @@ impl Grid {
 /// An argument of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Arg<'a> {
-    /// Memory on the device, or a null pointer.
-    Memory(u64, PhantomData<&'a ()>),
+    /// Memory on the device: where, and its bytes; or a null pointer.
+    Memory(u64, u64, PhantomData<&'a ()>),
     /// `size_t`.
     Size(u64),
     /// `int` or `unsigned`.
@@ -47,13 +47,16 @@ pub(crate) enum Arg<'a> {
 
 impl Arg<'_> {
     /// A null pointer.
-    pub(crate) const NONE: Self = Arg::Memory(0, PhantomData);
+    pub(crate) const NONE: Self = Arg::Memory(0, 0, PhantomData);
 
     /// The memory behind the first `values` f32.
     #[must_use]
     pub(crate) fn after(self, values: usize) -> Self {
         match self {
-            Arg::Memory(at, of) => Arg::Memory(at + 4 * values as u64, of),
+            Arg::Memory(at, bytes, of) => {
+                let before = 4 * values as u64;
+                Arg::Memory(at + before, bytes.saturating_sub(before), of)
+            }
             other => other,
         }
     }
@@ -87,6 +90,18 @@ impl From<f64> for Arg<'_> {
     fn from(value: f64) -> Self {
         Self::Double(value)
     }
+}
+
+/// What a launch does at least: the bytes of its arguments, each touched once, and the multiplications and additions of a
+/// product.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    all(feature = "cuda", not(any(test, feature = "testing"))),
+    expect(dead_code, reason = "read where times are taken")
+)]
+pub(crate) struct Work {
+    pub(crate) bytes: u64,
+    pub(crate) operations: u64,
 }
 
 /// The arguments of a launch, in the kernel's order.

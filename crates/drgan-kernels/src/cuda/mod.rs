@@ -6,6 +6,8 @@
 //! Kernels are plain CUDA C++ in `src/ops/*/NAME.cu`, compiled to PTX by build.rs. A launch checks number and kind of its
 //! arguments against the kernel's; that a kernel stays within the sizes that it is given is checked on the emulated device
 //! (docs/cuda.md), where memory that is not a tensor's cannot be touched.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod about;
 #[cfg(not(feature = "cuda"))]
 mod absent;
 mod activation;
@@ -15,6 +17,8 @@ pub(crate) mod channels;
 pub(crate) mod convolution;
 #[cfg(all(feature = "cuda", feature = "cudnn"))]
 mod cudnn;
+#[cfg(all(feature = "cuda", any(test, feature = "testing")))]
+mod facts;
 #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "read where work is enqueued"))]
 pub(crate) mod launch;
 pub(crate) mod op;
@@ -22,12 +26,18 @@ pub(crate) mod op;
 mod present;
 #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "read where work is enqueued"))]
 pub(crate) mod product;
+#[cfg(feature = "cuda")]
+mod profile;
 pub(crate) mod sums;
 #[cfg(feature = "cuda")]
 mod upload;
 
+#[cfg(all(not(feature = "cuda"), any(test, feature = "testing")))]
+pub(crate) use absent::launches;
 #[cfg(not(feature = "cuda"))]
 pub(crate) use absent::{Buffer, InFlight, Queue, Uploads, Value, View};
+#[cfg(all(feature = "cuda", any(test, feature = "testing")))]
+pub(crate) use facts::launches;
 #[cfg(feature = "cuda")]
 pub(crate) use present::{Buffer, Queue, Value, View, compute_in};
 #[cfg(feature = "cuda")]

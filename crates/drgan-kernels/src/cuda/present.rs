@@ -1,5 +1,5 @@
 //! Memory and launches on a CUDA device, over the driver's functions.
-use super::launch::{Arg, Grid, THREADS};
+use super::launch::{Arg, Grid, THREADS, Work};
 use crate::precision::Precision;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaFunction, CudaSlice, CudaView, DevicePtr, DevicePtrMut, DeviceRepr, DeviceSlice, LaunchConfig,
@@ -119,10 +119,11 @@ impl Queue {
             shared_mem_bytes: 0,
         };
         let stream = self.device.cuda_stream();
+        let bytes = args.iter().map(|arg| if let Arg::Memory(_, bytes, _) = arg { *bytes } else { 0 }).sum();
         let mut launch = stream.launch_builder(&found.function);
         for arg in args {
             match arg {
-                Arg::Memory(value, _) | Arg::Size(value) => launch.arg(value),
+                Arg::Memory(value, ..) | Arg::Size(value) => launch.arg(value),
                 Arg::Int(value) => launch.arg(value),
                 Arg::Float(value) => launch.arg(value),
                 Arg::Double(value) => launch.arg(value),
@@ -130,7 +131,7 @@ impl Queue {
         }
         // SAFETY: number and kinds of arguments are the kernel's. What it reads was enqueued before and what it writes is
         // freed after it, in the one stream there is. That it stays within the sizes it is given is its own affair.
-        unsafe { launch.launch(config) }.w()?;
+        self.timed(kernel, Work { bytes, operations: 0 }, || unsafe { launch.launch(config) }.w())?;
         Ok(())
     }
 
@@ -220,7 +221,7 @@ impl<T> Buffer<T> {
 
 impl<'a, T> From<View<'a, T>> for Arg<'a> {
     fn from(view: View<'a, T>) -> Self {
-        Arg::Memory(view.address, PhantomData)
+        Arg::Memory(view.address, (view.len * size_of::<T>()) as u64, PhantomData)
     }
 }
 
@@ -228,6 +229,6 @@ impl<'a, T> From<&'a mut Buffer<T>> for Arg<'a> {
     fn from(buffer: &'a mut Buffer<T>) -> Self {
         let stream = buffer.0.stream().clone();
         let (address, _) = buffer.0.device_ptr_mut(&stream);
-        Arg::Memory(address, PhantomData)
+        Arg::Memory(address, (buffer.0.len() * size_of::<T>()) as u64, PhantomData)
     }
 }

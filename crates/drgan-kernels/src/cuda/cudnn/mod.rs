@@ -3,7 +3,7 @@ mod library;
 mod plan;
 
 use super::convolution::{Geometry, Pass};
-use super::launch::{Grid, args};
+use super::launch::{Grid, Work, args};
 use super::{Buffer, Queue, View};
 use crate::precision::Precision;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, DevicePtr};
@@ -98,7 +98,9 @@ impl Queue {
             let sums = self.buffer::<u16>(sizes[2])?;
             cudnn.make_room(self, algorithm.bytes)?;
             let addresses = [&first, &second, &sums].map(|values| values.view().address());
-            if !cudnn.run(algorithm, addresses)? {
+            let work =
+                Work { bytes: 2 * sizes.iter().sum::<usize>() as u64, operations: geometry.operations() };
+            if !self.timed(pass.kernel(), work, || cudnn.run(algorithm, addresses))? {
                 return Ok(false);
             }
             self.launch("f32_of_bf16", Grid::threads(sizes[2]), args![sums.view(), to, sizes[2]])?;
@@ -107,7 +109,8 @@ impl Queue {
         let (first, second) = (self.aligned(first)?, self.aligned(second)?);
         cudnn.make_room(self, algorithm.bytes)?;
         let addresses = [first.address(), second.address(), to.view().address()];
-        cudnn.run(algorithm, addresses)
+        let work = Work { bytes: 4 * sizes.iter().sum::<usize>() as u64, operations: geometry.operations() };
+        self.timed(pass.kernel(), work, || cudnn.run(algorithm, addresses))
     }
 
     /// Values in bf16, as their bits.
