@@ -27,7 +27,10 @@ pub(super) fn draw(
 ) -> Result<()> {
     let mut folder = Folder::open(dir, args.format.into())?;
     let model = format!("{}, weights {:016x}", opened.name, opened.model.fingerprint()?);
-    let listed = args.list.as_deref().map_or(Ok(0), |path| Captions::open(path).map(Iterator::count))?;
+    let listed = args
+        .list
+        .as_deref()
+        .map_or(Ok(0), |path| Captions::open(path).map(|all| all.take_while(Result::is_ok).count()))?;
     let total = (args.captions.len() + listed) as u64 * u64::from(args.count);
     let mut console = Console::default();
     let mut meter = Meter::new("sample", total, 1, 0);
