@@ -32,4 +32,5 @@ pub use drgan_tensor::{Error, Result};
 pub use fit::Fit;
 pub use image::RgbImage;
 pub use model::{Model, ModelConfig};
+pub use model_file::{CONFIG_KEY, GENERATOR_PART, IMAGE_PART, TEXT_PART};
 pub use sampler::{Arithmetic, Sampler};

@@ -1,8 +1,8 @@
 //! Captions from a file, one after another: a text file with a caption per line, or JSON lines.
 use drgan_tensor::{Error, Result, file};
 use serde_json::Value;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::fmt;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Most bytes of a line: what is longer is no caption.
@@ -12,10 +12,9 @@ const LONGEST: u64 = 1 << 20;
 ///
 /// The lines of a file `.jsonl` or `.ndjson` are JSON: a text, or an object with a caption, or a list of captions, under `text`, `caption`
 /// or `captions`.
-#[derive(Debug)]
 pub struct Captions {
     path: PathBuf,
-    lines: BufReader<File>,
+    lines: Box<dyn BufRead + Send>,
     number: usize,
     json: bool,
     /// Captions of a line that were not asked for yet, the next one last.
@@ -31,15 +30,21 @@ impl Captions {
         let json = path
             .extension()
             .is_some_and(|e| e.eq_ignore_ascii_case("jsonl") || e.eq_ignore_ascii_case("ndjson"));
-        let lines = BufReader::new(file::open(path)?);
+        let lines = Box::new(BufReader::new(file::open(path)?));
         Ok(Self { path: path.to_owned(), lines, number: 0, json, rest: Vec::new() })
+    }
+
+    /// A text with a caption per line, as a pipe brings it; `name` stands for the file in errors.
+    pub fn of_text(text: impl Read + Send + 'static, name: &str) -> Self {
+        let lines = Box::new(BufReader::new(text));
+        Self { path: name.into(), lines, number: 0, json: false, rest: Vec::new() }
     }
 
     /// The next line, without its end; none at the end of the file.
     fn line(&mut self) -> Result<Option<String>> {
         let unread = |e: std::io::Error| Error::file_because(&self.path, "cannot be read", e);
         let mut bytes = Vec::new();
-        std::io::Read::take(&mut self.lines, LONGEST).read_until(b'\n', &mut bytes).map_err(unread)?;
+        Read::take(&mut self.lines, LONGEST).read_until(b'\n', &mut bytes).map_err(unread)?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -86,6 +91,15 @@ impl Captions {
     }
 }
 
+impl fmt::Debug for Captions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Captions")
+            .field("path", &self.path)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Iterator for Captions {
     type Item = Result<String>;
 
@@ -125,6 +139,18 @@ mod tests {
         assert_eq!(read("list.txt", text.as_bytes())?, ["a red heart", "a blue square", "ein grünes Herz"]);
         assert_eq!(read("list", b"")?, [""; 0]);
         Ok(())
+    }
+
+    #[test]
+    fn a_text_without_a_file_is_read_alike_and_named_in_errors() {
+        let read =
+            |bytes: &'static [u8]| Captions::of_text(bytes, "standard input").collect::<Result<Vec<_>>>();
+        assert_eq!(
+            read(b"a red heart\n\na cat").ok(),
+            Some(vec!["a red heart".to_owned(), "a cat".to_owned()])
+        );
+        let e = read(b"a\n\xff").expect_err("no text").to_string();
+        assert!(e.contains("standard input") && e.contains("line 2"), "{e}");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! [`Model`]: everything that drawing a caption takes, owned, and cheap to clone.
-use crate::CaptionEncoder;
+use crate::{CaptionEncoder, Fit};
 use candle_core::{DType, Device};
 use drgan_sdm::{GeneratorConfig, StageGenerator};
 use drgan_tensor::internal::fnv1a;
-use drgan_tensor::{Error, FromConfig, ParamStore, Result};
-use drgan_text::TextEncoderConfig;
+use drgan_tensor::weights::Tensors;
+use drgan_tensor::{Error, FromConfig, ParamStore, Result, parameter_shapes};
+use drgan_text::{ImageEncoderConfig, TextEncoderConfig};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -23,21 +24,28 @@ const MOST_PIXELS: usize = 8_192;
 pub struct ModelConfig {
     /// Where it comes from, e.g. the preset of its run; shown, never read.
     pub name: String,
+    /// Generator steps behind it; 0 where nobody knows.
+    pub step: u64,
     /// Captions are cut to this many known words, 1 to 4,096.
     pub max_words: usize,
     /// Text encoder; `vocab_size` is the tokenizer's.
     pub text: TextEncoderConfig,
     /// Generator; `text_dim` is the text encoder's `words_dim`.
     pub generator: GeneratorConfig,
+    /// The image encoder that the text encoder was trained with, whose projection the model has; none where it has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_encoder: Option<ImageEncoderConfig>,
 }
 
 impl Default for ModelConfig {
     fn default() -> Self {
         Self {
             name: String::new(),
+            step: 0,
             max_words: 18, // AttnGAN's for birds
             text: TextEncoderConfig::default(),
             generator: GeneratorConfig::default(),
+            image_encoder: None,
         }
     }
 }
@@ -88,6 +96,7 @@ pub struct Model {
     card: Arc<str>,
     captions: CaptionEncoder,
     generator: ParamStore,
+    projection: Option<Arc<Tensors>>,
 }
 
 impl Model {
@@ -97,7 +106,30 @@ impl Model {
         config.text.vocab_size = captions.tokenizer().vocab_size();
         config.generator.text_dim = config.text.words_dim;
         config.max_words = captions.max_words();
-        Self { config: Arc::new(config), card: "".into(), captions, generator }
+        config.image_encoder = None;
+        Self { config: Arc::new(config), card: "".into(), captions, generator, projection: None }
+    }
+
+    /// The same model with the projection of the image encoder that its text encoder was trained with (DAMSM): drawing does not need
+    /// it; measuring R-precision and training further do. The backbone is no part of it.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], [`Error::Input`]: no weights of a projection to the text encoder's `words_dim`.
+    pub fn with_projection(self, encoder: ImageEncoderConfig, weights: Tensors) -> Result<Self> {
+        let channels = |name: &str| weights.get(name).and_then(|t| t.dims().get(1).copied()).unwrap_or(0);
+        let (map, pooled) = (channels("emb_features.weight"), channels("emb_cnn_code.weight"));
+        let found = weights.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect();
+        let dims = self.config.text.words_dim;
+        let needed = parameter_shapes(|vb| drgan_text::Projection::new(map, pooled, dims, vb))?;
+        Fit::new(needed, &found).exact()?;
+        let config = ModelConfig { image_encoder: Some(encoder), ..(*self.config).clone() };
+        Ok(Self { config: Arc::new(config), projection: Some(Arc::new(weights)), ..self })
+    }
+
+    /// The projection of the image encoder that the text encoder was trained with, `emb_features` and `emb_cnn_code` as in AttnGAN, if
+    /// the model has it.
+    pub fn projection(&self) -> Option<&Tensors> {
+        self.projection.as_deref()
     }
 
     /// The same model with another card.

@@ -1,6 +1,6 @@
 //! A model as one safetensors file: weights, configuration and vocabulary.
 //!
-//! Tensors are `text.NAME` and `generator.NAME`; the metadata hold [`ModelConfig`] as JSON under `drgan.config`, the tokenizer (a
+//! Tensors are `text.NAME`, `generator.NAME` and, where the model has the projection of an image encoder, `image.NAME`; the metadata hold [`ModelConfig`] as JSON under `drgan.config`, the tokenizer (a
 //! `tokenizer.json`) under `drgan.tokenizer`, the model card in Markdown under `drgan.card` and the number of the format, if it is
 //! above 1, under `drgan.format`.
 use crate::{CaptionEncoder, Fit, Model, ModelConfig};
@@ -11,14 +11,19 @@ use drgan_tensor::weights::{self, Metadata, Tensors};
 use drgan_tensor::{Error, FromConfig, ParamStore, Result, Shapes, parameter_shapes};
 use std::path::Path;
 
-const CONFIG: &str = "drgan.config";
+/// The key of the configuration in a model file's metadata; no other file has it.
+pub const CONFIG_KEY: &str = "drgan.config";
 const TOKENIZER: &str = "drgan.tokenizer";
 const CARD: &str = "drgan.card";
 const FORMAT: &str = "drgan.format";
 /// The newest format that is read.
 const NEWEST: u32 = 1;
-const TEXT: &str = "text";
-const GENERATOR: &str = "generator";
+/// What stands before the names of a model file's text encoder.
+pub const TEXT_PART: &str = "text";
+/// What stands before the names of the projection of a model file's image encoder.
+pub const IMAGE_PART: &str = "image";
+/// What stands before the names of a model file's generator.
+pub const GENERATOR_PART: &str = "generator";
 
 impl Model {
     /// Reads what [`Model::to_bytes`] made; weights that are all in double precision stay so. No more than a multiple of the
@@ -50,8 +55,10 @@ impl Model {
 
     fn bytes_with(&self, change: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Vec<u8>> {
         let mut tensors = Tensors::new();
-        for (part, store) in [(TEXT, self.captions().weights()), (GENERATOR, self.generator())] {
-            for (name, t) in store.views() {
+        let (text, generator) = (self.captions().weights().views(), self.generator().views());
+        let image = self.projection().cloned().unwrap_or_default();
+        for (part, of_part) in [(TEXT_PART, text), (GENERATOR_PART, generator), (IMAGE_PART, image)] {
+            for (name, t) in of_part {
                 let name = format!("{part}.{name}");
                 let changed = change(&t).map_err(|e| Error::input(format!("`{name}`: {e}")))?;
                 tensors.insert(name, changed);
@@ -59,7 +66,8 @@ impl Model {
         }
         let config = serde_json::to_string(self.config()).map_err(candle_core::Error::wrap)?;
         let tokenizer = self.captions().tokenizer().to_json()?;
-        let mut metadata = Metadata::from([(CONFIG.to_owned(), config), (TOKENIZER.to_owned(), tokenizer)]);
+        let mut metadata =
+            Metadata::from([(CONFIG_KEY.to_owned(), config), (TOKENIZER.to_owned(), tokenizer)]);
         if !self.card().is_empty() {
             metadata.insert(CARD.to_owned(), self.card().to_owned());
         }
@@ -102,15 +110,15 @@ fn read(bytes: &[u8], path: &Path, device: &Device) -> Result<Model> {
             format!("a model of format {}; this program reads {NEWEST}: update drgan", escaped(format));
         return Err(Error::file(path, reason));
     }
-    let mut cfg: ModelConfig =
-        serde_json::from_str(entry(CONFIG)?).map_err(|e| Error::file_because(path, bad(CONFIG), e))?;
+    let mut cfg: ModelConfig = serde_json::from_str(entry(CONFIG_KEY)?)
+        .map_err(|e| Error::file_because(path, bad(CONFIG_KEY), e))?;
     let tokenizer = cfg
         .text
         .tokenizer(entry(TOKENIZER)?.as_bytes())
         .map_err(|e| Error::file_because(path, bad(TOKENIZER), e))?;
     cfg.text.vocab_size = tokenizer.vocab_size();
     cfg.generator.text_dim = cfg.text.words_dim;
-    cfg.validate().map_err(|e| Error::file_because(path, bad(CONFIG), e))?;
+    cfg.validate().map_err(|e| Error::file_because(path, bad(CONFIG_KEY), e))?;
     let part = |part: &str| -> Tensors {
         let named = |(name, t): (&String, &Tensor)| {
             let name = name.strip_prefix(part)?.strip_prefix('.')?;
@@ -118,7 +126,7 @@ fn read(bytes: &[u8], path: &Path, device: &Device) -> Result<Model> {
         };
         tensors.iter().filter_map(named).collect()
     };
-    let (text, generator) = (part(TEXT), part(GENERATOR));
+    let (text, generator) = (part(TEXT_PART), part(GENERATOR_PART));
     let misfit = |part: &str, e: Error| Error::file_because(path, part, e);
     let fits = |part: &str, tensors: &Tensors, needed: Result<Shapes>| {
         let found = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect();
@@ -126,16 +134,26 @@ fn read(bytes: &[u8], path: &Path, device: &Device) -> Result<Model> {
         dtype(tensors).map_err(|e| misfit(part, e))
     };
     // Before anything of those sizes is allocated.
-    let text_dtype = fits(TEXT, &text, parameter_shapes(|vb| cfg.text.build(vb)))?;
-    let generator_dtype =
-        fits(GENERATOR, &generator, parameter_shapes(|vb| StageGenerator::from_config(&cfg.generator, vb)))?;
+    let text_dtype = fits(TEXT_PART, &text, parameter_shapes(|vb| cfg.text.build(vb)))?;
+    let generator_dtype = fits(
+        GENERATOR_PART,
+        &generator,
+        parameter_shapes(|vb| StageGenerator::from_config(&cfg.generator, vb)),
+    )?;
     let captions =
         CaptionEncoder::new(&cfg.text, tokenizer, cfg.max_words, ParamStore::zeroed(), text_dtype, device)?;
-    captions.weights().assign(&text).map_err(|e| misfit(TEXT, e))?;
+    captions.weights().assign(&text).map_err(|e| misfit(TEXT_PART, e))?;
     let weights = Model::generator_weights(&cfg.generator, generator_dtype, device)?;
-    weights.assign(&generator).map_err(|e| misfit(GENERATOR, e))?;
+    weights.assign(&generator).map_err(|e| misfit(GENERATOR_PART, e))?;
     let card = metadata.get(CARD).map(String::as_str).unwrap_or_default();
-    Ok(Model::new(cfg, captions, weights).with_card(card))
+    let model = Model::new(cfg.clone(), captions, weights).with_card(card);
+    let Some(encoder) = cfg.image_encoder else { return Ok(model) };
+    let image = part(IMAGE_PART);
+    let image = dtype(&image).and_then(|dtype| {
+        let widened = image.into_iter().map(|(name, t)| Ok((name, t.to_dtype(dtype)?)));
+        model.with_projection(encoder, widened.collect::<candle_core::Result<_>>()?)
+    });
+    image.map_err(|e| misfit(IMAGE_PART, e))
 }
 
 /// In half precision.
@@ -219,7 +237,7 @@ mod tests {
         };
         let path = Path::new("model");
         let (tensors, metadata) = weights::safetensors::from_bytes(&model.to_bytes()?, path, &Device::Cpu)?;
-        for key in [CONFIG, TOKENIZER] {
+        for key in [CONFIG_KEY, TOKENIZER] {
             let mut less = metadata.clone();
             less.remove(key);
             assert!(message(&tensors, &less)?.contains(key));
@@ -268,9 +286,10 @@ mod tests {
             ("/generator/residual_blocks", 256, "generator: "),
         ] {
             let message = refused(|_, metadata| {
-                let mut config: serde_json::Value = serde_json::from_str(&metadata[CONFIG]).expect("JSON");
+                let mut config: serde_json::Value =
+                    serde_json::from_str(&metadata[CONFIG_KEY]).expect("JSON");
                 *config.pointer_mut(at).expect("a key of the configuration") = value.into();
-                metadata.insert(CONFIG.to_owned(), config.to_string());
+                metadata.insert(CONFIG_KEY.to_owned(), config.to_string());
             })?;
             assert!(message.starts_with("model: ") && message.contains(said), "{at} = {value}: {message}");
         }

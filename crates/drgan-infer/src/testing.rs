@@ -27,6 +27,7 @@ pub(crate) fn small_model() -> Result<Model> {
     let weights = ParamStore::seeded(2);
     StageGenerator::from_config(&generator, weights.builder(DType::F32, &device))?;
     init::gan(&weights)?;
-    let config = ModelConfig { name: "small".to_owned(), max_words: 6, text, generator };
+    let config =
+        ModelConfig { name: "small".to_owned(), max_words: 6, text, generator, ..ModelConfig::default() };
     Ok(Model::new(config, captions, weights))
 }

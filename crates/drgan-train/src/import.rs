@@ -1,6 +1,5 @@
 //! Weight files of other programs: which network a file holds, by names and shapes, and the metadata to keep with it.
 use crate::error::TrainError;
-use crate::run::section;
 use drgan_dnm::{DiscriminatorConfig, StageDiscriminator};
 use drgan_infer::{Fit, pretrained};
 use drgan_sdm::RealImagePath;
@@ -108,12 +107,6 @@ fn json(cfg: &impl Serialize) -> Result<serde_json::Value, TrainError> {
 }
 
 fn recognize(shapes: &Shapes) -> Result<Network, TrainError> {
-    // Of either phase, a checkpoint has optimizers.
-    if shapes.keys().any(|name| name.starts_with(&section::optimizer(""))) {
-        let reason =
-            "a checkpoint of a run, which is read as it is: there is nothing to import; draw with its run";
-        return Err(TrainError::Run(reason.to_owned()));
-    }
     let lacks = |network: Network| {
         let absent = network.signature().iter().filter(|name| !shapes.contains_key(**name));
         absent.copied().collect::<Vec<_>>()
@@ -136,24 +129,35 @@ fn recognize(shapes: &Shapes) -> Result<Network, TrainError> {
     Err(TrainError::Config(message))
 }
 
-/// Inception-v3, and the projection if there is one.
+/// Inception-v3, and the projection if there is one; or the projection alone, of whatever backbone, as checkpoints of runs have it.
 fn image_encoder(
     shapes: &Shapes,
     notes: &mut Vec<String>,
 ) -> Result<(Shapes, serde_json::Value), TrainError> {
-    let mut channels = (0, 0);
-    let mut needed = parameter_shapes(|vb| {
-        let net = InceptionV3::new(vb)?;
-        channels = (net.map_channels(), net.pooled_channels());
-        Ok(net)
-    })?;
-    let Some(words_dim) = shapes.get("emb_features.weight").and_then(|d| d.first().copied()) else {
+    let dims = |name: &str| shapes.get(name).map(Vec::as_slice);
+    let projection = match (dims("emb_features.weight"), dims("emb_cnn_code.weight")) {
+        (Some([words_dim, map, ..]), Some([_, pooled])) => Some((*words_dim, (*map, *pooled))),
+        (Some([words_dim, map, ..]), _) => Some((*words_dim, (*map, 0))),
+        _ => None,
+    };
+    let backbone = Network::ImageEncoder.signature().iter().any(|name| shapes.contains_key(*name));
+    let (mut needed, mut channels) = (Shapes::new(), None);
+    if backbone || projection.is_none() {
+        needed = parameter_shapes(|vb| {
+            let net = InceptionV3::new(vb)?;
+            channels = Some((net.map_channels(), net.pooled_channels()));
+            Ok(net)
+        })?;
+    }
+    let Some((words_dim, own_channels)) = projection else {
         notes.push("the backbone alone, without DAMSM's projection".to_owned());
         return Ok((needed, serde_json::Value::Null));
     };
-    needed.extend(parameter_shapes(|vb: VarBuilder<'static>| {
-        Projection::new(channels.0, channels.1, words_dim, vb)
-    })?);
+    if !backbone {
+        notes.push("DAMSM's projection alone, without the backbone".to_owned());
+    }
+    let (map, pooled) = channels.unwrap_or(own_channels);
+    needed.extend(parameter_shapes(|vb: VarBuilder<'static>| Projection::new(map, pooled, words_dim, vb))?);
     Ok((needed, serde_json::json!({ "words_dim": words_dim })))
 }
 

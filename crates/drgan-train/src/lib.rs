@@ -7,12 +7,15 @@ pub mod events;
 pub mod gan;
 pub mod import;
 pub mod optim;
+pub mod own_files;
 pub mod run;
 pub mod session;
+mod start;
 
 pub use error::TrainError;
 pub use run::{Checkpoint, LockedRun, RunDir};
 pub use session::{Interrupt, Session, TrainedRun};
+pub use start::starting_model;
 
 /// The README's example, compiled and run with the documentation's.
 #[cfg(doctest)]

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 /// How many threads may compute.
 pub(crate) const THREADS: Range = Range::Whole(1, 1024);
+/// Stages of a generator, from 0.
+const STAGE: Range = Range::Whole(0, 7);
 /// Samples per caption.
 const COUNT: Range = Range::Whole(1, 64);
 /// Frames from one picture of an animation to the next.
@@ -58,7 +60,8 @@ pub enum Command {
     #[command(after_help = "Examples:
   drgan evaluate
   drgan evaluate --run runs/emoji-64-s0-001 --samples 200
-  drgan evaluate --run runs/birds-s0-001 --data moved/birds")]
+  drgan evaluate --run runs/birds-s0-001 --data moved/birds
+  drgan evaluate --model emoji.safetensors")]
     Evaluate(EvaluateArgs),
     /// Make data sets.
     #[command(subcommand)]
@@ -78,7 +81,9 @@ pub enum Command {
     /// Recognize a weight file of another program and write it as safetensors.
     #[command(after_help = "Examples:
   drgan import text_encoder200.pth --out text_encoder.safetensors
-  drgan import netG_epoch_600.pth --as generator --out netG.safetensors")]
+  drgan import netG_epoch_600.pth --as generator --out netG.safetensors
+  drgan import emoji.safetensors --out emoji-f32.safetensors
+  drgan import runs/emoji-64-s0-001/checkpoints/step-002400.safetensors --as discriminator --stage 0 --out d0.safetensors")]
     Import(ImportArgs),
 }
 
@@ -130,6 +135,9 @@ pub struct TrainArgs {
     /// Generator steps.
     #[arg(long, value_parser = whole::<u64>(of_setting("train.steps")))]
     pub steps: Option<u64>,
+    /// Start from this model file of `export`, and with its sizes: fine-tuning on pictures of one's own. Words that it lacks are added.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "encoders", "text_encoder"])]
+    pub from_model: Option<PathBuf>,
     /// Take the encoders of this run of `pretrain`, and their settings, instead of training them.
     #[arg(long, value_name = "RUN", conflicts_with = "resume")]
     pub encoders: Option<PathBuf>,
@@ -175,7 +183,8 @@ pub struct SampleArgs {
     /// What to draw, one caption per row.
     #[arg(required_unless_present = "list")]
     pub captions: Vec<String>,
-    /// Captions from a file: one per line, or, in a .jsonl, a text or an object with `text`, `caption` or `captions` per line.
+    /// Captions from a file: one per line, or, in a .jsonl, a text or an object with `text`, `caption` or `captions` per line; `-` for
+    /// lines from standard input.
     #[arg(long = "captions", value_name = "FILE")]
     pub list: Option<PathBuf>,
     /// The run to draw with; `latest` is the newest in runs/ that can be drawn with [default: latest].
@@ -318,7 +327,13 @@ pub struct EvaluateArgs {
     /// The run to measure; `latest` is the newest in runs/ that can be drawn with [default: latest].
     #[arg(long, value_name = "RUN")]
     pub run: Option<PathBuf>,
-    /// Where the run's data are now, if they were moved.
+    /// A model file to measure instead of a run, with the seed of --seed.
+    #[arg(long, value_name = "FILE", conflicts_with = "run")]
+    pub model: Option<PathBuf>,
+    /// Seed of the noise, and of the untrained generator beside the model [default: the run's; 0 for a model].
+    #[arg(long, value_parser = whole::<u64>(of_setting("seed")), requires = "model")]
+    pub seed: Option<u64>,
+    /// Where the run's data are now, if they were moved; the data to measure a model on.
     #[arg(long, value_name = "DIR_OR_TAR")]
     pub data: Option<PathBuf>,
     /// Samples of held-out captions, and of training captions [default: the run's evaluate.samples].
@@ -378,11 +393,14 @@ pub struct InspectArgs {
 /// Arguments of `drgan import`.
 #[derive(Args, Debug)]
 pub struct ImportArgs {
-    /// A .pth or .safetensors file.
+    /// A .pth or .safetensors file: weights of others, a model file of `export`, a checkpoint of a run.
     pub file: PathBuf,
-    /// What it is, where its names do not tell.
+    /// What it is, where its names do not tell; which network to take of a model file or a checkpoint.
     #[arg(long = "as", value_enum, value_name = "NETWORK")]
     pub network: Option<NetworkArg>,
+    /// Which of a checkpoint's discriminators, from 0, coarse to fine [default: the last].
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(STAGE))]
+    pub stage: Option<usize>,
     /// The safetensors file to write. Tensors that no network of DR-GAN reads are kept.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,

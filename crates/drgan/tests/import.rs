@@ -1,5 +1,6 @@
-//! `drgan import` and `drgan inspect` on whole, partial and third-party files.
+//! `drgan import` and `drgan inspect` on whole, partial and third-party files, and on our own.
 #![expect(clippy::unwrap_used, reason = "a test's helpers panic as its body does")]
+mod common;
 use assert_cmd::Command;
 use candle_core::{DType, Device, Tensor};
 use drgan_tensor::testing::{Tol, assert_close};
@@ -136,4 +137,58 @@ fn a_generator_of_the_authors_form_draws_from_its_files() {
         &at("captions.pickle"),
     ]);
     assert!(!done && said.contains("not a generator") && said.contains("text.safetensors"), "{said}");
+}
+
+#[test]
+fn networks_of_a_run_and_its_model_file_are_imported() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    common::success(&mut common::train_tiny(&at("run"), &["--steps", "1"]));
+    let checkpoint = at("run/checkpoints/step-000001.safetensors");
+    let model = at("model.safetensors");
+    common::success(
+        common::drgan().arg("export").arg(at("run")).args(["--weights", "f32", "--out"]).arg(&model),
+    );
+    let import = |from: &Path, more: &[&str], to: &str| {
+        let to = at(to);
+        drgan(&[&["import", from.to_str().unwrap(), "--out", to.to_str().unwrap()], more].concat())
+    };
+    let saved = open(&checkpoint, &Device::Cpu).unwrap().tensors;
+    for (network, stage, section) in [
+        ("generator", None, "g_avg."),
+        ("text-encoder", None, "text."),
+        ("image-encoder", None, "image."),
+        ("discriminator", Some("0"), "d0."),
+        ("discriminator", None, "d2."),
+    ] {
+        let mut more = vec!["--as", network];
+        more.extend(stage.into_iter().flat_map(|n| ["--stage", n]));
+        let (done, said) = import(&checkpoint, &more, "part.safetensors");
+        assert!(done && said.contains(network), "{said}");
+        let part = open(&at("part.safetensors"), &Device::Cpu).unwrap();
+        assert_eq!(part.metadata["kind"], network);
+        assert_eq!(part.tensors.len(), saved.keys().filter(|name| name.starts_with(section)).count());
+        for (name, t) in &part.tensors {
+            assert_close(name, t, &saved[&format!("{section}{name}")], Tol::EXACT).unwrap();
+        }
+    }
+    for (more, why) in [
+        (&[][..], "say which network to take with --as"),
+        (&["--as", "discriminator", "--stage", "3"], "no discriminator of stage 3"),
+        (&["--as", "generator", "--stage", "1"], "--stage: for a discriminator"),
+    ] {
+        let mut refused = common::drgan();
+        refused.arg("import").arg(&checkpoint).args(more).arg("--out").arg(at("none.safetensors"));
+        let e = common::failure(&mut refused);
+        assert!(e.contains(why) && !at("none.safetensors").exists(), "{e}");
+    }
+
+    // The model file is read back as a whole, or a part of it is taken.
+    let (done, said) = import(&model, &[], "back.safetensors");
+    assert!(done && said.contains("model tiny: text encoder"), "{said}");
+    assert_eq!(std::fs::read(at("back.safetensors")).unwrap(), std::fs::read(&model).unwrap());
+    let (done, said) = import(&model, &["--as", "generator"], "netG.safetensors");
+    assert!(done && said.contains("generator"), "{said}");
+    let (done, said) = import(&model, &["--as", "discriminator"], "none.safetensors");
+    assert!(!done && said.contains("it has generator and text-encoder"), "{said}");
 }

@@ -133,6 +133,14 @@ fn a_folder_has_an_image_per_sample_and_is_continued() {
     let (stdout, _) = success(drgan().args(["data", "verify"]).arg(&out));
     assert!(stdout.contains('6'), "{stdout}");
 
+    // Captions from a pipe are the same captions.
+    let piped = dir.path().join("piped");
+    let mut draw =
+        sample(&["a red heart"], &[("--model", &run), ("--captions", Path::new("-")), ("--out-dir", &piped)]);
+    success(draw.args(["--count", "2"]).write_stdin("a blue square\n\nqwertz asdf\na green apple\n"));
+    assert_eq!(names(&piped), files);
+    assert_eq!(std::fs::read(piped.join("metadata.jsonl")).unwrap(), list_before);
+
     let webp = dir.path().join("webp");
     success(&mut sample(
         &["a red heart", "--count", "1", "--format", "webp"],
@@ -153,6 +161,9 @@ fn captions_that_nobody_knows_are_left_out_and_alone_an_error() {
     std::fs::write(&list, "\n \n").unwrap();
     let e = failure(&mut sample(&[], &[("--run", &run), ("--out", &out), ("--captions", &list)]));
     assert!(e.contains("empty.txt: holds no caption"), "{e}");
+    let mut piped = sample(&[], &[("--run", &run), ("--out", &out), ("--captions", Path::new("-"))]);
+    let e = failure(piped.write_stdin("\n"));
+    assert!(e.contains("standard input: holds no caption"), "{e}");
     std::fs::write(&list, b"a red heart\n\xff\n").unwrap();
     let e = failure(&mut sample(&[], &[("--run", &run), ("--out", &out), ("--captions", &list)]));
     assert!(e.contains("empty.txt") && e.contains("line 2"), "{e}");

@@ -58,6 +58,13 @@ pub trait Tokenize: Debug + Send + Sync {
     /// The caption cannot be divided into words.
     fn altered_words(&self, caption: &str) -> Result<Vec<AlteredWord>>;
 
+    /// A tokenizer that gives every word it knows the same token id as this one, and the words of `captions` that this one lacks the ids
+    /// after those: the most frequent first, and words of equal frequency in alphabetical order.
+    ///
+    /// # Errors
+    /// A caption cannot be divided into words.
+    fn extended(&self, captions: &mut dyn Iterator<Item = &str>) -> Result<Box<dyn Tokenize>>;
+
     /// The word of a token id, if there is such an id.
     fn word(&self, id: u32) -> Option<String>;
 

@@ -1,6 +1,6 @@
 //! The word-level tokenizer: a `tokenizers` pipeline over a vocabulary.
 use super::tokenize::{AlteredWord, Tokenize, TokenizedCaption};
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{Vocabulary, WordCounts};
 use super::words::{Pipeline, WordRule, pieces_of, wrap};
 use drgan_tensor::internal::repeated_key;
 use drgan_tensor::{Error, Result};
@@ -25,13 +25,7 @@ impl Tokenizer {
     pub fn new(vocabulary: &Vocabulary) -> Result<Self> {
         let pipeline = Pipeline::new(vocabulary.rule())?;
         let entries = vocabulary.words().iter().zip(0u32..).map(|(w, i)| (w.clone(), i));
-        // An unknown word becomes index 0, which no word of a caption can have.
-        let model = WordLevel::builder()
-            .vocab(entries.collect())
-            .unk_token(Vocabulary::END.to_owned())
-            .build()
-            .map_err(wrap)?;
-        let mut inner = tokenizers::Tokenizer::new(model);
+        let mut inner = tokenizers::Tokenizer::new(word_level(entries)?);
         inner.with_normalizer(Some(pipeline.normalizer)).map_err(wrap)?;
         inner.with_pre_tokenizer(Some(pipeline.split));
         Ok(Self { inner, whole: Pipeline::new(WordRule::Unicode)? })
@@ -135,6 +129,20 @@ impl Tokenize for Tokenizer {
         Ok(altered)
     }
 
+    fn extended(&self, captions: &mut dyn Iterator<Item = &str>) -> Result<Box<dyn Tokenize>> {
+        let mut more = WordCounts::default();
+        for caption in captions {
+            let words = pieces_of(&self.inner, caption)?.into_iter().map(|(word, _)| word);
+            more.add(words.filter(|word| self.inner.token_to_id(word).is_none()));
+        }
+        let known = self.inner.get_vocab(false);
+        let next = known.values().max().map_or(0, |last| last + 1);
+        let vocabulary = known.into_iter().chain(more.most_frequent_first().into_iter().zip(next..));
+        let mut inner = self.inner.clone();
+        inner.with_model(word_level(vocabulary)?);
+        Ok(Box::new(Self { inner, whole: self.whole.clone() }))
+    }
+
     fn word(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
     }
@@ -142,6 +150,12 @@ impl Tokenize for Tokenizer {
     fn to_json(&self) -> Result<String> {
         self.inner.to_string(true).map_err(wrap)
     }
+}
+
+/// A model of words with their ids; an unknown word becomes index 0, which no word of a caption can have.
+fn word_level(words: impl Iterator<Item = (String, u32)>) -> Result<WordLevel> {
+    let model = WordLevel::builder().vocab(words.collect()).unk_token(Vocabulary::END.to_owned());
+    model.build().map_err(wrap)
 }
 
 #[cfg(test)]
@@ -223,6 +237,22 @@ mod tests {
         let text = "PE\u{302}CHE istanbul \u{9e1f}\u{7ea2} caf\u{e9}";
         assert_eq!(a.encode(text, 9)?, Tokenizer::load(&path)?.encode(text, 9)?);
         assert_eq!(a.encode(text, 9)?.unknown, ["caf\u{e9}"]);
+        Ok(())
+    }
+
+    #[test]
+    fn an_extended_tokenizer_keeps_its_ids_and_words() -> Result<()> {
+        let old = tokenizer()?;
+        let n = old.vocab_size();
+        let new = old.extended(&mut ["A Green bird", "a green, OLD owl", "an owl"].into_iter())?;
+        assert_eq!(new.vocab_size(), n + 4);
+        let words: Vec<_> = (0..n as u32 + 4).filter_map(|id| new.word(id)).collect();
+        let known: Vec<_> = (0..n as u32).filter_map(|id| old.word(id)).collect();
+        assert_eq!(words[..n], known);
+        assert_eq!(words[n..], ["green", "owl", "an", "old"]);
+        assert_eq!(new.encode("purple green bird", 9)?.unknown, ["purple"]);
+        assert_eq!(Tokenizer::from_bytes(new.to_json()?.as_bytes())?.encode("owl", 1)?.ids, [n as u32 + 1]);
+        assert_eq!(old.extended(&mut ["a red bird"].into_iter())?.to_json()?, old.to_json()?);
         Ok(())
     }
 

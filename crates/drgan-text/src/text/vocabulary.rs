@@ -23,19 +23,15 @@ impl Vocabulary {
     /// No caption holds a word.
     pub fn from_captions<'a>(captions: impl IntoIterator<Item = &'a str>, rule: WordRule) -> Result<Self> {
         let pipeline = Pipeline::new(rule)?;
-        let mut counts = BTreeMap::<String, usize>::new();
+        let mut counts = WordCounts::default();
         for caption in captions {
-            for word in pipeline.words(caption)? {
-                *counts.entry(word).or_default() += 1;
-            }
+            counts.add(pipeline.words(caption)?);
         }
-        let mut words: Vec<_> = counts.into_iter().collect();
-        words.sort_by_key(|(_, n)| std::cmp::Reverse(*n)); // stable: alphabetical within a frequency
+        let words = counts.most_frequent_first();
         if words.is_empty() {
             return Err(Error::input("vocabulary: no caption holds a word; give at least one"));
         }
-        let words = std::iter::once(Self::END.to_owned()).chain(words.into_iter().map(|(w, _)| w)).collect();
-        Ok(Self { words, rule })
+        Ok(Self { words: std::iter::once(Self::END.to_owned()).chain(words).collect(), rule })
     }
 
     /// Words in the order of a trained encoder's embedding, [`Vocabulary::END`] first; captions are divided by
@@ -102,6 +98,26 @@ impl Vocabulary {
     #[expect(clippy::len_without_is_empty, reason = "index 0 is always there")]
     pub fn len(&self) -> usize {
         self.words.len()
+    }
+}
+
+/// How often each word stands in captions.
+#[derive(Debug, Default)]
+pub(super) struct WordCounts(BTreeMap<String, usize>);
+
+impl WordCounts {
+    /// Counts these words too.
+    pub(super) fn add(&mut self, words: impl IntoIterator<Item = String>) {
+        for word in words {
+            *self.0.entry(word).or_default() += 1;
+        }
+    }
+
+    /// All words, those of equal frequency in alphabetical order.
+    pub(super) fn most_frequent_first(self) -> Vec<String> {
+        let mut words: Vec<_> = self.0.into_iter().collect();
+        words.sort_by_key(|(_, n)| std::cmp::Reverse(*n)); // stable: alphabetical within a frequency
+        words.into_iter().map(|(word, _)| word).collect()
     }
 }
 

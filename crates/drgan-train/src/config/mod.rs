@@ -13,7 +13,7 @@ pub use ranges::{RANGES, Range};
 pub use recipe::Recipe;
 pub use sections::{
     AugmentConfig, DamsmConfig, DataConfig, EvaluateConfig, GivenEncoders, ImageEncoderSettings, LossConfig,
-    RunConfig, SplitRule, TrainConfig,
+    RunConfig, SplitRule, StartConfig, TrainConfig,
 };
 
 use crate::error::TrainError;

@@ -47,7 +47,7 @@ pub(super) const LARGEST_SIDE: usize = 4096;
 
 /// Every setting with its range, by key, in the order of the sections. What must hold of several settings together is
 /// checked beside it.
-pub const RANGES: [(&str, Range); 85] = [
+pub const RANGES: [(&str, Range); 88] = [
     ("preset", Text),
     ("seed", Whole(0, u64::MAX)),
     ("recipe", Whole(1, Recipe::ALL.len() as u64)),
@@ -79,6 +79,7 @@ pub const RANGES: [(&str, Range); 85] = [
     ("image_encoder.backbone", OneOf(&["efficientnet-lite0", "inception-v3"])),
     ("image_encoder.side", Whole(32, LARGEST_SIDE as u64)),
     ("image_encoder.weights", Text),
+    ("start.model", Text),
     ("encoders.run", Text),
     ("encoders.text", Text),
     ("encoders.image", Text),
@@ -119,6 +120,8 @@ pub const RANGES: [(&str, Range); 85] = [
     ("discriminator_opt.betas", BETAS),
     ("discriminator_opt.eps", EPS),
     ("augment.probability", Between(0., 1.)),
+    ("augment.target", Between(0., 0.99)),
+    ("augment.adapt_images", Whole(1, 1_000_000_000_000)),
     ("augment.color", Between(0., 1.)),
     ("augment.translation", Between(0., 1.)),
     ("augment.cutout", Between(0., 1.)),

@@ -42,6 +42,8 @@ pub struct RunConfig {
     pub text: TextEncoderConfig,
     /// Image encoder of the DAMSM and of the metrics.
     pub image_encoder: ImageEncoderSettings,
+    /// The model that training starts from.
+    pub start: StartConfig,
     /// Encoders that were trained elsewhere.
     pub encoders: GivenEncoders,
     /// Pre-training of both encoders.
@@ -103,6 +105,7 @@ impl RunConfig {
             max_words: self.damsm.max_words,
             text: self.text.clone(),
             generator: self.generator.clone(),
+            ..ModelConfig::default()
         }
     }
 
@@ -115,6 +118,18 @@ impl RunConfig {
             damsm: other.damsm.clone(),
             ..self.clone()
         };
+        cfg.derive();
+        cfg
+    }
+
+    /// These settings with the sizes of a model that the run starts from: its text encoder's, its generator's, and how many words of a
+    /// caption it reads.
+    #[must_use]
+    pub fn with_sizes_of(&self, model: &ModelConfig) -> Self {
+        let mut cfg = self.clone();
+        cfg.text = TextEncoderConfig { vocab_size: self.text.vocab_size, ..model.text.clone() };
+        cfg.generator = model.generator.clone();
+        cfg.damsm.max_words = model.max_words;
         cfg.derive();
         cfg
     }
@@ -183,6 +198,15 @@ pub enum SplitRule {
     Given,
     /// Each record's key, in every set.
     ByKey,
+}
+
+/// The model that training starts from, instead of initial values: the text encoder and the generator of a model file. Words that it
+/// lacks are added to its vocabulary; discriminators, the real image path and the image projection start from initial values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StartConfig {
+    /// A model file; empty for initial values.
+    pub model: String,
 }
 
 /// Encoders that were trained elsewhere: a run that trained the encoders alone, or AttnGAN's three files. All empty: this run
@@ -277,8 +301,14 @@ impl Default for DamsmConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentConfig {
-    /// Share of the images that each of the three changes is made of, in `[0, 1]`; 0: no augmentation.
+    /// Share of the images that each of the three changes is made of, in `[0, 1]`; 0: no augmentation. Where it adapts, that of the
+    /// first step.
     pub probability: f64,
+    /// Mean sign of a discriminator's logits of real images that the probability adapts to, in `[0, 1)` (ADA; Karras et al., 2020):
+    /// above it the probability rises, below it it falls; 0: the probability stays as it is.
+    pub target: f64,
+    /// Training images within which an adapting probability goes from 0 to 1, at least 1.
+    pub adapt_images: u64,
     /// Strength of brightness, saturation and contrast, in `[0, 1]`: of at most 0.5 added, factors of 1 +- 1 and of 1 +- 0.5.
     pub color: f64,
     /// Strength of the shift, in `[0, 1]`: of at most an eighth of the side in each direction.
@@ -289,7 +319,7 @@ pub struct AugmentConfig {
 
 impl Default for AugmentConfig {
     fn default() -> Self {
-        Self { probability: 0., color: 1., translation: 1., cutout: 1. }
+        Self { probability: 0., target: 0., adapt_images: 500_000, color: 1., translation: 1., cutout: 1. }
     }
 }
 

@@ -16,6 +16,11 @@ pub(super) fn validate(cfg: &RunConfig) -> Result<(), TrainError> {
             cfg.precision, cfg.dtype
         )));
     }
+    if !cfg.start.model.is_empty() && !cfg.encoders.is_empty() {
+        return Err(TrainError::Config(
+            "`start.model` brings a text encoder, and `encoders` names another: give one of them".to_owned(),
+        ));
+    }
     cfg.text.validate()?;
     cfg.generator.validate()?;
     let finest = cfg.generator.side(cfg.generator.stages - 1);

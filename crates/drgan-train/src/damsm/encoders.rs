@@ -3,9 +3,10 @@ use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::gan::refuse_non_finite_tensors;
 use crate::run::{Checkpoint, Checkpointed, Fingerprint, RunDir, section};
+use crate::start::{start_from, starting_model};
 use candle_core::{DType, Device, Tensor};
 use drgan_data::Dataset;
-use drgan_infer::{CaptionEncoder, pretrained};
+use drgan_infer::{CaptionEncoder, Model, pretrained};
 use drgan_tensor::ParamStore;
 use drgan_tensor::VarBuilder;
 use drgan_tensor::device::HOST;
@@ -50,13 +51,21 @@ impl Encoders {
         Ok(Self { captions, image, image_store, dtype })
     }
 
-    /// The encoders that a run starts with, and whether they are trained: those that the configuration names, or fresh ones
-    /// for the data's vocabulary.
+    /// The encoders that a run starts with, and whether they are trained: those that the configuration names, the text encoder of the
+    /// model that the run starts from with what the data's captions add to its vocabulary, or fresh ones for the data's vocabulary.
     ///
     /// # Errors
     /// Files that cannot be read or do not belong together.
     pub fn starting(cfg: &RunConfig, data: &Dataset, device: &Device) -> Result<(Self, bool), TrainError> {
         let given = &cfg.encoders;
+        if let Some(model) = starting_model(cfg, device)? {
+            let known = model.captions().tokenizer();
+            let tokenizer = known.extended(&mut data.vocabulary_captions())?;
+            let encoders = Self::new(cfg, reading(tokenizer, data)?, device)?;
+            start_from(encoders.captions.weights(), model.captions().weights().views())?;
+            encoders.start_projection_from(cfg, &model)?;
+            return Ok((encoders, false));
+        }
         if given.is_empty() {
             return Ok((Self::new(cfg, Self::tokenizer_of(cfg, data)?, device)?, false));
         }
@@ -64,6 +73,34 @@ impl Encoders {
             return Ok((Self::of_run(cfg, Path::new(&given.run), device)?, true));
         }
         Ok((Self::of_files(cfg, device)?, true))
+    }
+
+    /// The encoders that a model was trained with, to measure it with.
+    ///
+    /// # Errors
+    /// The model has no projection of an image encoder, or one of another than the settings name; its backbone cannot be read.
+    pub fn of_model(cfg: &RunConfig, model: &Model, device: &Device) -> Result<Self, TrainError> {
+        let json = model.captions().tokenizer().to_json()?;
+        let encoders = Self::new(cfg, cfg.text.tokenizer(json.as_bytes())?, device)?;
+        start_from(encoders.captions.weights(), model.captions().weights().views())?;
+        if !encoders.start_projection_from(cfg, model)? {
+            return Err(TrainError::Config(
+                "the model has no projection of an image encoder to measure with: export its run again"
+                    .to_owned(),
+            ));
+        }
+        Ok(encoders)
+    }
+
+    /// Takes the model's projection, if it has one for the backbone of the settings.
+    fn start_projection_from(&self, cfg: &RunConfig, model: &Model) -> Result<bool, TrainError> {
+        match (model.projection(), &model.config().image_encoder) {
+            (Some(weights), Some(encoder)) if *encoder == cfg.image_encoder.network() => {
+                start_from(&self.image_store, weights.clone())?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Untrained encoders for a run's own vocabulary and backbone: those that its folder keeps, so that the files it was
@@ -180,14 +217,7 @@ impl Encoders {
     /// # Errors
     /// Those of [`Encoders::vocabulary_of`]; a caption without a known word, by its image.
     pub fn tokenizer_of(cfg: &RunConfig, data: &Dataset) -> Result<Box<dyn Tokenize>, TrainError> {
-        let tokenizer = cfg.text.new_tokenizer(&Self::vocabulary_of(cfg, data)?)?;
-        for record in data.records() {
-            for caption in &record.captions {
-                let known = tokenizer.encode(caption, 1);
-                known.map_err(|e| TrainError::Config(format!("image `{}`: {e}", record.key)))?;
-            }
-        }
-        Ok(tokenizer)
+        reading(cfg.text.new_tokenizer(&Self::vocabulary_of(cfg, data)?)?, data)
     }
 
     /// Backbone features of images `(B, 3, H, W)`, as constants.
@@ -230,6 +260,17 @@ impl Checkpointed for Encoders {
         self.captions.weights().assign(&from.section(section::TEXT))?;
         Ok(self.image_store.assign(&from.section(section::IMAGE))?)
     }
+}
+
+/// The tokenizer, if it knows a word of every caption.
+fn reading(tokenizer: Box<dyn Tokenize>, data: &Dataset) -> Result<Box<dyn Tokenize>, TrainError> {
+    for record in data.records() {
+        for caption in &record.captions {
+            let known = tokenizer.encode(caption, 1);
+            known.map_err(|e| TrainError::Config(format!("image `{}`: {e}", record.key)))?;
+        }
+    }
+    Ok(tokenizer)
 }
 
 /// Gives `store` its tensors from a file that may hold more.

@@ -16,6 +16,25 @@ const SHIFT: f32 = 1. / 8.;
 /// Share of a side that is covered.
 const CUTOUT: f32 = 0.5;
 
+/// The largest probability that adapting leads to: nearer to 1 hardly any image is as it was, and a generator may learn to draw what the
+/// augmentation makes (Karras et al., 2020, section 3.2).
+const MOST: f64 = 0.8;
+
+impl AugmentConfig {
+    /// Whether the probability follows what the discriminators say.
+    pub(super) fn adapts(&self) -> bool {
+        self.target > 0.
+    }
+
+    /// The probability after a step of `images` training images, in which the mean sign of the discriminator's logits of real
+    /// images was `sign`: a discriminator that is right of them too often learns them by heart.
+    pub(super) fn adapt(&mut self, sign: f64, images: usize) {
+        let step = images as f64 / self.adapt_images as f64;
+        let change = if sign > self.target { step } else { -step };
+        self.probability = (self.probability + change).clamp(0., MOST);
+    }
+}
+
 /// How the images of one step are changed; not at all, where nothing is drawn.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen(Option<Augmentations>);
@@ -32,7 +51,7 @@ impl Seen {
         side: usize,
         device: &Device,
     ) -> Result<Self, TrainError> {
-        if cfg.probability == 0. {
+        if cfg.probability == 0. && !cfg.adapts() {
             return Ok(Self::default());
         }
         let of = (0..images).map(|_| one(cfg, rng, side)).collect();
@@ -83,7 +102,7 @@ mod tests {
 
     #[test]
     fn changes_are_as_likely_and_as_large_as_the_settings_say() {
-        let cfg = AugmentConfig { probability: 0.5, color: 1., translation: 1., cutout: 1. };
+        let cfg = AugmentConfig { probability: 0.5, ..AugmentConfig::default() };
         let all = drawn(&cfg, 4000);
         let share = |is: &dyn Fn(&Augmentation) -> bool| all.iter().filter(|a| is(a)).count() as f64 / 4000.;
         let near = |share: f64, want: f64| assert!((share - want).abs() < 0.03, "{share}, not {want}");
@@ -101,12 +120,35 @@ mod tests {
         ] {
             assert!(found <= most && found > 0.95 * most, "{found} of {most}");
         }
-        let none = AugmentConfig { probability: 1., color: 0., translation: 0., cutout: 0. };
+        let none = AugmentConfig {
+            probability: 1.,
+            color: 0.,
+            translation: 0.,
+            cutout: 0.,
+            ..AugmentConfig::default()
+        };
         let same = |a: &Augmentation| {
             Augmentation { cutout: [[0; 2]; 2], ..*a } == Augmentation::IDENTITY
                 && a.cutout.iter().any(|[from, to]| from == to)
         };
         assert!(drawn(&none, 50).iter().all(same), "strength 0 changes nothing");
+    }
+
+    #[test]
+    fn an_adapting_probability_goes_towards_where_the_signs_are_the_target() {
+        let mut cfg = AugmentConfig { target: 0.6, adapt_images: 1000, ..AugmentConfig::default() };
+        for _ in 0..25 {
+            cfg.adapt(0.7, 16);
+        }
+        assert!((cfg.probability - 0.4).abs() < 1e-12, "{}", cfg.probability);
+        for _ in 0..10 {
+            cfg.adapt(0.6, 16);
+        }
+        assert!((cfg.probability - 0.24).abs() < 1e-12, "{}", cfg.probability);
+        (0..100).for_each(|_| cfg.adapt(1., 16));
+        assert_eq!(cfg.probability, MOST);
+        (0..100).for_each(|_| cfg.adapt(-1., 16));
+        assert_eq!(cfg.probability, 0.);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One stage's discriminator: its own gradients, and what it tells the generator about an image.
 use super::augment::Seen;
 use super::batch::StepBatch;
-use super::finite::Reports;
+use super::finite::{Reports, Scalar};
 use super::labels::PairLabels;
 use super::objective::{Objective, Terms};
 use crate::config::AugmentConfig;
@@ -24,7 +24,7 @@ pub struct DiscriminatorTrainer {
     pub store: ParamStore,
     /// The optimizer of the weights.
     pub optimizer: Box<dyn Optimizer>,
-    /// How images are changed before the discriminator sees them.
+    /// How images are changed before the discriminator sees them; the probability is that of the next step.
     pub augment: AugmentConfig,
     /// Random stream of this discriminator alone, so that discriminators can be trained in any order.
     pub ctx: Ctx,
@@ -71,6 +71,20 @@ impl DiscriminatorTrainer {
         self.image_gradient((fake, &seen), real, &batch.text.sentence, objective, reports)
     }
 
+    /// Lets the probability of the augmentation follow the signs that a step of `images` images reported, where it does.
+    pub(super) fn adapt(&mut self, scalars: &mut Vec<Scalar>, images: usize) {
+        let name = self.sign_name();
+        if let Some((_, sign)) = scalars.iter().find(|(of, _)| *of == name) {
+            self.augment.adapt(f64::from(*sign), images);
+            scalars.push((format!("augment{}", self.network.side()), self.augment.probability as f32));
+        }
+    }
+
+    /// What the mean sign of the logits of real images is reported as.
+    fn sign_name(&self) -> String {
+        format!("sign{}", self.network.side())
+    }
+
     /// The gradients of the discriminator's objective; its losses `d` (adversarial) and `dnm` are reported.
     fn compute_gradients(
         &mut self,
@@ -97,6 +111,9 @@ impl DiscriminatorTrainer {
             dnm,
         );
         terms.report(reports);
+        if self.augment.adapts() {
+            reports.loss(&self.sign_name(), on_real.unconditional.sign()?.mean_all()?);
+        }
         reports.refuse_non_finite()?;
         Gradients::of(terms.add_to(None)?, &self.store)
     }
@@ -165,6 +182,9 @@ impl Checkpointed for DiscriminatorTrainer {
         to.insert_all(&name, self.store.views());
         to.insert_all(&section::optimizer(&name), self.optimizer.state()?);
         to.set(&section::random(&name), self.ctx.position());
+        if self.augment.adapts() {
+            to.set(&section::augmentation(&name), self.augment.probability);
+        }
         Ok(())
     }
 
@@ -173,6 +193,9 @@ impl Checkpointed for DiscriminatorTrainer {
         self.store.assign(&from.section(&name))?;
         self.optimizer.restore(&from.section(&section::optimizer(&name)))?;
         self.ctx.seek(from.get(&section::random(&name))?);
+        if self.augment.adapts() {
+            self.augment.probability = from.get(&section::augmentation(&name))?;
+        }
         Ok(())
     }
 }

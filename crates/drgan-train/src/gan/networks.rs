@@ -9,6 +9,7 @@ use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::optim::{Ema, optimizer};
 use crate::run::{Checkpoint, Checkpointed};
+use crate::start::start_from;
 use candle_core::Device;
 use drgan_dnm::StageDiscriminator;
 use drgan_sdm::{RealImagePath, StageGenerator};
@@ -93,6 +94,15 @@ impl Networks {
             });
         }
         Ok(Self { generator, real_image, discriminators, ema })
+    }
+
+    /// Starts the generator and its average from the weights of another one of the same configuration.
+    ///
+    /// # Errors
+    /// Weights of another configuration.
+    pub(crate) fn start_generator_from(&self, weights: &ParamStore) -> Result<(), TrainError> {
+        start_from(&self.generator.store, weights.views())?;
+        start_from(self.ema.average(), weights.views())
     }
 
     /// Step `done + 1` on `batch`, and the EMA after it; `lr_scale` multiplies every learning rate. The losses are returned.

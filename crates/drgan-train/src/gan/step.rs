@@ -53,13 +53,17 @@ fn on_pool(
 ) -> Result<Vec<Scalar>, TrainError> {
     let Trainers { generator, real_image, discriminators } = trainers;
     let made = generator.generate(batch)?;
-    let (images, mut reports) = image_gradients(&made, discriminators, objective, batch, lr_scale)?;
+    let (images, mut reports) = image_gradients(&made, &mut *discriminators, objective, batch, lr_scale)?;
     reports.refuse_non_finite()?;
 
     let gradients = generator.compute_gradients(real_image, made, images, batch, objective, &mut reports)?;
     // The gradients are complete and not yet applied.
     generator.apply(real_image, gradients, lr_scale, &mut reports)?;
-    reports.read()
+    let mut scalars = reports.read()?;
+    for discriminator in discriminators {
+        discriminator.adapt(&mut scalars, batch.labels.pairs());
+    }
+    Ok(scalars)
 }
 
 /// Images of this side on fill the cores by themselves; smaller ones do so side by side.

@@ -6,6 +6,7 @@ use super::{DiscriminatorTrainer, GeneratorTrainer, Objective, RealImageTrainer,
 use crate::config::{AugmentConfig, LossConfig};
 use crate::error::TrainError;
 use crate::optim::{Gradients as Found, Optimizer, OptimizerConfig, OptimizerKind, optimizer};
+use crate::run::{Checkpoint, Checkpointed};
 use candle_core::{DType, Device, Tensor};
 use drgan_losses::{
     DisentangledFeatures, Reconstruction, dal, damsm, discriminator_loss, dnm, generator_loss, kl,
@@ -19,7 +20,8 @@ const OPT: OptimizerConfig =
     OptimizerConfig { kind: OptimizerKind::Adam, lr: 0.1, betas: (0., 0.999), eps: 1. };
 
 /// Images as they are, which is what discriminators see unless told otherwise.
-const PLAIN: AugmentConfig = AugmentConfig { probability: 0., color: 1., translation: 1., cutout: 1. };
+const PLAIN: AugmentConfig =
+    AugmentConfig { probability: 0., target: 0., adapt_images: 1000, color: 1., translation: 1., cutout: 1. };
 
 /// All weights different from each other and from 0.
 fn weights() -> LossConfig {
@@ -294,5 +296,32 @@ fn an_augmented_step_makes_the_gradients_through_the_augmentation() -> Result<()
     let plain = by_step(2, &GROUPS[0], &weights(), PLAIN)?;
     let augmented = by_step(2, &GROUPS[0], &weights(), augment)?;
     assert!(worst(&plain, &augmented).0 > 1e-2, "the images are changed");
+    Ok(())
+}
+
+#[test]
+fn an_adapting_augmentation_follows_the_signs_and_is_kept() -> Result<(), TrainError> {
+    let adapts = AugmentConfig { probability: 0.5, target: 0.5, ..PLAIN };
+    let mut model = Model::new(2, adapts)?;
+    let batch = networks::batch(2, &GROUPS[0])?;
+    let Model { generator, real_image, discriminators, encoder } = &mut model;
+    let (loss, gammas) = (weights(), networks::gammas());
+    let objective = Objective { image_encoder: encoder, gammas, weights: &loss };
+    let trainers = Trainers { generator, real_image, discriminators };
+    let scalars = step(trainers, &objective, &batch, 1.)?;
+    let named = |name: String| scalars.iter().find(|(of, _)| *of == name).expect("it is reported").1;
+    for (stage, d) in discriminators.iter().enumerate() {
+        let (side, change) = (networks::side(stage), batch.labels.pairs() as f64 / 1000.);
+        let risen = named(format!("sign{side}")) > 0.5;
+        let expected = if risen { 0.5 + change } else { 0.5 - change };
+        assert!((d.augment.probability - expected).abs() < 1e-12, "{}", d.augment.probability);
+        assert_eq!(named(format!("augment{side}")), expected as f32);
+
+        let mut checkpoint = Checkpoint::default();
+        d.save(&mut checkpoint)?;
+        let mut other = Model::new(2, adapts)?.discriminators.remove(stage);
+        other.restore(&checkpoint)?;
+        assert_eq!(other.augment.probability.to_bits(), d.augment.probability.to_bits());
+    }
     Ok(())
 }

@@ -7,7 +7,8 @@
 //! | `g_avg` | the generator's exponential moving average |
 //! | `adam_` and a network's name | its optimizer's state |
 //!
-//! The metadata has the position of a network's random stream under `random.` and its name.
+//! The metadata has the position of a network's random stream under `random.` and its name, and the probability of an augmentation
+//! that adapts under `augment.` and the discriminator's.
 use super::checkpoint::Checkpoint;
 use crate::error::TrainError;
 
@@ -53,4 +54,9 @@ pub(crate) fn optimizer(network: &str) -> String {
 /// The metadata key of a network's random stream.
 pub(crate) fn random(network: &str) -> String {
     format!("random.{network}")
+}
+
+/// The metadata key of the probability with which a discriminator's images are augmented next, where it adapts.
+pub(crate) fn augmentation(network: &str) -> String {
+    format!("augment.{network}")
 }

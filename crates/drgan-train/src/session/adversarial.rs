@@ -10,6 +10,7 @@ use crate::evaluate::Evaluator;
 use crate::events::{Event, Meter};
 use crate::gan::{Networks, Objective, PairLabels, StepBatch};
 use crate::run::{Checkpoint, Checkpointed, History, Pruner};
+use crate::start::starting_model;
 use candle_core::Tensor;
 use drgan_data::{Batch, Dataset, Loader, Split};
 use std::sync::Arc;
@@ -35,6 +36,8 @@ impl Session<'_> {
             networks.restore(checkpoint)?;
             history.restore(checkpoint)?;
             step = checkpoint.get("step")?;
+        } else if let Some(model) = starting_model(cfg, encoders.captions.device())? {
+            networks.start_generator_from(model.generator())?;
         }
         let evaluator = match self.evaluate && cfg.evaluate.samples > 1 {
             true => Some(Evaluator::new(cfg, encoders, data)?),

@@ -6,7 +6,7 @@ use crate::error::TrainError;
 use crate::run::{Checkpoint, Checkpointed, Fingerprint, History, RunDir, section};
 use candle_core::Device;
 use drgan_data::Dataset;
-use drgan_infer::{CaptionEncoder, Model};
+use drgan_infer::{CaptionEncoder, Model, ModelConfig};
 use drgan_tensor::ParamStore;
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use std::path::Path;
 pub struct TrainedRun {
     /// The settings that the run was trained with.
     pub cfg: RunConfig,
-    /// The averaged generator with the text encoder.
+    /// The averaged generator with the text encoder and the projection of the image encoder.
     pub model: Model,
     /// Number of generator steps that the run has done.
     pub step: u64,
@@ -53,9 +53,11 @@ impl TrainedRun {
         captions.weights().assign(&checkpoint.section(section::TEXT))?;
         let generator = Model::generator_weights(&cfg.generator, dtype, device)?;
         generator.assign(&checkpoint.section(section::AVERAGE))?;
+        let step = checkpoint.get("step")?;
+        let model = Model::new(ModelConfig { step, ..cfg.model() }, captions, generator);
         Ok(Self {
-            model: Model::new(cfg.model(), captions, generator),
-            step: checkpoint.get("step")?,
+            model: model.with_projection(cfg.image_encoder.network(), checkpoint.section(section::IMAGE))?,
+            step,
             history: History::of(&checkpoint),
             warning: warning.map(|w| w.to_string()),
             run: run.clone(),

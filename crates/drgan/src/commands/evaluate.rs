@@ -1,19 +1,26 @@
 //! `drgan evaluate`.
-use super::common::{open_data, open_trained, report, use_threads, utf8, write};
+use super::common::{open_data, open_trained, path_setting, report, use_threads, utf8, write};
 use crate::cli::EvaluateArgs;
 use crate::report::text;
 use crate::signals::Stop;
-use anyhow::Result;
+use anyhow::{Context, Result};
+use candle_core::Device;
+use drgan_infer::Model;
+use drgan_tensor::internal::shown;
+use drgan_train::config::{Overrides, PRESETS, RunConfig};
+use drgan_train::damsm::Encoders;
 use drgan_train::evaluate::Evaluator;
+use drgan_train::run::History;
+use std::path::Path;
 
 pub(super) fn run(args: &EvaluateArgs, stop: &Stop) -> Result<()> {
     use_threads(&args.compute)?;
     let device = args.compute.device.unwrap_or_default().open_with(args.precision)?;
+    if let Some(path) = &args.model {
+        return measure_model(args, path, &device);
+    }
     let mut trained = open_trained(args.run.as_deref(), &device)?;
-    trained.cfg.precision = args.precision;
-    let asked = &mut trained.cfg.evaluate;
-    asked.samples = args.samples.unwrap_or(asked.samples);
-    asked.seeds = args.seeds.unwrap_or(asked.seeds);
+    ask(args, &mut trained.cfg);
     if let Some(path) = &args.data {
         trained.move_data(utf8("data.path", path)?)?;
     }
@@ -26,4 +33,35 @@ pub(super) fn run(args: &EvaluateArgs, stop: &Stop) -> Result<()> {
     write(&trained.run().evaluation(), &serde_json::to_string_pretty(&evaluation)?)?;
     report(&text::table(&evaluation));
     Ok(())
+}
+
+/// Measures a model file, by the settings of the preset that it is named after: the same figures as those of its run, on the
+/// data that it was trained with.
+fn measure_model(args: &EvaluateArgs, path: &Path, device: &Device) -> Result<()> {
+    let model = Model::load(path, device)?;
+    let name = model.config().name.as_str();
+    let preset = PRESETS.iter().map(|(preset, _)| *preset).find(|preset| *preset == name);
+    let mut settings: Vec<String> = args.seed.map(|n| format!("seed={n}")).into_iter().collect();
+    settings.extend(args.data.as_deref().map(|data| path_setting("data.path", data)).transpose()?);
+    let cfg = RunConfig::resolve(preset.unwrap_or("emoji-64"), &Overrides { file: None, set: &settings })?;
+    let mut cfg = cfg.with_sizes_of(model.config());
+    if let Some(encoder) = &model.config().image_encoder {
+        (cfg.image_encoder.backbone, cfg.image_encoder.side) = (encoder.backbone, encoder.side);
+    }
+    ask(args, &mut cfg);
+    let data = open_data(&cfg)?;
+    let encoders = Encoders::of_model(&cfg, &model, device).with_context(|| shown(path).to_string())?;
+    report(&format!("model {}", shown(path)));
+    let evaluator = Evaluator::new(&cfg, &encoders, &data)?;
+    let evaluation = evaluator.evaluate(&model, model.config().step, &History::default())?;
+    report(&text::table(&evaluation));
+    Ok(())
+}
+
+/// What the command line asks for over the settings of a run.
+fn ask(args: &EvaluateArgs, cfg: &mut RunConfig) {
+    cfg.precision = args.precision;
+    let asked = &mut cfg.evaluate;
+    asked.samples = args.samples.unwrap_or(asked.samples);
+    asked.seeds = args.seeds.unwrap_or(asked.seeds);
 }

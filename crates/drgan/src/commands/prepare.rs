@@ -17,6 +17,7 @@ use drgan_train::run::{self, Checkpoint, LockedRun, RunDir};
 use drgan_train::session::{
     Progress, Workload, available_memory, check_data, check_resumed, estimate, require_memory,
 };
+use drgan_train::starting_model;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +53,7 @@ pub(super) fn prepare(
     let cfg = match &args.resume {
         Some(run) => resumed_config(&settings, run)?,
         // Preset, file, `--set`, then the flags that have their own names. A resumed run has its encoders' settings already.
-        None => with_encoder_settings(
+        None => with_given_sizes(
             RunConfig::resolve(&args.preset, &Overrides { file: args.config.as_deref(), set: &settings })?,
             &settings,
         )?,
@@ -96,8 +97,14 @@ pub(super) fn prepare(
     Ok(Some(Prepared { cfg, data, run }))
 }
 
-/// Encoders of another run, or of files, bring the settings they were trained with; `settings` must not contradict them.
-fn with_encoder_settings(cfg: RunConfig, settings: &[String]) -> Result<RunConfig> {
+/// A model that the run starts from brings its sizes, encoders of another run or of files the settings they were trained with;
+/// `settings` must not contradict them.
+fn with_given_sizes(cfg: RunConfig, settings: &[String]) -> Result<RunConfig> {
+    if let Some(model) = starting_model(&cfg, &HOST)? {
+        let cfg = cfg.with_sizes_of(model.config());
+        let sizes = ["text.", "generator.", "damsm.max_words"];
+        return unless_contradicted(cfg, settings, &sizes, "the model", "train without it");
+    }
     let mut cfg = cfg;
     if !cfg.encoders.run.is_empty() {
         let run = RunDir::open(Path::new(&cfg.encoders.run))?;
@@ -111,18 +118,30 @@ fn with_encoder_settings(cfg: RunConfig, settings: &[String]) -> Result<RunConfi
         cfg = cfg.with(&sizes.map(|(key, size)| format!("text.{key}={size}")))?;
     }
     // How encoders were trained is their run's; what they are decides whether the GAN fits.
-    let named =
-        |set: &&String| ["text.", "image_encoder."].iter().any(|part| set.trim_start().starts_with(part));
+    let sizes = ["text.", "image_encoder."];
+    let cfg = unless_contradicted(cfg, settings, &sizes, "the given encoders", "train encoders with it")?;
+    unused(&cfg, settings).iter().for_each(|text| remark(format!("warning: {text}")));
+    Ok(cfg)
+}
+
+/// The settings, unless one of `settings` whose key begins with one of `keys` says otherwise than `giver`, which brought them.
+fn unless_contradicted(
+    cfg: RunConfig,
+    settings: &[String],
+    keys: &[&str],
+    giver: &str,
+    otherwise: &str,
+) -> Result<RunConfig> {
+    let named = |set: &&String| keys.iter().any(|key| set.trim_start().starts_with(key));
     let asked = cfg.with(&settings.iter().filter(named).cloned().collect::<Vec<_>>())?;
     let (theirs, asked) = (cfg.to_toml()?, asked.to_toml()?);
     if let Some(key) = run::diff_config(&theirs, &asked)?.first() {
         bail!(
-            "`{key}` is {} in the given encoders, and was set to {}: leave this setting out, or train encoders with it",
+            "`{key}` is {} in {giver}, and was set to {}: leave this setting out, or {otherwise}",
             value_at(&theirs, key)?,
             value_at(&asked, key)?
         );
     }
-    unused(&cfg, settings).iter().for_each(|text| remark(format!("warning: {text}")));
     Ok(cfg)
 }
 

@@ -12,13 +12,13 @@ use drgan_train::session::{Outcome, Session};
 pub(super) fn run(args: &TrainArgs, stop: &Stop) -> Result<()> {
     let mut settings: Vec<String> = args.steps.map(|n| format!("train.steps={n}")).into_iter().collect();
     for (key, path) in [
-        ("run", &args.encoders),
-        ("text", &args.text_encoder),
-        ("image", &args.image_encoder),
-        ("vocabulary", &args.vocabulary),
+        ("start.model", &args.from_model),
+        ("encoders.run", &args.encoders),
+        ("encoders.text", &args.text_encoder),
+        ("encoders.image", &args.image_encoder),
+        ("encoders.vocabulary", &args.vocabulary),
     ] {
-        settings
-            .extend(path.as_deref().map(|path| path_setting(&format!("encoders.{key}"), path)).transpose()?);
+        settings.extend(path.as_deref().map(|path| path_setting(key, path)).transpose()?);
     }
     let Some(Prepared { cfg, data, run }) =
         prepare(&args.run, &settings, Phases { gan: true, evaluate: !args.no_evaluate }, stop)?

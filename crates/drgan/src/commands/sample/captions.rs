@@ -6,10 +6,19 @@ use drgan_infer::listing::Captions;
 use drgan_tensor::internal::{agreeing, counted, escaped, shown};
 use drgan_terminal::remark;
 use drgan_text::AlteredWord;
-use std::path::PathBuf;
+use std::io::stdin;
+use std::path::{Path, PathBuf};
 
 /// Captions of a list that are warned of one by one; of the others there is a count.
 const TOLD: usize = 10;
+
+/// What captions from standard input are called.
+const PIPE_NAME: &str = "standard input";
+
+/// Whether the list of captions is standard input, which is read once: how many there are is not known before.
+pub(super) fn is_pipe(list: &Path) -> bool {
+    list == Path::new("-")
+}
 
 /// A caption with a known word.
 pub(super) struct Found {
@@ -33,10 +42,13 @@ impl<'a> Checked<'a> {
     pub(super) fn new(encoder: &'a CaptionEncoder, args: &'a SampleArgs) -> Result<Self> {
         let given = args.captions.iter().cloned().map(Ok);
         let all: Box<dyn Iterator<Item = _> + 'a> = match &args.list {
+            Some(path) if is_pipe(path) => Box::new(given.chain(Captions::of_text(stdin(), PIPE_NAME))),
             Some(path) => Box::new(given.chain(Captions::open(path)?)),
             None => Box::new(given),
         };
-        Ok(Self { encoder, all, file: args.list.clone(), place: 0, unknown: 0, warned: 0 })
+        let file =
+            args.list.as_deref().map(|path| if is_pipe(path) { PIPE_NAME.into() } else { path.to_owned() });
+        Ok(Self { encoder, all, file, place: 0, unknown: 0, warned: 0 })
     }
 
     /// To be called behind the last caption: says how many were left out.

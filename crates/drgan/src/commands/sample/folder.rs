@@ -1,6 +1,6 @@
 //! `drgan sample --out-dir`: a folder of images.
 use super::super::common::report;
-use super::captions::Checked;
+use super::captions::{Checked, is_pipe};
 use super::model::Opened;
 use crate::cli::SampleArgs;
 use crate::signals::Stop;
@@ -10,11 +10,15 @@ use drgan_infer::folder::{Entry, Folder};
 use drgan_infer::listing::Captions;
 use drgan_infer::{Sampler, rgb};
 use drgan_tensor::internal::{counted, shown};
+use drgan_terminal::remark;
 use drgan_train::events::{Meter, Sink};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Images that are drawn at once.
 const CHUNK: usize = 16;
+/// How often it is said how many images of a pipe's captions are done.
+const EVERY: Duration = Duration::from_secs(5);
 
 /// Draws every caption as often as `--count` says, `CHUNK` images at a time; what is there already is not drawn again.
 pub(super) fn draw(
@@ -27,14 +31,14 @@ pub(super) fn draw(
 ) -> Result<()> {
     let mut folder = Folder::open(dir, args.format.into())?;
     let model = format!("{}, weights {:016x}", opened.name, opened.model.fingerprint()?);
-    let listed = args
-        .list
-        .as_deref()
-        .map_or(Ok(0), |path| Captions::open(path).map(|all| all.take_while(Result::is_ok).count()))?;
-    let total = (args.captions.len() + listed) as u64 * u64::from(args.count);
     let mut console = Console::default();
-    let mut meter = Meter::new("sample", total, 1, 0);
-    console.event(&meter.started());
+    // Of a pipe nobody knows how much is to come.
+    let mut meter = captions_in_all(args)?
+        .map(|captions| Meter::new("sample", captions as u64 * u64::from(args.count), 1, 0));
+    if let Some(meter) = &meter {
+        console.event(&meter.started());
+    }
+    let mut told = Instant::now();
     let (mut drawn, mut there, mut passed) = (0, 0, 0);
     let mut waiting: Vec<Entry> = Vec::new();
     loop {
@@ -61,13 +65,23 @@ pub(super) fn draw(
             let now: Vec<Entry> = waiting.drain(..waiting.len().min(CHUNK)).collect();
             drawn += now.len();
             write(&mut folder, sampler, now, stop)?;
-            console.event(&meter.at(passed - waiting.len() as u64, &[], &[]));
+            let done = passed - waiting.len() as u64;
+            match &mut meter {
+                Some(meter) => drop(console.event(&meter.at(done, &[], &[]))),
+                None if told.elapsed() >= EVERY => {
+                    remark(format!("sample: {done} done"));
+                    told = Instant::now();
+                }
+                None => {}
+            }
         }
         if ended {
             break;
         }
     }
-    console.event(&meter.ended());
+    if let Some(meter) = &meter {
+        console.event(&meter.ended());
+    }
     captions.end()?;
     let there = if there == 0 { String::new() } else { format!(", {there} there already") };
     report(&format!(
@@ -78,6 +92,16 @@ pub(super) fn draw(
         args.seed
     ));
     Ok(())
+}
+
+/// How many captions there are, with those that will be left out; none where they come from standard input.
+fn captions_in_all(args: &SampleArgs) -> Result<Option<usize>> {
+    let listed = match args.list.as_deref() {
+        Some(list) if is_pipe(list) => return Ok(None),
+        Some(list) => Captions::open(list)?.take_while(Result::is_ok).count(),
+        None => 0,
+    };
+    Ok(Some(args.captions.len() + listed))
 }
 
 fn write(folder: &mut Folder, sampler: &Sampler, entries: Vec<Entry>, stop: &Stop) -> Result<()> {
