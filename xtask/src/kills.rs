@@ -1,4 +1,5 @@
 //! `cargo xtask kills`: whether a run that is killed at any moment continues to the same bits.
+use crate::random::SplitMix64;
 use crate::run;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -56,13 +57,13 @@ impl Kills {
         let took = begun.elapsed();
         let want = last(&whole)?;
 
-        let (mut counts, mut moments) = (Counts::default(), Moments(self.seed));
+        let (mut counts, mut moments) = (Counts::default(), SplitMix64(self.seed));
         while counts.kills() < self.times {
             let run = folder.path().join(format!("run-{}", counts.runs));
             let mut kills = 0;
             while counts.kills() < self.times {
                 let mut child = begin(&drgan, &run)?;
-                sleep(took.mul_f64(moments.next() / 2.));
+                sleep(took.mul_f64(moments.share() / 2.));
                 if child.try_wait()?.is_some() {
                     finish(child)?;
                     break;
@@ -178,19 +179,6 @@ fn second_process(drgan: &Path, run: &Path) -> Result<String> {
     Ok("the second was refused, naming the first".to_owned())
 }
 
-/// Numbers from 0 to 1 (SplitMix64).
-struct Moments(u64);
-
-impl Moments {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) as f64 / u64::MAX as f64
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,13 +198,5 @@ mod tests {
         add(r#"{"event":"progress","phase":"gan","step":2}"#)?;
         assert!(check_log(run.path()).is_err());
         Ok(())
-    }
-
-    #[test]
-    fn moments_are_spread_and_repeat_with_their_seed() {
-        let (mut a, mut b) = (Moments(7), Moments(7));
-        let all: Vec<f64> = (0..200).map(|_| a.next()).collect();
-        assert!(all.iter().all(|x| (0. ..=1.).contains(x) && *x == b.next()));
-        assert!(all.iter().any(|x| *x < 0.1) && all.iter().any(|x| *x > 0.9));
     }
 }

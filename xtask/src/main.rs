@@ -8,12 +8,14 @@ mod cuda;
 mod data;
 mod device_check;
 mod environment;
+mod finetune;
 mod growth;
 mod kills;
 mod measure;
 mod mutate;
 mod parity;
 mod peer;
+mod random;
 mod run;
 mod test;
 mod tidy;
@@ -40,6 +42,7 @@ Examples:
   cargo xtask bench --peer step-4                beside the same training step in PyTorch
   cargo xtask bench --growth                     time and memory against batch, image size and words
   cargo xtask compat v0.1.0                      whether an older revision's run continues with the same bits
+  cargo xtask finetune --steps 300               what starting from the pretrained model is worth, on 100 pictures
   cargo xtask kills --times 100                  runs that are killed at random moments continue to the same bits
   cargo xtask mutate pool                        whether tests notice faults in CUDA kernels, without a GPU
   cargo xtask device-check --quick               whether a GPU computes right, in seconds; --pack for a machine without Rust
@@ -67,7 +70,7 @@ enum Task {
     Train(Rest),
     /// Train the encoders alone.
     Pretrain(Rest),
-    /// Draw captions with a trained generator.
+    /// Draw captions with the pretrained model, or a run's.
     Sample(Rest),
     /// Measure a trained generator.
     Evaluate(Rest),
@@ -90,6 +93,8 @@ enum Task {
     Bench(bench::Bench),
     /// Compare the bits of a short training run with those of an older revision.
     Compat(compat::Compat),
+    /// Train on 100 pictures, from the pretrained model and from initial values, and compare.
+    Finetune(finetune::Finetune),
     /// Kill training runs at random moments, and check that they continue to the same bits.
     Kills(kills::Kills),
     /// Make CUDA kernels wrong, one fault at a time, and see that a test notices.
@@ -133,6 +138,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Asan(asan) => asan.run(),
         Task::Bench(bench) => bench.run(),
         Task::Compat(compat) => compat.run(),
+        Task::Finetune(finetune) => finetune.run(),
         Task::Kills(kills) => kills.run(),
         Task::Mutate(mutate) => mutate.run(),
         Task::DeviceCheck(check) => check.run(),

@@ -18,6 +18,8 @@ const LABEL: u32 = 16;
 const CAPTION_WIDTH: u32 = 280;
 /// Lines of a caption that are shown, and of a note under it.
 const LINES: usize = 8;
+/// Lines of a cell's label that are shown.
+const LABEL_LINES: usize = 2;
 /// Largest grid drawn: a mistyped size is refused before it takes all memory (768 MiB at this size).
 const MAX_PIXELS: u64 = 1 << 28;
 
@@ -33,7 +35,7 @@ pub const SIZE: &str = "grid::render: size";
 pub struct Cell {
     /// The image, of any size but an empty one.
     pub image: RgbImage,
-    /// Shown under the image, cut with an ellipsis where it is wider than the cell.
+    /// Shown under the image, in two lines where it is wider than the cell, the second cut with an ellipsis.
     pub label: Option<String>,
 }
 
@@ -100,7 +102,7 @@ pub fn render(rows: &[Row], layout: &Layout) -> Result<RgbImage> {
         .zip(&texts)
         .map(|(row, text)| {
             let lines = row.cells.len().div_ceil(layout.columns) as u64;
-            let under = if is_labelled(row) { gap + u64::from(LABEL) } else { 0 };
+            let under = u64::from(under(row, layout, &type_.label));
             (lines * (side + under) + (lines - 1) * gap).max(u64::from(text.height()))
         })
         .collect();
@@ -119,7 +121,7 @@ pub fn render(rows: &[Row], layout: &Layout) -> Result<RgbImage> {
             for (x, cell) in (left..).step_by((layout.cell_side + GAP) as usize).zip(line) {
                 draw_cell(&mut out, &type_.label, cell, x, line_y, layout.cell_side);
             }
-            line_y += layout.cell_side + GAP + if is_labelled(row) { GAP + LABEL } else { 0 };
+            line_y += layout.cell_side + GAP + under(row, layout, &type_.label);
         }
         y += h as u32 + 2 * GAP;
     }
@@ -151,8 +153,19 @@ fn check_size(width: u64, height: u64) -> Result<()> {
     })
 }
 
-fn is_labelled(row: &Row) -> bool {
-    row.cells.iter().any(|c| c.label.is_some())
+/// The height of a row's labels, with the gap above them: that of the one with most lines.
+fn under(row: &Row, layout: &Layout, font: &Type) -> u32 {
+    let lines =
+        |cell: &Cell| cell.label.as_ref().map(|label| label_lines(label, layout.cell_side, font).len());
+    row.cells.iter().filter_map(lines).max().map_or(0, |lines| GAP + LABEL * lines.max(1) as u32)
+}
+
+/// The lines of a label under a cell of `side` pixels; none where not even an ellipsis fits.
+fn label_lines(label: &str, side: u32, font: &Type) -> Vec<String> {
+    match font.cut(label, side) {
+        none if none.is_empty() => Vec::new(),
+        _ => font.wrap(label, side, LABEL_LINES),
+    }
 }
 
 /// What [`render`] refuses before it lays anything out.
@@ -238,8 +251,11 @@ fn draw_cell(out: &mut RgbImage, font: &Type, cell: &Cell, x: u32, y: u32, side:
         out.put_pixel(x + dx, y + dy, *pixel);
     }
     if let Some(label) = &cell.label {
-        let text = font.cut(label, side);
-        font.draw(out, &text, x + side.saturating_sub(font.width(&text)) / 2, y + side + GAP);
+        let mut line_y = y + side + GAP;
+        for text in label_lines(label, side, font) {
+            font.draw(out, &text, x + side.saturating_sub(font.width(&text)) / 2, line_y);
+            line_y += font.height();
+        }
     }
 }
 
@@ -327,10 +343,10 @@ mod tests {
     fn labels_stand_under_their_cells_and_are_no_wider() -> Result<()> {
         let labels = [Some("a label that is longer"), None, Some("64 px")];
         let p = render(&[row("", labels.map(|l| cell(4, l)).to_vec())], &Layout::new(80))?;
-        assert_eq!(p.height(), 2 * MARGIN + 80 + GAP + LABEL);
-        let under = |i: u32| (MARGIN + i * (80 + GAP), MARGIN + 80 + 2, 80, GAP + LABEL - 2);
+        assert_eq!(p.height(), 2 * MARGIN + 80 + GAP + 2 * LABEL, "the longest takes two lines");
+        let under = |i: u32| (MARGIN + i * (80 + GAP), MARGIN + 80 + 2, 80, GAP + 2 * LABEL - 2);
         assert_eq!([0, 1, 2].map(|i| is_blank(&p, under(i))), [false, true, false]);
-        let gap = |i: u32| (MARGIN + i * (80 + GAP) + 82, MARGIN + 82, 2, LABEL + GAP - 2);
+        let gap = |i: u32| (MARGIN + i * (80 + GAP) + 82, MARGIN + 82, 2, 2 * LABEL + GAP - 2);
         assert!(is_blank(&p, gap(0)) && is_blank(&p, gap(1)));
         // Narrower than a character: no text, no panic.
         assert_eq!(count(&render(&[row("", vec![cell(4, Some("w"))])], &Layout::new(3))?, Rgb([0; 3])), 0);

@@ -28,7 +28,8 @@ impl Options {
 }
 
 /// Draws every caption under every noise number: one caption per row with its samples across, or, with any of `options`, one
-/// sample per row with its images, attention and masks across.
+/// sample per row with its images, attention and masks across. One sample of each of more than ten captions makes a gallery: ten side by
+/// side, each with its caption below.
 ///
 /// # Errors
 /// A caption without a known word; no caption or no noise number; more of them than a grid holds, before anything is drawn.
@@ -45,6 +46,8 @@ pub fn draw(
         true => (captions.len().saturating_mul(noise.len()), 1),
         false => (captions.len(), noise.len()),
     };
+    let gallery = !options.inspects() && noise.len() == 1 && captions.len() > layout.columns;
+    let (rows, cells) = if gallery { (cells, rows) } else { (rows, cells) };
     grid::check_cells(rows, cells, &layout)?;
     let mut rows = Vec::new();
     let mut nan = false;
@@ -72,6 +75,12 @@ pub fn draw(
         if !options.inspects() {
             rows.push(plain);
         }
+    }
+    if gallery {
+        let labelled = rows.into_iter().flat_map(|row: Row| {
+            row.cells.into_iter().map(move |cell| Cell { label: Some(row.caption.clone()), ..cell })
+        });
+        rows = vec![Row { cells: labelled.collect(), ..Row::default() }];
     }
     if options.attention {
         layout.legends = vec![Legend::Scale(Scale::ATTENTION), Legend::Scale(Scale::MASK)];
@@ -190,6 +199,18 @@ mod tests {
         let label = 16 + 6;
         assert_eq!(stages.1, plain.1 + 128 + 12 + 2 * label, "two samples, two rows");
         assert_eq!(size(&captions[..1], Options { stages: false, attention: true })?.0, plain.0 + 4 * cell);
+        Ok(())
+    }
+
+    #[test]
+    fn a_sample_of_each_of_many_captions_is_a_gallery() -> Result<()> {
+        let sampler = Sampler::new(&small_model()?, Precision::F32)?;
+        let size = |captions: usize, noise: &[u64]| -> Result<(u32, u32)> {
+            Ok(draw(&sampler, &vec!["a red heart"; captions], noise, 0, Options::default())?.dimensions())
+        };
+        let (width, height) = size(21, &[0])?;
+        assert!(width > height && width < 1400 && height < 500, "three lines of ten: {width} x {height}");
+        assert!(size(21, &[0, 1])?.1 > 2000, "a caption per row");
         Ok(())
     }
 

@@ -15,7 +15,7 @@ mod start;
 pub use error::TrainError;
 pub use run::{Checkpoint, LockedRun, RunDir};
 pub use session::{Interrupt, Session, TrainedRun};
-pub use start::starting_model;
+pub use start::{PRETRAINED, open_model, starting_model};
 
 /// The README's example, compiled and run with the documentation's.
 #[cfg(doctest)]

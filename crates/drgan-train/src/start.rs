@@ -14,7 +14,21 @@ use std::path::Path;
 pub fn starting_model(cfg: &RunConfig, device: &Device) -> Result<Option<Model>, TrainError> {
     match cfg.start.model.as_str() {
         "" => Ok(None),
-        path => Ok(Some(Model::load(Path::new(path), device)?)),
+        path => open_model(Path::new(path), device).map(Some),
+    }
+}
+
+/// The name of the model that comes with this crate, in place of a path; a file of this name is `./pretrained`.
+pub const PRETRAINED: &str = "pretrained";
+
+/// Opens a model file, or the model that comes with this crate where the path is [`PRETRAINED`].
+///
+/// # Errors
+/// No model file.
+pub fn open_model(path: &Path, device: &Device) -> Result<Model, TrainError> {
+    match path == Path::new(PRETRAINED) {
+        true => Ok(drgan_pretrained::emoji_64(device)?),
+        false => Ok(Model::load(path, device)?),
     }
 }
 

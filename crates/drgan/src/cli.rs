@@ -39,6 +39,7 @@ pub enum Command {
   drgan train --data my/folder --set train.steps=5000 --set loss.lambda=2
   drgan train --resume runs/emoji-64-s0-001
   drgan train --set text.words_dim=128 --device cpu
+  drgan train --from-model pretrained --data my/pictures --steps 400
   drgan train --preset emoji-256 --dry-run")]
     Train(TrainArgs),
     /// Train the text and image encoders alone (DAMSM), for `train --encoders RUN`.
@@ -46,7 +47,7 @@ pub enum Command {
   drgan pretrain --preset birds --data data/birds --set image_encoder.weights=inception_v3.pth
   drgan pretrain --resume runs/birds-s0-001 --epochs 300")]
     Pretrain(PretrainArgs),
-    /// Draw captions with a trained run or a model file.
+    /// Draw captions with the model in this program, a trained run or a model file.
     #[command(after_help = "Examples:
   drgan sample \"a red heart\" \"a yellow face crying\" --out hearts.png
   drgan sample --captions captions.txt --out-dir samples
@@ -61,17 +62,18 @@ pub enum Command {
   drgan evaluate
   drgan evaluate --run runs/emoji-64-s0-001 --samples 200
   drgan evaluate --run runs/birds-s0-001 --data moved/birds
-  drgan evaluate --model emoji.safetensors")]
+  drgan evaluate --model pretrained")]
     Evaluate(EvaluateArgs),
     /// Make data sets.
     #[command(subcommand)]
     Data(DataCommand),
-    /// Write a trained run as one model file: weights, vocabulary, configuration, model card.
+    /// Write a trained run, or `pretrained`, as one model file: weights, vocabulary, configuration, model card.
     #[command(after_help = "Examples:
   drgan export runs/emoji-64-s0-001 --out emoji.safetensors
   drgan export --out exact.safetensors --weights f32
   drgan export --out emoji.onnx --onnx
   drgan export --out emoji-pytorch --torch
+  drgan export pretrained --out emoji.onnx --onnx
   drgan sample \"a red heart\" --model emoji.safetensors")]
     Export(ExportArgs),
     /// Show the tensors of a weight file: safetensors, or a PyTorch checkpoint.
@@ -135,7 +137,8 @@ pub struct TrainArgs {
     /// Generator steps.
     #[arg(long, value_parser = whole::<u64>(of_setting("train.steps")))]
     pub steps: Option<u64>,
-    /// Start from this model file of `export`, and with its sizes: fine-tuning on pictures of one's own. Words that it lacks are added.
+    /// Start from this model file of `export`, or from `pretrained`, the model in this program, with its sizes: fine-tuning on pictures of
+    /// one's own. Words that it lacks are added.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "encoders", "text_encoder"])]
     pub from_model: Option<PathBuf>,
     /// Take the encoders of this run of `pretrain`, and their settings, instead of training them.
@@ -187,10 +190,10 @@ pub struct SampleArgs {
     /// lines from standard input.
     #[arg(long = "captions", value_name = "FILE")]
     pub list: Option<PathBuf>,
-    /// The run to draw with; `latest` is the newest in runs/ that can be drawn with [default: latest].
+    /// A run to draw with; `latest` is the newest in runs/ that can be drawn with.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["generator", "model"])]
     pub run: Option<PathBuf>,
-    /// A model file to draw with, as `export` writes it, instead of a run.
+    /// A model file to draw with, as `export` writes it [default: pretrained, the model in this program].
     #[arg(long, value_name = "FILE", conflicts_with = "generator")]
     pub model: Option<PathBuf>,
     /// A generator trained elsewhere (.pth or .safetensors), with its text encoder and vocabulary, instead of a run.
@@ -291,7 +294,7 @@ impl From<PrecisionArg> for Arithmetic {
 /// Arguments of `drgan export`.
 #[derive(Args, Debug)]
 pub struct ExportArgs {
-    /// The run to write; `latest` is the newest in runs/ that can be drawn with [default: latest].
+    /// The run to write, or `pretrained`, the model in this program; `latest` is the newest in runs/ that can be drawn with [default: latest].
     #[arg(value_name = "RUN")]
     pub run: Option<PathBuf>,
     /// What to write: FILE.safetensors, with --onnx FILE.onnx, with --torch a folder.
@@ -327,7 +330,7 @@ pub struct EvaluateArgs {
     /// The run to measure; `latest` is the newest in runs/ that can be drawn with [default: latest].
     #[arg(long, value_name = "RUN")]
     pub run: Option<PathBuf>,
-    /// A model file to measure instead of a run, with the seed of --seed.
+    /// A model file to measure instead of a run, or `pretrained`, the model in this program.
     #[arg(long, value_name = "FILE", conflicts_with = "run")]
     pub model: Option<PathBuf>,
     /// Seed of the noise, and of the untrained generator beside the model [default: the run's; 0 for a model].
@@ -336,6 +339,9 @@ pub struct EvaluateArgs {
     /// Where the run's data are now, if they were moved; the data to measure a model on.
     #[arg(long, value_name = "DIR_OR_TAR")]
     pub data: Option<PathBuf>,
+    /// Write the scores as JSON to this file too; a run's are in its evaluation.json anyway.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Samples of held-out captions, and of training captions [default: the run's evaluate.samples].
     #[arg(long, value_name = "N", value_parser = whole::<usize>(Range::Whole(2, 1_000_000)))]
     pub samples: Option<usize>,

@@ -9,8 +9,19 @@ use std::path::{Path, PathBuf};
 /// Set, docs/cli.md is written instead of compared.
 const REGENERATE: &str = "DRGAN_WRITE_DOCS";
 /// What `cargo xtask` does itself; the rest it hands to `drgan`.
-const XTASK_OWN: [&str; 10] =
-    ["parity", "test", "asan", "bench", "compat", "kills", "mutate", "device-check", "tidy", "ci"];
+const XTASK_OWN: [&str; 11] = [
+    "parity",
+    "test",
+    "asan",
+    "bench",
+    "compat",
+    "finetune",
+    "kills",
+    "mutate",
+    "device-check",
+    "tidy",
+    "ci",
+];
 /// How an example is run.
 const CARGO_RUN: &str = "cargo run ";
 /// What `cargo xtask data emoji` adds where it is not given.

@@ -150,22 +150,26 @@ fn the_newest_run_is_one_that_can_be_drawn_with_and_the_first_line_names_it() {
         command.current_dir(root).args(["sample", "a red heart", "--count", "1"]).args(more);
         command
     };
-    let e = failure(&mut sample(&[]));
+    let latest = ["--run", "latest"];
+    let e = failure(&mut sample(&latest));
     assert!(e.contains("no run folder") && !root.join("runs").exists(), "{e}");
+    // Without a run there is the model in the program.
+    let (stdout, stderr) = success(&mut sample(&[]));
+    assert!(stdout.starts_with("model pretrained\n") && !stderr.contains("--run"), "{stdout}{stderr}");
     success(&mut train("runs/a", &[]));
     success(&mut train("runs/b", &[]));
     // The newest one has no checkpoint that can be read.
     std::fs::create_dir_all(root.join("runs/c/checkpoints")).unwrap();
     std::fs::copy(root.join("runs/b/config.toml"), root.join("runs/c/config.toml")).unwrap();
-    for name in [&[][..], &["--run", "latest"]] {
-        let (stdout, stderr) = success(&mut sample(name));
-        assert_eq!(stdout.lines().next(), Some("run runs/b, checkpoint step-000001.safetensors"), "{stdout}");
-        assert!(stderr.contains("runs/c") && stderr.contains("passed over"), "{stderr}");
-    }
+    let (stdout, stderr) = success(&mut sample(&latest));
+    assert_eq!(stdout.lines().next(), Some("run runs/b, checkpoint step-000001.safetensors"), "{stdout}");
+    assert!(stderr.contains("runs/c") && stderr.contains("passed over"), "{stderr}");
+    let (stdout, stderr) = success(&mut sample(&[]));
+    assert!(stdout.starts_with("model pretrained\n") && stderr.contains("--run latest"), "{stdout}{stderr}");
     std::fs::remove_dir_all(root.join("runs/a")).unwrap();
     std::fs::write(root.join("runs/b/checkpoints/step-000001.safetensors"), "").unwrap();
     std::fs::remove_file(root.join("runs/b/checkpoints/step-000000.safetensors")).unwrap();
-    let e = failure(&mut sample(&[]));
+    let e = failure(&mut sample(&latest));
     assert!(e.contains("no run in it can be drawn with") && e.contains("runs/b"), "{e}");
 }
 

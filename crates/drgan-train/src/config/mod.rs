@@ -131,6 +131,16 @@ impl RunConfig {
         Self::from_table(table)
     }
 
+    /// The value of a setting, by its key, as TOML has it; `not given` where there is none.
+    ///
+    /// # Errors
+    /// None that a valid configuration could cause.
+    pub fn setting(&self, key: &str) -> Result<String, TrainError> {
+        let all = Value::Table(self.to_table()?);
+        let value = key.split('.').try_fold(&all, |table, part| table.get(part));
+        Ok(value.map_or_else(|| "not given".to_owned(), ToString::to_string))
+    }
+
     /// [`RunConfig::from_toml`] of a file, a run's `config.toml`.
     ///
     /// # Errors

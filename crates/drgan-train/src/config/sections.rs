@@ -205,7 +205,7 @@ pub enum SplitRule {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StartConfig {
-    /// A model file; empty for initial values.
+    /// A model file, or `"pretrained"` for the model of drgan-pretrained; empty for initial values.
     pub model: String,
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where runs lie unless the user names a folder.
-const RUNS: &str = "runs";
+pub(super) const RUNS: &str = "runs";
 
 /// Writes a text file; a reader sees the old one or the new one.
 pub(super) fn write(path: &Path, text: &str) -> Result<()> {

@@ -5,19 +5,22 @@ use crate::report::text;
 use crate::signals::Stop;
 use anyhow::{Context, Result};
 use candle_core::Device;
-use drgan_infer::Model;
 use drgan_tensor::internal::shown;
 use drgan_train::config::{Overrides, PRESETS, RunConfig};
 use drgan_train::damsm::Encoders;
-use drgan_train::evaluate::Evaluator;
+use drgan_train::evaluate::{Evaluation, Evaluator};
+use drgan_train::open_model;
 use drgan_train::run::History;
 use std::path::Path;
 
 pub(super) fn run(args: &EvaluateArgs, stop: &Stop) -> Result<()> {
+    if let Some(out) = &args.out {
+        drgan_tensor::file::target(out)?;
+    }
     use_threads(&args.compute)?;
     let device = args.compute.device.unwrap_or_default().open_with(args.precision)?;
     if let Some(path) = &args.model {
-        return measure_model(args, path, &device);
+        return measure_model(args, path, &device, stop);
     }
     let mut trained = open_trained(args.run.as_deref(), &device)?;
     ask(args, &mut trained.cfg);
@@ -29,16 +32,23 @@ pub(super) fn run(args: &EvaluateArgs, stop: &Stop) -> Result<()> {
     let encoders = trained.encoders()?;
     let evaluator = Evaluator::new(&trained.cfg, &encoders, &data)?;
     let evaluation = evaluator.evaluate(&trained.model, trained.step, &trained.history)?;
+    finish(args, stop, Some(&trained.run().evaluation()), &evaluation)
+}
+
+/// Writes the scores where they belong and where they were asked for, and prints them.
+fn finish(args: &EvaluateArgs, stop: &Stop, own: Option<&Path>, evaluation: &Evaluation) -> Result<()> {
     let _whole = stop.hold();
-    write(&trained.run().evaluation(), &serde_json::to_string_pretty(&evaluation)?)?;
-    report(&text::table(&evaluation));
+    for path in own.into_iter().chain(args.out.as_deref()) {
+        write(path, &serde_json::to_string_pretty(evaluation)?)?;
+    }
+    report(&text::table(evaluation));
     Ok(())
 }
 
 /// Measures a model file, by the settings of the preset that it is named after: the same figures as those of its run, on the
 /// data that it was trained with.
-fn measure_model(args: &EvaluateArgs, path: &Path, device: &Device) -> Result<()> {
-    let model = Model::load(path, device)?;
+fn measure_model(args: &EvaluateArgs, path: &Path, device: &Device, stop: &Stop) -> Result<()> {
+    let model = open_model(path, device)?;
     let name = model.config().name.as_str();
     let preset = PRESETS.iter().map(|(preset, _)| *preset).find(|preset| *preset == name);
     let mut settings: Vec<String> = args.seed.map(|n| format!("seed={n}")).into_iter().collect();
@@ -54,8 +64,7 @@ fn measure_model(args: &EvaluateArgs, path: &Path, device: &Device) -> Result<()
     report(&format!("model {}", shown(path)));
     let evaluator = Evaluator::new(&cfg, &encoders, &data)?;
     let evaluation = evaluator.evaluate(&model, model.config().step, &History::default())?;
-    report(&text::table(&evaluation));
-    Ok(())
+    finish(args, stop, None, &evaluation)
 }
 
 /// What the command line asks for over the settings of a run.

@@ -134,22 +134,14 @@ fn unless_contradicted(
 ) -> Result<RunConfig> {
     let named = |set: &&String| keys.iter().any(|key| set.trim_start().starts_with(key));
     let asked = cfg.with(&settings.iter().filter(named).cloned().collect::<Vec<_>>())?;
-    let (theirs, asked) = (cfg.to_toml()?, asked.to_toml()?);
-    if let Some(key) = run::diff_config(&theirs, &asked)?.first() {
+    if let Some(key) = run::diff_config(&cfg.to_toml()?, &asked.to_toml()?)?.first() {
         bail!(
             "`{key}` is {} in {giver}, and was set to {}: leave this setting out, or {otherwise}",
-            value_at(&theirs, key)?,
-            value_at(&asked, key)?
+            cfg.setting(key)?,
+            asked.setting(key)?
         );
     }
     Ok(cfg)
-}
-
-/// The value of a dotted key in a configuration.
-fn value_at(config: &str, key: &str) -> Result<String> {
-    let config: toml::Value = toml::Value::Table(config.parse()?);
-    let value = key.split('.').try_fold(&config, |table, part| table.get(part));
-    Ok(value.map_or_else(|| "not given".to_owned(), ToString::to_string))
 }
 
 /// Settings of how encoders are trained that are given beside trained ones, each with the reason why it is not used.
