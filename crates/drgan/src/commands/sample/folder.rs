@@ -27,6 +27,7 @@ pub(super) fn draw(
 ) -> Result<()> {
     let mut folder = Folder::open(dir, args.format.into())?;
     let model = format!("{}, weights {:016x}", opened.name, opened.model.fingerprint()?);
+    let precision = sampler.arithmetic().to_string();
     let listed = args
         .list
         .as_deref()
@@ -48,6 +49,7 @@ pub(super) fn draw(
                     seed: args.seed,
                     noise,
                     truncation: args.truncation,
+                    precision: precision.clone(),
                     model: model.clone(),
                 };
                 match folder.has(&entry)? {
