@@ -1,5 +1,5 @@
 //! `drgan evaluate`.
-use super::common::{open_data, open_trained, report, use_threads, utf8, write};
+use super::common::{open_data, open_device, open_trained, report, use_threads, utf8, write};
 use crate::cli::EvaluateArgs;
 use crate::report::text;
 use crate::signals::Stop;
@@ -8,7 +8,7 @@ use drgan_train::evaluate::Evaluator;
 
 pub(super) fn run(args: &EvaluateArgs, stop: &Stop) -> Result<()> {
     use_threads(&args.compute)?;
-    let device = args.compute.device.unwrap_or_default().open_with(args.precision)?;
+    let device = open_device(&args.compute, args.precision)?;
     let mut trained = open_trained(args.run.as_deref(), &device)?;
     trained.cfg.precision = args.precision;
     let asked = &mut trained.cfg.evaluate;
