@@ -2,6 +2,7 @@
 use clap::Parser;
 use drgan_parity::exported;
 use drgan_tensor::device::DeviceRequest;
+use drgan_tensor::ops::Precision;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -59,8 +60,12 @@ fn main() -> ExitCode {
     }
     let Some(dir) = &cli.dir else { return ExitCode::from(2) };
     let weights = cli.weights.clone().unwrap_or_else(|| nearest_weights(dir));
-    let device = cli.device.open().map_err(Into::into);
-    match device.and_then(|device| drgan_parity::run(dir, &weights, &device)) {
+    let opened = cli.device.open_noted(Precision::F32).map_err(Into::into);
+    let report = opened.and_then(|opened| {
+        opened.notes.iter().for_each(|note| drgan_terminal::remark(format!("warning: {note}")));
+        drgan_parity::run(dir, &weights, &opened.device)
+    });
+    match report {
         Ok(report) => match drgan_terminal::result(&report) {
             Ok(()) => ExitCode::from(u8::from(report.failures() > 0)),
             Err(e) => drgan_terminal::failed(&e.into(), |_| false, None),

@@ -111,6 +111,8 @@ int cuInit(unsigned flags) {
     Hold hold(lock);
     if (flags) return refuse(invalid_value, "cuInit: flags have to be 0");
     if (!settings.devices) return no_device;
+    if (settings.fault && !find_kernel(settings.faulty_kernel.c_str()))
+        wrong("CUDAEMU_FAULT: there is no kernel `%s`; products and convolutions of cuBLAS and cuDNN have no faults", settings.faulty_kernel.c_str());
     watch_faults();
     initialized = true;
     return success;
@@ -376,11 +378,10 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
     if (shared > 49152) return refuse(invalid_value, "launch of %s with %u bytes of shared memory", f->kernel->name, shared);
     counters.launches++;
     counters.by_kernel[f->kernel->name]++;
-    if (settings.fault && settings.faulty_kernel == f->kernel->name) {
-        if (settings.fault == Settings::skip || (settings.fault == Settings::grid && --gx == 0)) return success;
-        if (settings.fault == Settings::swap) std::swap(arguments[0], arguments[1]);
-    }
-    if (!settings.counting) run(*f->kernel, {gx, gy, gz}, {bx, by, bz}, arguments);
+    const auto fault = settings.faulty_kernel == f->kernel->name ? settings.fault : Settings::none;
+    if (fault == Settings::skip) return success;
+    if (fault == Settings::swap) std::swap(arguments[0], arguments[1]);
+    if (!settings.counting) run(*f->kernel, {gx, gy, gz}, {bx, by, bz}, arguments, fault == Settings::grid);
     return success;
 }
 

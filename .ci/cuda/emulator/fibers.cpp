@@ -145,15 +145,15 @@ void wait_for(Wait what) {
     emu_switch(&fiber.pointer, scheduler);
 }
 
-std::string where() {
+const char *where() {
     if (!running) return "";
-    char text[200];
+    static char text[200];
     snprintf(text, sizeof text, " (kernel %s, block %u,%u,%u, thread %u,%u,%u)", running->name, block_index.x, block_index.y,
              block_index.z, thread_index.x, thread_index.y, thread_index.z);
     return text;
 }
 
-void run(const Kernel &kernel, dim3 grid, dim3 block, void **arguments) {
+void run(const Kernel &kernel, dim3 grid, dim3 block, void **arguments, bool without_last) {
     static Turns blocks;
     const unsigned n = size_t(grid.x) * grid.y * grid.z;
     running = &kernel;
@@ -164,7 +164,7 @@ void run(const Kernel &kernel, dim3 grid, dim3 block, void **arguments) {
     for (unsigned turn = 0; turn < n; turn++) {
         unsigned i = blocks[turn];
         block_index = {i % grid.x, i / grid.x % grid.y, i / (grid.x * grid.y)};
-        run_block(block.x * block.y * block.z);
+        if (!without_last || block_index.x + 1 < grid.x) run_block(block.x * block.y * block.z);
     }
     running = nullptr;
 }

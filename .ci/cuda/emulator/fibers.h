@@ -20,7 +20,7 @@ extern unsigned thread_number;
 // Where threads of a warp leave values for each other.
 extern uint64_t lanes[1024];
 
-// Runs all blocks of a launch.
-void run(const Kernel &, dim3 grid, dim3 block, void **arguments);
+// Runs all blocks of a launch or, `without_last`, all but those that are last along x, which the others know nothing of.
+void run(const Kernel &, dim3 grid, dim3 block, void **arguments, bool without_last);
 
 } // namespace emu

@@ -40,7 +40,7 @@ void fault(int, siginfo_t *info, void *) {
         wrong("%llu bytes before an allocation of %zu bytes", next->second.begin - at, next->second.bytes);
     for (auto &f : freed)
         if (at >= reinterpret_cast<Address>(f.pages) && at < reinterpret_cast<Address>(f.pages) + f.bytes) wrong("memory that has been freed is used");
-    if (where().empty()) { // not ours
+    if (!*where()) { // not ours
         signal(SIGSEGV, SIG_DFL);
         return;
     }

@@ -1,9 +1,11 @@
 #include "state.h"
 #include <algorithm>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <unistd.h>
 #include <vector>
 
 namespace emu {
@@ -31,6 +33,11 @@ static Settings read() {
     s.driver = number("CUDAEMU_DRIVER", 13000);
     const char *report = getenv("CUDAEMU_REPORT"), *order = getenv("CUDAEMU_ORDER");
     s.report = report ? report : "";
+    if (!s.report.empty()) { // not only at the end, when there is nobody to tell
+        FILE *f = fopen(report, "a");
+        if (!f) wrong("CUDAEMU_REPORT: %s cannot be written: %s", report, strerror(errno));
+        fclose(f);
+    }
     std::string o = order ? order : "ascending";
     if (o == "ascending") s.order = Settings::ascending;
     else if (o == "descending") s.order = Settings::descending;
@@ -47,12 +54,17 @@ static Settings read() {
 const Settings settings = read();
 
 void wrong(const char *format, ...) {
+    // Nothing of stdio: its buffer for stderr is larger than the stack that a handler of SIGSEGV runs on.
+    static char text[1024];
+    char *end = text + sizeof text - 1;
     va_list list;
     va_start(list, format);
-    fputs("emulated device: ", stderr);
-    vfprintf(stderr, format, list);
-    fprintf(stderr, "%s\n", where().c_str());
+    char *at = text + snprintf(text, sizeof text, "emulated device: ");
+    at = std::min(at + vsnprintf(at, end - at, format, list), end);
     va_end(list);
+    at = std::min(at + snprintf(at, end - at, "%s", where()), end);
+    *at++ = '\n';
+    if (write(2, text, at - text)) {}
     abort();
 }
 

@@ -72,6 +72,6 @@ struct Kernel {
 void register_kernels(const Kernel *, unsigned);
 const Kernel *find_kernel(const char *name);
 // Where the running kernel is, for messages; empty if none runs.
-std::string where();
+const char *where();
 
 } // namespace emu

@@ -47,11 +47,24 @@ pub struct Entry {
     /// What the noise is truncated to, where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truncation: Option<f64>,
+    /// What it was computed in, such as `f32`; empty in lists of older versions, which did not say it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub precision: String,
     /// What drew it, for people and to tell models apart.
     pub model: String,
 }
 
 impl Entry {
+    /// Whether both are of one sample, as far as their lists say: one of an older version does not say the precision.
+    fn is_same(&self, other: &Self) -> bool {
+        let unknown = self.precision.is_empty() || other.precision.is_empty();
+        *self
+            == Self {
+                precision: if unknown { &self.precision } else { &other.precision }.clone(),
+                ..other.clone()
+            }
+    }
+
     /// A name that sorts by the caption's place in a list and by the sample, and can be read: `00012-a-red-heart-1.png`.
     pub fn name(place: usize, caption: &str, sample: u64, format: Format) -> String {
         let mut slug = String::new();
@@ -119,20 +132,20 @@ impl Folder {
     /// Whether a sample is there already and need not be drawn.
     ///
     /// # Errors
-    /// [`Error::File`]: its name is that of another sample, of another caption, seed or model.
+    /// [`Error::File`]: its name is that of another sample, of another caption, seed, precision or model.
     pub fn has(&self, entry: &Entry) -> Result<bool> {
         let path = self.path.join(&entry.file_name);
         match self.known.get(&entry.file_name) {
             None => Ok(false),
-            Some(known) if known == entry => Ok(path.is_file()),
-            Some(Entry { text, seed, model, .. }) => Err(Error::file(
-                &path,
-                format!(
-                    "shows \"{}\" with seed {seed}, drawn by {}; give another folder",
-                    escaped(text),
-                    escaped(model)
-                ),
-            )),
+            Some(known) if known.is_same(entry) => Ok(path.is_file()),
+            Some(Entry { text, seed, model, precision, .. }) => {
+                let how =
+                    if precision.is_empty() { String::new() } else { format!(" in {}", escaped(precision)) };
+                let (text, model) = (escaped(text), escaped(model));
+                let reason =
+                    format!("shows \"{text}\" with seed {seed}, drawn{how} by {model}; give another folder");
+                Err(Error::file(&path, reason))
+            }
         }
     }
 
@@ -154,6 +167,7 @@ impl Folder {
                         ("Source", &entry.model),
                         ("Seed", &seed),
                         ("Noise", &noise),
+                        ("Precision", &entry.precision),
                     ],
                 )
             }
@@ -161,7 +175,7 @@ impl Folder {
         };
         file::write_atomic(&path, &bytes.map_err(|e| Error::file_because(&path, "cannot be encoded", e))?)?;
         // A file that was removed since is drawn again, and listed already.
-        if self.known.get(&entry.file_name) != Some(&entry) {
+        if !self.known.get(&entry.file_name).is_some_and(|known| known.is_same(&entry)) {
             let line = serde_json::to_string(&entry).map_err(candle_core::Error::wrap)? + "\n";
             let list = self.path.join(METADATA);
             let written = self.metadata.write_all(line.as_bytes());
@@ -186,6 +200,7 @@ mod tests {
             seed: 3,
             noise: 0,
             truncation: None,
+            precision: "f32".to_owned(),
             model: "m, step 1".to_owned(),
         }
     }
@@ -239,6 +254,31 @@ mod tests {
     }
 
     #[test]
+    fn samples_of_another_precision_are_refused_and_those_of_older_lists_taken() -> Result<()> {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let list = dir.path().join(METADATA);
+        let (one, two) = (entry(1, "a red heart"), entry(2, "cat"));
+        let mut folder = Folder::open(dir.path(), Format::Png)?;
+        folder.add(one.clone(), &image())?;
+        let text = std::fs::read_to_string(&list).expect("the list");
+        assert!(text.contains("\"precision\":\"f32\""), "{text}");
+        let said = folder.has(&Entry { precision: "bf16".to_owned(), ..one.clone() });
+        let said = said.expect_err("another precision").to_string();
+        assert!(said.contains("drawn in f32 by m, step 1; give another folder"), "{said}");
+        drop(folder);
+        // A list of a version that did not write it goes on, and its lines stay.
+        let old = text.replace("\"precision\":\"f32\",", "");
+        std::fs::write(&list, &old).expect("written");
+        let mut folder = Folder::open(dir.path(), Format::Png)?;
+        assert!(folder.has(&one)? && !folder.has(&two)?);
+        folder.add(one, &image())?;
+        folder.add(two, &image())?;
+        let now = std::fs::read_to_string(&list).expect("the list");
+        assert!(now.starts_with(&old) && now.lines().count() == 2, "{now}");
+        Ok(())
+    }
+
+    #[test]
     fn a_png_says_what_it_shows() -> Result<()> {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let two = entry(2, "ein grünes Herz");
@@ -256,6 +296,7 @@ mod tests {
             says("Description", "ein grünes Herz") && says("Seed", "3") && says("Source", "m, step 1"),
             "{texts:?}"
         );
+        assert!(says("Precision", "f32"), "{texts:?}");
         let webp = Entry { file_name: Entry::name(2, &two.text, 0, Format::Webp), ..two };
         Folder::open(dir.path(), Format::Webp)?.add(webp.clone(), &image())?;
         let bytes = std::fs::read(dir.path().join(webp.file_name)).expect("there");

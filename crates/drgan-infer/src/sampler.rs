@@ -27,6 +27,15 @@ impl Arithmetic {
     }
 }
 
+impl std::fmt::Display for Arithmetic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Packed(precision) => precision.fmt(f),
+            Self::Exact => f.write_str("f64"),
+        }
+    }
+}
+
 impl From<Precision> for Arithmetic {
     fn from(precision: Precision) -> Self {
         Self::Packed(precision)
@@ -67,6 +76,11 @@ impl Sampler {
     #[must_use]
     pub fn with_truncation(self, limit: f64) -> Self {
         Self { truncation: Some(limit), ..self }
+    }
+
+    /// How it computes.
+    pub fn arithmetic(&self) -> Arithmetic {
+        self.arithmetic
     }
 
     /// The model that it draws with.

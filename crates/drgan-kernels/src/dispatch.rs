@@ -75,6 +75,14 @@ pub(crate) fn queue(device: &Device) -> Result<Option<Queue>> {
     }
 }
 
+/// Lets a CUDA device and its clones compute convolutions as columns and products.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn convolve_by_columns(device: &Device) {
+    if let Device::Cuda(device) = device {
+        crate::cuda::convolve_by_columns(device);
+    }
+}
+
 /// Whether a tensor is on a CUDA device, whatever its type.
 pub(crate) fn on_cuda(x: &Tensor) -> bool {
     x.device().is_cuda()

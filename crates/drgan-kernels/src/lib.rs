@@ -29,6 +29,7 @@
 #[cfg(test)]
 extern crate self as drgan_kernels;
 
+mod convolutions;
 mod cpu;
 mod cuda;
 mod device;
@@ -43,7 +44,8 @@ mod runtime;
 pub mod testing;
 mod upload;
 
-pub use device::{NoCuda, open_cuda, open_cuda_with};
+pub use convolutions::Convolutions;
+pub use device::{NoCuda, convolutions, free_memory, open_cuda, open_cuda_with};
 pub use dispatch::in_one_queue;
 pub use gradients::backward;
 pub use ops::absolute_difference::mean_absolute_difference;

@@ -6,15 +6,20 @@ mod common;
 
 use candle_core::{DType, Result, Tensor, Var};
 use common::{device, random};
-use drgan_kernels::testing::launches;
+use drgan_kernels::testing::{Size, convolve_by_columns, kernels, launches, operations};
 use drgan_kernels::{
-    Activation, Augmentation, Augmentations, Conv2dSpec, ConvNormSpec, activate, activate_biased, augment,
-    avg_pool2d, backward, batch_norm, conv2d, conv2d_act, conv2d_batch_norm, gate, gaussian_kl,
+    Activation, Augmentation, Augmentations, Conv2dSpec, ConvNormSpec, Precision, activate, activate_biased,
+    augment, avg_pool2d, backward, batch_norm, conv2d, conv2d_act, conv2d_batch_norm, gate, gaussian_kl,
     gaussian_sample, halves, inner_product, linear, log_softmax, lstm, max_pool2d, mean_absolute_difference,
-    mean_pixels, moments, moments_contrast, power_iteration, resize_area, resize_bilinear, scale_shift,
-    softmax, softplus_means, spectral_norm, spectral_norm_step, tanh, up_conv2d, update_running_statistics,
-    upsample_nearest2x, word_attention,
+    mean_pixels, moments, moments_contrast, open_cuda, open_cuda_with, power_iteration, resize_area,
+    resize_bilinear, scale_shift, softmax, softplus_means, spectral_norm, spectral_norm_step, tanh,
+    up_conv2d, update_running_statistics, upsample_nearest2x, word_attention,
 };
+use std::ffi::CString;
+use std::sync::{Mutex, PoisonError};
+
+/// Held by whoever launches: the counts are of the whole program.
+static LAUNCHING: Mutex<()> = Mutex::new(());
 
 /// An operation of variables.
 struct Case {
@@ -106,6 +111,28 @@ fn convolutions() -> Vec<Case> {
     ]
 }
 
+/// What the check of a device goes through leaves no kernel out: the operations of every size, in f32 and bf16, by cuDNN and by
+/// columns. With `CUDAEMU_KERNELS=count`, since the large ones take the emulated device minutes.
+#[test]
+fn every_kernel_is_launched_by_the_table_of_operations() {
+    if device().is_cpu() || std::env::var("CUDAEMU_KERNELS").as_deref() != Ok("count") {
+        return;
+    }
+    let _alone = LAUNCHING.lock().unwrap_or_else(PoisonError::into_inner);
+    let by_columns = open_cuda(0).unwrap();
+    convolve_by_columns(&by_columns);
+    for device in [device(), by_columns, open_cuda_with(0, Precision::Bf16).unwrap()] {
+        for operation in [Size::SMALL, Size::LARGE].into_iter().flat_map(operations) {
+            operation.evaluate(&device, DType::F32).unwrap_or_else(|e| panic!("{}: {e}", operation.name));
+        }
+    }
+    let all = kernels();
+    assert!(all.len() > 70, "{all:?}");
+    let launched = |kernel: &str| launches(Some(&CString::new(kernel).unwrap())).unwrap() > 0;
+    let never: Vec<_> = all.into_iter().filter(|kernel| !launched(kernel)).collect();
+    assert!(never.is_empty(), "no operation of the table launches {never:?}");
+}
+
 /// What `f` gives, and the launches it makes: of all kernels, and of the one that adds tensors.
 fn counted<R>(f: impl FnOnce() -> Result<R>) -> (R, [u64; 2]) {
     let now = || [None, Some(c"badd_f32")].map(|kernel| launches(kernel).unwrap());
@@ -147,6 +174,7 @@ fn the_documented_number_of_kernels_is_launched() {
     if device().is_cpu() || launches(None).is_none() {
         return;
     }
+    let _alone = LAUNCHING.lock().unwrap_or_else(PoisonError::into_inner);
     let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cuda.md")).unwrap();
     let (_, section) = docs.split_once("## Launches").unwrap();
     let documented: Vec<&str> =

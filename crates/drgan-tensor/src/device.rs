@@ -14,7 +14,7 @@
 //! ```
 use crate::{Error, Result};
 use candle_core::{DType, Device};
-use drgan_kernels::{Precision, open_cuda_with};
+use drgan_kernels::{Convolutions, Precision, convolutions, open_cuda_with};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -67,6 +67,24 @@ impl DeviceRequest {
     /// # Errors
     /// As there; a precision that the device does not compute in.
     pub fn open_with(self, precision: Precision) -> Result<Device> {
+        Ok(self.open_noted(precision)?.device)
+    }
+
+    /// [`DeviceRequest::open_with`], and what whoever asked should be told.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_noted(self, precision: Precision) -> Result<Opened> {
+        let mut notes = Vec::new();
+        let device = self.open_and_note(precision, &mut notes)?;
+        let by = convolutions(&device)?;
+        if let Some(Convolutions::Columns { lacks: Some(lacks) }) = &by {
+            notes.push(format!("convolutions are slower than they could be: {lacks}"));
+        }
+        Ok(Opened { device, convolutions: by, notes })
+    }
+
+    fn open_and_note(self, precision: Precision, notes: &mut Vec<String>) -> Result<Device> {
         let on_host = |why: &str| match precision {
             Precision::F32 => Ok(HOST),
             other => {
@@ -77,13 +95,31 @@ impl DeviceRequest {
         match self {
             Self::Auto => match open_cuda_with(0, precision) {
                 Ok(device) => Ok(device),
-                Err(e) => on_host(&format!("; {e}")),
+                Err(e) => {
+                    let host = on_host(&format!("; {e}"))?;
+                    // Where there is no driver, nobody expects a GPU.
+                    if e.has_driver() {
+                        notes.push(format!("the CPU computes, as the CUDA device cannot be opened: {e}"));
+                    }
+                    Ok(host)
+                }
             },
             Self::Cpu => on_host(""),
             Self::Cuda(number) => open_cuda_with(number, precision)
                 .map_err(|e| Error::Config { field: "device", reason: e.to_string() }),
         }
     }
+}
+
+/// A device that was opened.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The device.
+    pub device: Device,
+    /// What computes convolutions there; none on the CPU, where the kernels of this workspace do.
+    pub convolutions: Option<Convolutions>,
+    /// What its user should be told, a sentence each: that `auto` is the CPU although there is a driver, that a library is missing.
+    pub notes: Vec<String>,
 }
 
 /// Whether an error's text says that a device's memory is exhausted. candle passes the driver's errors on as text only.
@@ -220,6 +256,9 @@ mod tests {
         if cfg!(not(feature = "cuda")) {
             assert!(message.contains("no CUDA support"), "{message}");
             assert!(DeviceRequest::Auto.open().unwrap().is_cpu());
+            // No build without support has a set-up that could be broken.
+            let opened = DeviceRequest::Auto.open_noted(Precision::F32).unwrap();
+            assert!(opened.notes.is_empty() && opened.convolutions.is_none(), "{opened:?}");
         }
     }
 

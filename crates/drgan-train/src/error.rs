@@ -153,15 +153,18 @@ pub enum TrainError {
     },
     /// A run that needs more memory than there is.
     #[error(
-        "memory: about {} are needed, {} are there; lower {lower}", gib(*needed), gib(*available as f64)
+        "memory{}: about {} are needed, {} are there{}", if *on_device { " of the device" } else { "" },
+        gib(*needed), gib(*available as f64), lower.as_ref().map_or_else(String::new, |lower| format!("; lower {lower}"))
     )]
     Memory {
         /// Bytes needed at the worst moment, an estimate.
         needed: f64,
         /// Bytes that the process may still take.
         available: u64,
-        /// The setting to lower, and by how much.
-        lower: String,
+        /// The setting to lower, and by how much, if it can be.
+        lower: Option<String>,
+        /// Whether it is the memory of a device rather than the host's.
+        on_device: bool,
     },
     /// An error of the data set.
     #[error(transparent)]

@@ -8,12 +8,50 @@ use drgan_terminal::{CommandLine, quoted};
 use drgan_train::TrainError;
 use std::path::Path;
 
-const LESS_DEVICE_MEMORY: &str = "the device's memory is exhausted: lower loader.batch or damsm.batch with --set \
-     KEY=VALUE, or sample with a smaller --count; the last checkpoint is kept";
+/// What a command computes, which decides what makes it smaller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// A new run.
+    Begins,
+    /// A run that was begun, whose batches stay as they are.
+    Continues,
+    Evaluates,
+    /// A grid of this many images per caption.
+    DrawsGrid(u16),
+    /// Images a few at a time.
+    DrawsFiles,
+    /// Something else.
+    #[default]
+    Other,
+}
+
+impl Work {
+    /// What to do where the device's memory is exhausted.
+    fn less_device_memory(self) -> String {
+        let how = match self {
+            Self::Begins => {
+                "lower loader.batch or damsm.batch with --set KEY=VALUE; or compute on the CPU with --device cpu"
+            }
+            Self::Continues => {
+                "the last checkpoint is kept, and the batch belongs to the run: end what else uses the device, continue on \
+                 another one with --device cuda:N or --device cpu, with --precision bf16 for smaller factors, or begin a new \
+                 run with --set loader.batch=N"
+            }
+            Self::Evaluates => "end what else uses the device, or measure on the CPU with --device cpu",
+            Self::DrawsGrid(2..) => "draw with a smaller --count, or on the CPU with --device cpu",
+            Self::DrawsGrid(_) | Self::DrawsFiles | Self::Other => {
+                "end what else uses the device, or compute on the CPU with --device cpu"
+            }
+        };
+        format!("the device's memory is exhausted: {how}")
+    }
+}
 
 /// What a command line says that decides which advice is of use.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Asked {
+    /// What it computes.
+    pub(crate) work: Work,
     /// It names a data set.
     pub(crate) data: bool,
     /// It is about a run that is there already.
@@ -23,11 +61,21 @@ pub(crate) struct Asked {
 impl Asked {
     /// What a command asks for.
     pub(crate) fn of(command: &Command) -> Self {
-        let of_training = |run: &RunArgs| Self { data: run.data.is_some(), of_run: run.resume.is_some() };
+        let of_training = |run: &RunArgs| Self {
+            work: if run.resume.is_some() { Work::Continues } else { Work::Begins },
+            data: run.data.is_some(),
+            of_run: run.resume.is_some(),
+        };
         match command {
             Command::Train(args) => of_training(&args.run),
             Command::Pretrain(args) => of_training(&args.run),
-            Command::Evaluate(args) => Self { data: args.data.is_some(), of_run: true },
+            Command::Evaluate(args) => {
+                Self { work: Work::Evaluates, data: args.data.is_some(), of_run: true }
+            }
+            Command::Sample(args) if args.out_dir.is_none() => {
+                Self { work: Work::DrawsGrid(args.count), ..Self::default() }
+            }
+            Command::Sample(_) => Self { work: Work::DrawsFiles, ..Self::default() },
             _ => Self::default(),
         }
     }
@@ -41,7 +89,18 @@ impl Asked {
 /// What to do about an error, if there is more to say than its message.
 pub(crate) fn for_error(error: &Error, program: &str, asked: Asked) -> Option<String> {
     if is_out_of_device_memory(&format!("{error:#}")) {
-        return Some(LESS_DEVICE_MEMORY.to_owned());
+        return Some(asked.work.less_device_memory());
+    }
+    if error.chain().any(|cause| is_about_device(cause)) {
+        return Some(
+            match asked.work {
+                Work::Continues => {
+                    "continue on another device: --device cpu, or --device cuda:0 where that is there"
+                }
+                _ => "compute on the CPU with --device cpu",
+            }
+            .to_owned(),
+        );
     }
     error.chain().find_map(|cause| {
         let known = cause.downcast_ref::<TrainError>().and_then(|e| for_train_error(e, program, asked));
@@ -49,6 +108,16 @@ pub(crate) fn for_error(error: &Error, program: &str, asked: Asked) -> Option<St
             .or_else(|| cause.downcast_ref::<DataError>().and_then(|e| for_data_error(e, program, asked)));
         known.or_else(|| cause.downcast_ref::<drgan_infer::Error>().and_then(for_infer_error))
     })
+}
+
+/// Whether a device that was asked for cannot be opened.
+fn is_about_device(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use drgan_tensor::Error::Config;
+    let of_model = match cause.downcast_ref::<TrainError>() {
+        Some(TrainError::Model(e)) => Some(e),
+        _ => cause.downcast_ref(),
+    };
+    matches!(of_model, Some(Config { field: "device", .. }))
 }
 
 /// Whether an error's message says all by itself: those of the workspace's crates quote what caused them, in words that fit.
@@ -86,6 +155,16 @@ fn for_train_error(error: &TrainError, program: &str, asked: Asked) -> Option<St
                 "smaller learning rates: --set generator_opt.lr=... --set discriminator_opt.lr=...".to_owned()
             }
         },
+        // What decides the size of a run that was begun stays.
+        TrainError::Memory { lower: None, on_device, .. } => {
+            let (what, other) = match on_device {
+                true => ("the device", "continue on another one with --device cuda:N or --device cpu, "),
+                false => ("the memory", ""),
+            };
+            format!(
+                "end what else uses {what}, {other}or begin a new run with smaller settings; --force starts all the same"
+            )
+        }
         TrainError::Memory { .. } => "lower it with --set KEY=VALUE; --force starts all the same".to_owned(),
         TrainError::PresetSetting { .. } => "choose the preset with --preset NAME".to_owned(),
         TrainError::Data(e) => return for_data_error(e, program, asked),
@@ -194,16 +273,49 @@ mod tests {
         assert_eq!(hint(TrainError::Run("no".into())), None);
     }
     #[test]
+    fn advice_about_a_device_can_be_followed_by_the_command_that_gets_it() {
+        let hint = |text: &str, work: Work| {
+            for_error(&Error::msg(text.to_owned()), "drgan", Asked { work, ..Asked::default() })
+        };
+        let exhausted = |work: Work| hint("DriverError(CUDA_ERROR_OUT_OF_MEMORY)", work).unwrap();
+        assert!(exhausted(Work::Begins).contains("lower loader.batch"));
+        let resumed = exhausted(Work::Continues);
+        assert!(!resumed.contains("lower loader.batch") && resumed.contains("a new run"), "{resumed}");
+        assert!(resumed.contains("checkpoint is kept") && resumed.contains("--device cpu"), "{resumed}");
+        assert!(exhausted(Work::DrawsGrid(4)).contains("smaller --count"));
+        for work in [Work::DrawsGrid(1), Work::DrawsFiles, Work::Evaluates, Work::Other] {
+            let said = exhausted(work);
+            assert!(!said.contains("--count") && !said.contains("batch"), "{said}");
+            assert!(said.contains("--device cpu"), "{said}");
+        }
+        let gone = || drgan_tensor::Error::Config { field: "device", reason: "it is gone".into() };
+        let of = |work| {
+            let asked = Asked { work, ..Asked::default() };
+            for e in [Error::new(gone()), Error::new(TrainError::Model(gone()))] {
+                assert!(for_error(&e, "drgan", asked).unwrap().contains("--device cpu"), "{e}");
+            }
+            for_error(&Error::new(gone()), "drgan", asked).unwrap()
+        };
+        assert!(of(Work::Continues).contains("--device cuda:0") && !of(Work::Begins).contains("cuda:0"));
+        let large = |lower: Option<&str>| {
+            let lower = lower.map(str::to_owned);
+            let e = TrainError::Memory { needed: 2., available: 1, lower, on_device: true };
+            for_error(&Error::new(e), "drgan", Asked::default()).unwrap()
+        };
+        assert!(large(Some("it")).contains("--set") && !large(None).contains("--set"));
+        assert!(large(None).contains("--device cpu") && large(None).contains("--force"));
+    }
+    #[test]
     fn moved_data_are_asked_for_where_a_run_names_them_and_nobody_gave_others() {
         let missing = || Error::new(DataError::Missing { path: "pets".into() });
         let changed = || {
             let (path, run) = (PathBuf::from("pets"), PathBuf::from("runs/a"));
             Error::new(TrainError::Changed { path, what: "captions".into(), run })
         };
-        let of_run = Asked { data: false, of_run: true };
+        let of_run = Asked { of_run: true, ..Asked::default() };
         for e in [missing(), changed()] {
             assert!(for_error(&e, "drgan", of_run).unwrap().contains("--data DIR_OR_TAR"), "{e}");
-            assert_eq!(for_error(&e, "drgan", Asked { data: true, of_run: true }), None, "{e}");
+            assert_eq!(for_error(&e, "drgan", Asked { data: true, ..of_run }), None, "{e}");
         }
         assert_eq!(for_error(&missing(), "drgan", Asked::default()), None);
     }

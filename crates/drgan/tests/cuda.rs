@@ -90,6 +90,16 @@ fn an_image_is_drawn_in_each_precision() {
     }
     let said = failure(&mut draw("tf32", "cpu"));
     assert!(said.contains("CUDA devices alone"), "{said}");
+
+    let folder = |precision: &str| {
+        let mut command = drgan();
+        command.args(["sample", "a red heart", "--count", "1", "--device", "cpu", "--precision", precision]);
+        command.arg("--run").arg(at("run")).arg("--out-dir").arg(at("folder"));
+        command
+    };
+    success(&mut folder("f32"));
+    let said = failure(&mut folder("f64"));
+    assert!(said.contains("drawn in f32") && said.contains("another folder"), "{said}");
 }
 
 fn resume(run: &Path, device: &str) -> Command {
@@ -163,6 +173,10 @@ fn cudnn_is_used_where_it_is_and_missed_by_nobody() {
     let (output, ..) = counted(dir.path(), "none.png", "cudnn");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("libcudnn.so.9"), "{said}");
+    assert!(said.contains("nvidia-cudnn-cu13"), "{said}");
+    // Before anything is computed.
+    let said = refusal("cuda", &folder, &[("DRGAN_CONV", "nonsense")]);
+    assert!(said.contains("DRGAN_CONV: `nonsense` is neither `cudnn` nor `gemm`"), "{said}");
 }
 
 #[test]
@@ -187,8 +201,18 @@ fn a_device_without_memory_left_keeps_the_last_checkpoint() {
     success(&mut train_two_steps(&run, "cpu", &[]));
     back_to_the_first_step(&run);
     let before = bytes(&run.join("checkpoints/step-000001.safetensors"));
-    let said = failure(resume(&run, "cuda").env("CUDAEMU_MEMORY", "30000000"));
-    assert!(said.contains("loader.batch") && said.contains("the last checkpoint is kept"), "{said}");
+    let small = |more: &[&str]| failure(resume(&run, "cuda").args(more).env("CUDAEMU_MEMORY", "30000000"));
+    let said = small(&["--force"]);
+    assert!(said.contains("the last checkpoint is kept") && said.contains("--device cpu"), "{said}");
+    assert!(!said.contains("lower loader.batch"), "a resumed run keeps its batch: {said}");
+    let said = small(&[]);
+    assert!(said.contains("memory of the device: about ") && !said.contains("lower"), "{said}");
+    let said = failure(&mut resume(&run, "cuda:7"));
+    assert!(said.contains("there is one device, `cuda:0`"), "{said}");
+    assert!(said.contains("--device cpu, or --device cuda:0"), "{said}");
+    let mut draw = sample(&run, "cuda", &dir.path().join("a.png"));
+    let said = failure(draw.args(["--count", "1"]).env("CUDAEMU_MEMORY", "1000000"));
+    assert!(said.contains("--device cpu") && !said.contains("batch") && !said.contains("--count"), "{said}");
     assert!(bytes(&run.join("checkpoints/step-000001.safetensors")) == before);
     success(&mut resume(&run, "cpu"));
 }
@@ -224,6 +248,87 @@ fn what_a_device_lacks_is_named() {
         let said = refusal(device, &folder, &[setting]);
         assert!(said.contains(words), "{words} is not in: {said}");
     }
+}
+
+/// `train --dry-run` of `tiny` on a device with these settings and libraries; nothing is computed on it.
+fn dry_run(device: &str, libraries: &Path, more: &[&str], setting: (&str, &str)) -> Command {
+    let mut command = drgan();
+    command.args(["train", "--preset", "tiny", "--dry-run", "--device", device]).args(more);
+    command.env("LD_LIBRARY_PATH", libraries).env("CUDAEMU_KERNELS", "count").env(setting.0, setting.1);
+    command
+}
+
+#[test]
+fn auto_says_why_it_is_the_cpu_where_there_is_a_driver() {
+    let Some(folder) = emulator() else {
+        eprintln!("skipped: DRGAN_CUDA_EMULATOR names no emulated device, and a GPU's driver stays as it is");
+        return;
+    };
+    let alone = tempfile::tempdir().unwrap();
+    std::fs::copy(folder.join(LIBRARIES[0]), alone.path().join(LIBRARIES[0])).unwrap();
+    let nothing = tempfile::tempdir().unwrap();
+    for (libraries, setting, why) in [
+        (folder.as_path(), ("CUDAEMU_DRIVER", "12040"), Some("the driver supports CUDA 12.4")),
+        (alone.path(), ("CUDAEMU_DRIVER", "13000"), Some("libcublas.so.13 cannot be loaded")),
+        (nothing.path(), ("CUDAEMU_DRIVER", "13000"), None),
+    ] {
+        let (_, said) = success(&mut dry_run("auto", libraries, &[], setting));
+        let warnings = said.matches("warning: the CPU computes, as the CUDA device cannot be opened").count();
+        assert_eq!(warnings, usize::from(why.is_some()), "{said}");
+        assert!(said.contains(why.unwrap_or_default()), "{said}");
+    }
+}
+
+#[test]
+fn a_dry_run_counts_the_devices_memory_and_tells_its_settings_before_it_fails() {
+    let Some(folder) = emulator() else {
+        eprintln!("skipped: DRGAN_CUDA_EMULATOR names no emulated device, and a GPU's memory cannot be set");
+        return;
+    };
+    let run = |bytes: &str, more: &[&str]| {
+        let output = dry_run("cuda", &folder, more, ("CUDAEMU_MEMORY", bytes)).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    };
+    let (done, told, said) = run("9663676416", &[]);
+    assert!(
+        done && told.contains("memory of the device: about ") && told.contains(" of 9.0 GiB"),
+        "{told}{said}"
+    );
+    let (done, _, said) = run("30000000", &[]);
+    assert!(!done && said.contains("memory of the device: about ") && said.contains("; lower `"), "{said}");
+    let (done, told, said) = run("30000000", &["--force"]);
+    assert!(!done && said.contains("lower loader.batch"), "{said}");
+    assert!(told.contains("[loader]") && told.contains("memory of the device: about "), "{told}");
+}
+
+#[test]
+fn a_run_without_cudnn_says_so_once_and_keeps_what_has_computed_it() {
+    let Some(folder) = emulator() else {
+        eprintln!("skipped: DRGAN_CUDA_EMULATOR names no emulated device, and cuDNN stays where it is");
+        return;
+    };
+    let (dir, without) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for library in LIBRARIES {
+        std::fs::copy(folder.join(library), without.path().join(library)).unwrap();
+    }
+    let run = dir.path().join("run");
+    let mut begin = train_few(&run, &["--device", "cuda", "--steps", "1"]);
+    let (_, said) = success(begin.env("CUDAEMU_KERNELS", "count").env("LD_LIBRARY_PATH", without.path()));
+    assert_eq!(said.matches("libcudnn.so.9 cannot be loaded").count(), 1, "{said}");
+    assert!(
+        said.contains("warning: convolutions are slower") && said.contains("nvidia-cudnn-cu13"),
+        "{said}"
+    );
+    let log = std::fs::read_to_string(run.join("log.jsonl")).unwrap();
+    assert!(log.contains("convolutions by columns and cuBLAS") && log.contains("libcudnn.so.9"), "{log}");
+    let mut goes_on = resume(&run, "cuda");
+    let (_, said) = success(goes_on.args(["--steps", "2"]).env("CUDAEMU_KERNELS", "count"));
+    let changed = "has computed convolutions by columns and cuBLAS so far, and continues by cuDNN 9.13.0";
+    assert!(said.contains(changed) && !said.contains("cannot be loaded"), "{said}");
+    let mut goes_on = resume(&run, "cuda");
+    let (_, said) = success(goes_on.args(["--steps", "3"]).env("CUDAEMU_KERNELS", "count"));
+    assert!(!said.contains("so far"), "{said}");
 }
 
 /// What the emulated device counts in a training run of so many steps.

@@ -19,8 +19,9 @@ Examples:
   cargo xtask device-check --device cuda:1 --again anew, on the second GPU
   cargo xtask device-check --pack                  an archive for a GPU machine without Rust: unpack it there, run ./device-check
 
-A call with the same --out does what is left. Ctrl-C keeps what is done.
-Exit status: 0 all is right, 1 a part failed, 2 wrong options, 3 something is left to do, 130 stopped.";
+A call with the same --out does what is left, and what has failed again. Ctrl-C and SIGTERM keep what is done.
+Exit status: 0 all is right, 1 a part failed, 2 wrong options or a folder that cannot be used, 3 something is left to do, 4 there
+is no device to check, 130 or 143 stopped.";
 
 /// Check a CUDA device: values and gradients, equal bits, golden files, training, memory accesses, speed; or pack the check for
 /// another machine.

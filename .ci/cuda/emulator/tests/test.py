@@ -367,6 +367,27 @@ def counts_without_arithmetic(d):
     d.convolve(workspace=1 << 20)
 
 
+class SignalStack(ctypes.Structure):
+    _fields_ = [("at", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+
+def noticed_on_a_small_stack(d):
+    """A handler of signals may have no more than 8 KiB of stack, as in the threads of a Rust program; a page behind it is closed."""
+    libc, page = ctypes.CDLL(None), 4096
+    libc.mmap.restype = ctypes.c_void_p
+    at = libc.mmap(None, size(3 * page), 3, 0x22, -1, ctypes.c_long(0))
+    libc.mprotect(ctypes.c_void_p(at), size(page), 0)
+    assert not libc.sigaltstack(ctypes.byref(SignalStack(at + page, 0, 2 * page)), None)
+    d.launch("reverse", ctypes.c_ulonglong(64))
+
+
+def without_last_block(d):
+    """The kernel is told of all blocks, of which the last does nothing."""
+    count = d.memory(4 * 1000)
+    d.launch("count", count, size(1000), grid=(4, 1, 1), block=(256, 1, 1))
+    assert d.download(count, 1000, "I") == [i if i < 768 else 0xFFFFFFFF for i in range(1000)]
+
+
 def child(folder, what, **environment):
     """Runs one case in a process of its own, since many end it."""
     return subprocess.run([sys.executable, __file__, str(folder), what], env={**os.environ, **environment}, capture_output=True, text=True)
@@ -381,7 +402,7 @@ def run_case(folder, what):
         except Refused as error:
             sys.exit(f"error {error}")
         sys.exit("not refused")
-    {"noticed": lambda: NOTICED[int(number)][2](device), "computes": lambda: computes(device), "orders": lambda: orders(device), "counts": lambda: counts(device), "counts_convolutions": lambda: counts_convolutions(device), "counts_without_arithmetic": lambda: counts_without_arithmetic(device)}[kind]()
+    {"noticed": lambda: NOTICED[int(number)][2](device), "computes": lambda: computes(device), "orders": lambda: orders(device), "counts": lambda: counts(device), "counts_convolutions": lambda: counts_convolutions(device), "counts_without_arithmetic": lambda: counts_without_arithmetic(device), "small_stack": lambda: noticed_on_a_small_stack(device), "without_last_block": lambda: without_last_block(device)}[kind]()
 
 
 def main(folder):
@@ -425,9 +446,18 @@ def main(folder):
         p = child(folder, "counts_convolutions", CUDAEMU_REPORT=f"{scratch}/report", CUDAEMU_KERNELS="count")
         report = json.loads(pathlib.Path(scratch, "report").read_text())
         check(f"workspaces are apart {report}", 0 < report["tensor_peak_bytes"] <= report["live_bytes"] - 4 * 256, p)
+    p = child(folder, "small_stack")
+    check("a fault on a small stack", p.returncode == -6 and "is no device memory (kernel test_reverse" in p.stderr, p)
+    p = child(folder, "without_last_block", CUDAEMU_FAULT="test_count:grid")
+    check("the last block is missing", p.returncode == 0, p)
+    for name in ("nothing", "gemm"):
+        p = child(folder, "computes", CUDAEMU_FAULT=f"{name}:skip")
+        check("a fault of no kernel", p.returncode == -6 and f"CUDAEMU_FAULT: there is no kernel `{name}`" in p.stderr, p)
+    p = child(folder, "computes", CUDAEMU_REPORT=f"{folder}/no/such/folder")
+    check("a report that cannot be written", p.returncode == -6 and "CUDAEMU_REPORT: " in p.stderr and "No such file" in p.stderr, p)
     p = child(folder, "computes", CUDAEMU_DEVICES="0")
     check("no device", "Refused: 100" in p.stderr, p)
-    cases = len(REFUSED) + len(NOTICED) + 15
+    cases = len(REFUSED) + len(NOTICED) + 20
     if failed:
         sys.exit("\n".join(f"FAILED {f}" for f in failed) + f"\n{len(failed)} of {cases} checks of the emulated device failed")
     print(f"{cases} checks of the emulated device passed")

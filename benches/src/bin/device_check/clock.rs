@@ -1,5 +1,6 @@
 //! How long a part may still take, and whether the user has asked to stop.
 use anyhow::{Context, Result};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,10 +9,8 @@ use std::time::{Duration, Instant};
 pub(crate) const PART: Duration = Duration::from_secs(8 * 60);
 /// What all parts may take.
 pub(crate) const ALL: Duration = Duration::from_secs(20 * 60);
-/// The number of the signal of Ctrl-C.
-const INTERRUPT: i32 = 2;
-/// Exit status of a program that was stopped by Ctrl-C, as shells have it.
-pub(crate) const STOPPED: u8 = 128 + INTERRUPT as u8;
+/// Exit status of the program that does the work, where it was asked to stop.
+pub(crate) const STOPPED: u8 = 128;
 
 /// The time that a part has left.
 #[derive(Clone, Debug)]
@@ -22,16 +21,22 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// A clock that starts now and hears Ctrl-C: the first lets the work at hand end, the second ends the program.
+    /// A clock that starts now, of so much time; it hears signals, and whoever watches over this program by closing its standard
+    /// input. Both let the work at hand end.
     ///
     /// # Errors
-    /// The system takes no handler of the signal.
-    pub(crate) fn start() -> Result<Self> {
+    /// The system takes no handler of the signals.
+    pub(crate) fn start(all: Duration) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        signal_hook::flag::register_conditional_shutdown(INTERRUPT, STOPPED.into(), stop.clone())
-            .and_then(|_| signal_hook::flag::register(INTERRUPT, stop.clone()))
-            .context("Ctrl-C cannot be caught")?;
-        Ok(Self::of(ALL, stop))
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register(signal, stop.clone()).context("signals cannot be caught")?;
+        }
+        let closed = stop.clone();
+        std::thread::spawn(move || {
+            drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+            closed.store(true, Ordering::SeqCst);
+        });
+        Ok(Self::of(all, stop))
     }
 
     fn of(all: Duration, stop: Arc<AtomicBool>) -> Self {

@@ -1,6 +1,6 @@
 //! Part `determinism`: the same work twice gives the same bits.
 use crate::clock::Clock;
-use crate::ops::sizes;
+use crate::ops::{Way, calls, sizes};
 use crate::plan::{Check, Found, Plan, Planned};
 use crate::results::{Item, Outcome};
 use crate::summary::Table;
@@ -10,7 +10,7 @@ use candle_core::{DType, Device, Tensor};
 use drgan_benches::Step;
 use drgan_tensor::device::HOST;
 use drgan_tensor::ops::Precision;
-use drgan_tensor::ops::testing::{Operation, operations};
+use drgan_tensor::ops::testing::Operation;
 use serde_json::{Value, json};
 
 /// Training steps that are compared.
@@ -19,11 +19,12 @@ const STEPS: usize = 3;
 pub(crate) fn plan(check: &Check) -> Result<Plan<'static>> {
     let mut items = Vec::new();
     for precision in [Precision::F32, Precision::Bf16] {
-        let device = check.request.open_with(precision)?;
+        let ways = Way::all(check, precision)?;
         // The largest size: more blocks than run at once.
         let Some((named, size)) = sizes(check.quick).last() else { continue };
-        for operation in operations(*size) {
-            let (device, name) = (device.clone(), format!("{precision}, {named}: {}", operation.name));
+        for (operation, way) in calls(*size, &ways) {
+            let (name, device) =
+                (format!("{precision}, {named}: {}", way.name(&operation)), way.device.clone());
             items.push(Planned::new(name, move |_: &Clock| twice(|| of_operation(&operation, &device))));
         }
     }

@@ -14,20 +14,22 @@ mod sanitizer;
 mod speed;
 mod summary;
 mod train;
+mod watch;
 mod work;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use clock::{Clock, STOPPED};
 use drgan_tensor::device::DeviceRequest;
-use drgan_tensor::ops::limit_candle_threads;
 use drgan_tensor::ops::testing::device_facts;
+use drgan_tensor::ops::{convolutions, limit_candle_threads};
 use drgan_terminal::{remark, result};
 use options::{Options, Part};
 use plan::Check;
-use results::{Item, Results, State};
+use results::{Checked, Item, Results, State};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use summary::Table;
 
 const EXAMPLES: &str = "\
@@ -38,8 +40,9 @@ Examples:
   device-check --part speed --out b200       how fast, and how much of that PyTorch is: --part peer --out b200
   device-check --device cuda:1 --again       anew, on the second GPU
 
-A call with the same --out does what is left. Ctrl-C keeps what is done.
-Exit status: 0 all is right, 1 a part failed, 2 wrong options, 3 something is left to do, 130 stopped.";
+A call with the same --out does what is left, and what has failed again. Ctrl-C and SIGTERM keep what is done.
+Exit status: 0 all is right, 1 a part failed, 2 wrong options or a folder that cannot be used, 3 something is left to do, 4 there
+is no device to check, 130 or 143 stopped.";
 
 /// Checks a CUDA device: values and gradients, equal bits, golden files, training, memory accesses, speed.
 #[derive(Parser)]
@@ -47,37 +50,75 @@ Exit status: 0 all is right, 1 a part failed, 2 wrong options, 3 something is le
 struct Cli {
     #[command(flatten)]
     options: Options,
+    /// The seconds that are left: this process does the work for one that watches over it.
+    #[arg(long, hide = true, value_name = "SECONDS")]
+    worker: Option<u64>,
+    /// Another process of this call has begun, and was ended.
+    #[arg(long, hide = true, requires = "worker")]
+    continues: bool,
 }
 
+/// Exit status where the options ask for what cannot be done, as clap has it.
+const UNUSABLE: u8 = 2;
 /// Exit status where nothing failed and something is left to do.
 const LEFT: u8 = 3;
+/// Exit status where there is no device to check.
+const CANNOT: u8 = 4;
 
 fn main() -> ExitCode {
     limit_candle_threads();
     match Cli::try_parse() {
-        Ok(cli) => check(&cli.options).unwrap_or_else(|e| drgan_terminal::failed(&e, |_| false, None)),
+        Ok(cli) => run(&cli).unwrap_or_else(|e| drgan_terminal::failed(&e, |_| false, None)),
         Err(answer) => drgan_terminal::refused(&answer),
     }
 }
 
-fn check(options: &Options) -> Result<ExitCode> {
-    let mut clock = Clock::start()?;
+fn run(cli: &Cli) -> Result<ExitCode> {
+    let out = cli.options.out.clone().unwrap_or_else(|| PathBuf::from("device-check-results"));
+    match cli.worker {
+        Some(seconds) => check(&cli.options, out, Duration::from_secs(seconds), cli.continues),
+        None => watch::over(&cli.options, &out),
+    }
+}
+
+/// Says why the options ask for what cannot be done, and gives the exit status.
+fn unusable(why: &str) -> ExitCode {
+    remark(format!("error: {why}"));
+    ExitCode::from(UNUSABLE)
+}
+
+fn check(options: &Options, out: PathBuf, time: Duration, continues: bool) -> Result<ExitCode> {
+    let mut clock = Clock::start(time)?;
     let request: DeviceRequest = options.device.parse()?;
-    let facts = device_facts(&request.open()?)?.context("the device says nothing of itself")?;
-    let out = options.out.clone().unwrap_or_else(|| PathBuf::from("device-check-results"));
-    std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
-    let check = Check { request, device: facts.into(), quick: options.quick, out };
-    let name = &check.device.name;
-    remark(format!("{name}: results go to {}", check.out.display()));
+    let device = match request.open() {
+        Ok(device) => device,
+        Err(e) => {
+            remark(format!("error: there is no device to check: {e}"));
+            return Ok(ExitCode::from(CANNOT));
+        }
+    };
+    let facts = device_facts(&device)?.context("the device says nothing of itself")?;
+    let by = convolutions(&device)?.context("the device has no convolutions")?;
+    let check = Check { request, device: Checked::new(facts, &by)?, quick: options.quick, out };
+    if !continues {
+        let Checked { name, convolutions, lacks_cudnn, .. } = &check.device;
+        remark(format!("{name}, convolutions by {convolutions}: results go to {}", check.out.display()));
+        if let Some(why) = lacks_cudnn {
+            remark(format!("warning: without cuDNN convolutions are slower: {why}"));
+        }
+    }
 
     let mut parts: Vec<Part> =
         if options.parts.is_empty() { Part::value_variants().to_vec() } else { options.parts.clone() };
     parts.sort_unstable();
     parts.dedup();
+    if !continues {
+        parts.iter().try_for_each(|part| plan::begin(*part, &check, options.again))?;
+    }
     let mut states = Vec::new();
     let mut text = String::new();
     for part in parts {
-        let results = plan::run(part, &check, &mut clock, options.again, plan_of(part))?;
+        let results = plan::run(part, &check, &mut clock, plan_of(part))?;
         states.push((part, results.state()));
         let all = kept(&check);
         text = summary::markdown(&check.device, check.quick, &all);
@@ -182,6 +223,6 @@ mod tests {
         assert_eq!(status(&[good, none], false), code(0));
         assert_eq!(status(&[good, bad, left], false), code(1));
         assert_eq!(status(&[good, left], false), code(3));
-        assert_eq!(status(&[good, left], true), code(130));
+        assert_eq!(status(&[good, left], true), code(STOPPED));
     }
 }

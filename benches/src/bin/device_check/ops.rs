@@ -3,11 +3,11 @@ use crate::clock::Clock;
 use crate::plan::{Check, Found, Plan, Planned};
 use crate::results::Item;
 use crate::summary::{Table, text};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use drgan_tensor::device::HOST;
-use drgan_tensor::ops::Precision;
-use drgan_tensor::ops::testing::{Operation, Size, operations};
+use drgan_tensor::ops::testing::{Operation, Size, convolve_by_columns, operations};
+use drgan_tensor::ops::{Precision, convolutions};
 use serde_json::json;
 
 /// How far a value or gradient may be from the exact one, as a part of the largest, where the factors of products are
@@ -23,18 +23,19 @@ pub(crate) fn sizes(quick: bool) -> &'static [(&'static str, Size)] {
 pub(crate) fn plan(check: &Check) -> Result<Plan<'static>> {
     let mut items = Vec::new();
     for precision in [Precision::F32, Precision::Bf16] {
-        let device = check.request.open_with(precision)?;
+        let ways = Way::all(check, precision)?;
         for (named, size) in sizes(check.quick) {
-            for operation in operations(*size) {
-                let device = device.clone();
-                let name = format!("{precision}, {named}: {}", operation.name);
+            for (operation, way) in calls(*size, &ways) {
+                let (name, device) =
+                    (format!("{precision}, {named}: {}", way.name(&operation)), way.device.clone());
                 let about = [precision.to_string(), (*named).to_owned()];
+                let by = operation.convolves.then(|| way.convolutions.clone());
                 items.push(Planned::new(name, move |_: &Clock| {
                     let allowed = allowed(&operation, precision);
                     let worst = compare(&operation, &device)?;
                     let figures = json!({
-                        "precision": about[0], "size": about[1], "operation": operation.name, "tensor": worst.tensor,
-                        "error": worst.error, "allowed": allowed,
+                        "precision": about[0], "size": about[1], "convolutions": by, "operation": operation.name,
+                        "tensor": worst.tensor, "error": worst.error, "allowed": allowed,
                     });
                     let failed = (worst.error.is_nan() || worst.error > allowed).then(|| {
                         let Worst { tensor, error } = worst;
@@ -46,6 +47,45 @@ pub(crate) fn plan(check: &Check) -> Result<Plan<'static>> {
         }
     }
     Ok(Plan::Items(items))
+}
+
+/// A device, and what computes convolutions there.
+pub(crate) struct Way {
+    pub(crate) device: Device,
+    convolutions: String,
+}
+
+impl Way {
+    /// Both ways that a device has: by cuDNN, where that is used, and by columns, which take what cuDNN has no kernel for.
+    pub(crate) fn all(check: &Check, precision: Precision) -> Result<Vec<Self>> {
+        let open = |by_columns: bool| -> Result<Self> {
+            let device = check.request.open_with(precision)?;
+            if by_columns {
+                convolve_by_columns(&device);
+            }
+            let by = convolutions(&device)?.context("the device has no convolutions")?;
+            Ok(Self { device, convolutions: by.to_string() })
+        };
+        let ways = vec![open(false)?, open(true)?];
+        let is_one = ways[0].convolutions == ways[1].convolutions;
+        Ok(ways.into_iter().take(if is_one { 1 } else { 2 }).collect())
+    }
+
+    /// An operation's name; of a convolution, with what computes it.
+    pub(crate) fn name(&self, operation: &Operation) -> String {
+        if operation.convolves {
+            return format!("{}, by {}", operation.name, self.convolutions);
+        }
+        operation.name.to_owned()
+    }
+}
+
+/// Every operation, convolutions in each of the ways.
+pub(crate) fn calls(size: Size, ways: &[Way]) -> impl Iterator<Item = (Operation, &Way)> {
+    operations(size).into_iter().flat_map(move |operation| {
+        let ways = if operation.convolves { ways } else { &ways[..1] };
+        ways.iter().map(move |way| (operation.clone(), way))
+    })
 }
 
 /// How far an operation may be off on a device of this precision.
@@ -92,13 +132,20 @@ fn error(got: &Tensor, want: &Tensor) -> Result<f64> {
     Ok(got.iter().zip(&want).map(|(g, w)| (g - w).abs()).fold(0., worse) / largest)
 }
 
-/// A row per precision and size: the operation nearest to what is allowed.
+/// A row per precision, size and way of convolution: the operation nearest to what is allowed.
 pub(crate) fn table(items: &[Item]) -> Table {
-    let mut table =
-        Table::new(["precision", "size", "operations", "nearest to its tolerance", "error", "allowed"]);
+    let mut table = Table::new([
+        "precision",
+        "size",
+        "convolutions by",
+        "operations",
+        "nearest to its tolerance",
+        "error",
+        "allowed",
+    ]);
     let mut groups: Vec<(String, Vec<&Item>)> = Vec::new();
     for item in items.iter().filter(|item| item.figures.is_object()) {
-        let group = format!("{} {}", text(&item.figures["precision"]), text(&item.figures["size"]));
+        let group = ["precision", "size", "convolutions"].map(|key| text(&item.figures[key])).join(" ");
         match groups.iter_mut().find(|(name, _)| *name == group) {
             Some((_, of)) => of.push(item),
             None => groups.push((group, vec![item])),
@@ -112,6 +159,7 @@ pub(crate) fn table(items: &[Item]) -> Table {
         table.row([
             text(&figures["precision"]),
             text(&figures["size"]),
+            text(&figures["convolutions"]),
             of.len().to_string(),
             format!("{}, {}", text(&figures["operation"]), text(&figures["tensor"])),
             format!("{:.1e}", number(worst, "error")),

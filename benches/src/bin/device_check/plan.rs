@@ -6,7 +6,7 @@ use anyhow::Result;
 use drgan_tensor::device::DeviceRequest;
 use drgan_terminal::{passing, remark};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// What every part is given.
@@ -65,6 +65,45 @@ pub(crate) enum Plan<'a> {
     Skipped(String),
 }
 
+/// The file of the results' folder that names the part and the item that is worked on.
+const RUNNING: &str = "running";
+
+/// The part and the item that a program was working on when it was ended; none where it ended by itself.
+pub(crate) fn running(folder: &Path) -> Option<(String, String)> {
+    let text = std::fs::read_to_string(folder.join(RUNNING)).ok()?;
+    text.split_once('\n').map(|(part, item)| (part.to_owned(), item.to_owned()))
+}
+
+/// Forgets what is worked on.
+pub(crate) fn nothing_runs(folder: &Path) {
+    drop(std::fs::remove_file(folder.join(RUNNING)));
+}
+
+/// Sees to it that what has failed is done again or, if `again`, all of the part; says so where earlier results are not of what is
+/// checked now.
+///
+/// # Errors
+/// The folder cannot be written.
+pub(crate) fn begin(part: Part, check: &Check, again: bool) -> Result<()> {
+    let (name, fresh) = (part.name(), Results::new(part, &check.device, check.quick));
+    if let Some(why) = Results::not_continued(&check.out, &fresh) {
+        remark(format!("{name}: begun anew: {why}"));
+    }
+    match Results::kept(&check.out, &fresh) {
+        Some(mut kept) if !again => {
+            if !kept.failures().is_empty() {
+                kept.try_failures_again();
+                kept.keep(&check.out)?;
+            }
+            Ok(())
+        }
+        _ => match std::fs::remove_file(Results::path(&check.out, &name)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.into()),
+            _ => Ok(()),
+        },
+    }
+}
+
 /// How often results are written while items are done.
 const KEPT_EVERY: Duration = Duration::from_secs(1);
 
@@ -76,17 +115,16 @@ pub(crate) fn run(
     part: Part,
     check: &Check,
     clock: &mut Clock,
-    again: bool,
     plan: impl FnOnce(&Check) -> Result<Plan<'static>>,
 ) -> Result<Results> {
     let (name, fresh) = (part.name(), Results::new(part, &check.device, check.quick));
     let mut results = match Results::kept(&check.out, &fresh) {
-        Some(kept) if !again && kept.is_finished() => {
-            remark(format!("{name}: {} by an earlier call; --again does it again", kept.state().word()));
+        Some(kept) if kept.is_finished() => {
+            remark(format!("{name}: {} already; --again does it again", kept.state().word()));
             return Ok(kept);
         }
-        Some(kept) if !again => kept,
-        _ => fresh,
+        Some(kept) => kept,
+        None => fresh,
     };
     clock.next_part();
     let began = Instant::now();
@@ -107,12 +145,14 @@ pub(crate) fn run(
         items.into_iter().filter(|item| !results.items.iter().any(|done| done.name == item.name)).collect();
     results.left = todo.iter().map(|item| item.name.clone()).collect();
     let before = results.seconds;
+    results.keep(&check.out)?;
     let mut kept = Instant::now();
     for item in todo {
         if clock.over().is_some() {
             break;
         }
         passing(format!("{name}: {:<60}", item.name));
+        std::fs::write(check.out.join(RUNNING), format!("{name}\n{}", item.name))?;
         let found = match (item.run)(clock) {
             Ok(None) => break,
             Ok(Some(found)) => found,
@@ -126,6 +166,7 @@ pub(crate) fn run(
             kept = Instant::now();
         }
     }
+    nothing_runs(&check.out);
     results.seconds = before + began.elapsed().as_secs_f64();
     results.keep(&check.out)?;
     passing(format!("{:<76}\r", ""));
@@ -167,22 +208,50 @@ mod tests {
     }
 
     #[test]
-    fn a_second_call_does_what_is_left_and_a_third_nothing() -> Result<()> {
+    fn a_second_call_does_what_is_left_and_what_has_failed() -> Result<()> {
         let folder = tempfile::tempdir()?;
         let (check, mut clock) = (check(folder.path()), Clock::lasting(Duration::from_secs(60)));
         let done = Rc::new(RefCell::new(Vec::new()));
         let mut call = |in_time: bool, again: bool| {
-            run(Part::Golden, &check, &mut clock, again, |_| Ok(three(&done, in_time)))
+            begin(Part::Golden, &check, again)?;
+            run(Part::Golden, &check, &mut clock, |_| Ok(three(&done, in_time)))
         };
         let first = call(false, false)?;
         assert_eq!((first.left, first.items.len()), (vec!["third".to_owned()], 2));
         let second = call(true, false)?;
         assert_eq!(second.failures(), [("second", "wrong")]);
         assert_eq!(second.state(), State::Failed);
-        assert_eq!(call(true, false)?.items, second.items);
-        assert_eq!(*done.borrow(), ["first", "second", "third", "third"]);
+        assert_eq!(running(folder.path()), None);
+        assert_eq!(*done.borrow(), ["first", "second", "third", "second", "third"]);
+        call(true, false)?;
+        assert_eq!(done.borrow()[5..], ["second"]);
         call(true, true)?;
-        assert_eq!(done.borrow().len(), 7);
+        assert_eq!(done.borrow().len(), 9);
+        Ok(())
+    }
+
+    #[test]
+    fn what_runs_is_known_while_it_runs_and_a_part_goes_on_behind_what_died() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let (check, mut clock) = (check(folder.path()), Clock::lasting(Duration::from_secs(60)));
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let two = || {
+            let item = |name: &'static str| {
+                let (seen, folder) = (seen.clone(), folder.path().to_owned());
+                Planned::new(name, move |_: &Clock| {
+                    seen.borrow_mut().extend(running(&folder));
+                    Ok(Some(Found::passed(json!(1))))
+                })
+            };
+            Plan::Items(vec![item("first"), item("second")])
+        };
+        let mut results = Results::new(Part::Golden, &check.device, true);
+        results.died("first", "ended".into());
+        results.left = vec!["second".into()];
+        results.keep(folder.path())?;
+        let found = run(Part::Golden, &check, &mut clock, |_| Ok(two()))?;
+        assert_eq!(*seen.borrow(), [("golden".to_owned(), "second".to_owned())]);
+        assert_eq!((found.failures(), found.items.len()), (vec![("first", "ended")], 2));
         Ok(())
     }
 
@@ -191,8 +260,7 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let mut clock = Clock::lasting(Duration::ZERO);
         let done = Rc::default();
-        let results =
-            run(Part::Golden, &check(folder.path()), &mut clock, false, |_| Ok(three(&done, true)))?;
+        let results = run(Part::Golden, &check(folder.path()), &mut clock, |_| Ok(three(&done, true)))?;
         assert_eq!(results.left, ["first", "second", "third"]);
         assert_eq!(results.state(), State::Unfinished);
         assert!(done.borrow().is_empty());
@@ -204,9 +272,9 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let mut clock = Clock::lasting(Duration::from_secs(60));
         let check = check(folder.path());
-        let failed = run(Part::Train, &check, &mut clock, false, |_| anyhow::bail!("no memory"))?;
+        let failed = run(Part::Train, &check, &mut clock, |_| anyhow::bail!("no memory"))?;
         assert_eq!(failed.failures(), [("train", "no memory")]);
-        let skipped = run(Part::Peer, &check, &mut clock, false, |_| Ok(Plan::Skipped("no Python".into())))?;
+        let skipped = run(Part::Peer, &check, &mut clock, |_| Ok(Plan::Skipped("no Python".into())))?;
         assert_eq!(skipped.state(), State::Skipped);
         Ok(())
     }

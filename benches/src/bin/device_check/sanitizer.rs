@@ -43,7 +43,18 @@ fn memcheck(tool: &Path, check: &Check, clock: &Clock) -> Result<Option<Found>> 
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let log = folder.join("memcheck.txt");
     let mut command = Command::new(tool);
-    command.args(["--tool", "memcheck", "--error-exitcode", &FOUND.to_string(), "--log-file"]).arg(&log);
+    // The program starts itself once more to do the work.
+    command
+        .args([
+            "--target-processes",
+            "all",
+            "--tool",
+            "memcheck",
+            "--error-exitcode",
+            &FOUND.to_string(),
+            "--log-file",
+        ])
+        .arg(&log);
     command.arg(std::env::current_exe().context("where the program lies is not known")?);
     command.args(["--part", "ops", "--quick", "--again", "--device", &check.request.to_string(), "--out"]);
     command.arg(&folder);

@@ -56,9 +56,12 @@ pub(crate) fn text(value: &Value) -> String {
 pub(crate) fn markdown(device: &Checked, quick: bool, parts: &[(Results, Vec<Table>)]) -> String {
     let gib = device.memory_bytes as f64 / f64::from(1 << 30);
     let mut text = format!(
-        "# Device check\n\n{}: compute capability {}, {gib:.1} GiB, CUDA {}.\n",
-        device.name, device.compute_capability, device.driver_cuda
+        "# Device check\n\n{}: compute capability {}, {gib:.1} GiB, CUDA {}. Convolutions by {}. Program {}.\n",
+        device.name, device.compute_capability, device.driver_cuda, device.convolutions, device.program
     );
+    if let Some(why) = &device.lacks_cudnn {
+        text += &format!("WITHOUT cuDNN, which is faster: {why}.\n");
+    }
     if device.emulated {
         text += "This is the CPU in the place of a device: its times are no GPU's.\n";
     }
@@ -92,7 +95,7 @@ pub(crate) fn markdown(device: &Checked, quick: bool, parts: &[(Results, Vec<Tab
             }
         }
         if !results.left.is_empty() {
-            said.push(format!("- left: {}", results.left.join("; ")));
+            said.push(format!("- left: {}", some_of(&results.left)));
         }
         if lines.is_empty() && said.is_empty() {
             continue;
@@ -102,6 +105,18 @@ pub(crate) fn markdown(device: &Checked, quick: bool, parts: &[(Results, Vec<Tab
         text += &format!("\n## {}\n\n{lines}{between}{said}", results.part);
     }
     text
+}
+
+/// Names of a list that are shown.
+const NAMED: usize = 3;
+
+/// A list, or its first names and how many more there are.
+fn some_of(names: &[String]) -> String {
+    let first = names[..names.len().min(NAMED)].join("; ");
+    match names.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first}; and {more} more"),
+    }
 }
 
 /// Writes device-check.json and device-check.md.
@@ -134,6 +149,16 @@ mod tests {
     use crate::results::{Item, tests_device};
 
     #[test]
+    fn a_long_list_is_cut_and_a_missing_library_is_told() {
+        let mut results = Results::new(Part::Ops, &tests_device(), true);
+        results.left = (0..300).map(|i| format!("item {i}")).collect();
+        let device = Checked { lacks_cudnn: Some("libcudnn.so.9 is not there".into()), ..tests_device() };
+        let text = markdown(&device, true, &[(results, Vec::new())]);
+        assert!(text.contains("- left: item 0; item 1; item 2; and 297 more\n"), "{text}");
+        assert!(text.contains("WITHOUT cuDNN, which is faster: libcudnn.so.9 is not there.\n"), "{text}");
+    }
+
+    #[test]
     fn an_emulated_device_is_named_as_such_and_failures_are_listed() {
         let item = |name: &str, outcome| Item { name: name.into(), outcome, figures: Value::Null };
         let mut results = Results::new(Part::Ops, &tests_device(), true);
@@ -145,6 +170,7 @@ mod tests {
         assert!(text.contains("a device: compute capability 8.0") && text.contains("no GPU's"), "{text}");
         assert!(text.contains("| longer | b         |\n"), "{text}");
         assert!(text.contains("- FAILED: tanh: off\n") && text.contains("- left: lstm\n"), "{text}");
+        assert!(text.contains("Convolutions by cuDNN 9.13.0.") && !text.contains("WITHOUT"), "{text}");
         assert!(text.contains("| ops  | FAILED | 2         | 1      | 0       | 1    |"), "{text}");
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn write(dir: &Path) -> Result<()> {
     encoders.keep(&cfg, &run)?;
     let networks = Networks::new(&cfg, &Device::Cpu)?;
     fill(networks.ema.average(), "generator.")?;
-    run.save(&Phase::Gan.checkpoint(&cfg, 1, &[&encoders, &networks])?, 1)?;
+    run.save(&Phase::Gan.checkpoint(&cfg, 1, encoders.captions.device(), &[&encoders, &networks])?, 1)?;
     std::fs::write(run.config(), cfg.to_toml()?)?; // last: a run without it is none
     std::fs::remove_file(&backbone)?;
     Ok(())

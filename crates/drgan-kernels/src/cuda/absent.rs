@@ -80,6 +80,14 @@ impl Queue {
         match self.0 {}
     }
 
+    pub(crate) fn free_memory(&self) -> Result<u64> {
+        match self.0 {}
+    }
+
+    pub(crate) fn convolutions(&self) -> Result<crate::convolutions::Convolutions> {
+        match self.0 {}
+    }
+
     pub(crate) fn convolve<P, G>(&self, _: P, _: &G, _: [View<'_>; 2], _: &mut Buffer) -> Result<bool> {
         match self.0 {}
     }
@@ -138,6 +146,14 @@ impl Queue {
     pub(crate) fn profile(&self, _: impl FnOnce() -> Result<()>) -> Result<Vec<super::about::KernelTime>> {
         match self.0 {}
     }
+}
+
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn convolve_by_columns(_: &CudaDevice) {}
+
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn kernels() -> Vec<&'static str> {
+    Vec::new()
 }
 
 #[cfg(any(test, feature = "testing"))]

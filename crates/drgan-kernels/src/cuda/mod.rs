@@ -32,13 +32,15 @@ pub(crate) mod sums;
 #[cfg(feature = "cuda")]
 mod upload;
 
-#[cfg(all(not(feature = "cuda"), any(test, feature = "testing")))]
-pub(crate) use absent::launches;
 #[cfg(not(feature = "cuda"))]
 pub(crate) use absent::{Buffer, InFlight, Queue, Uploads, Value, View};
+#[cfg(all(not(feature = "cuda"), any(test, feature = "testing")))]
+pub(crate) use absent::{convolve_by_columns, kernels, launches};
 #[cfg(all(feature = "cuda", any(test, feature = "testing")))]
 pub(crate) use facts::launches;
 #[cfg(feature = "cuda")]
 pub(crate) use present::{Buffer, Queue, Value, View, compute_in};
+#[cfg(all(feature = "cuda", any(test, feature = "testing")))]
+pub(crate) use present::{convolve_by_columns, kernels};
 #[cfg(feature = "cuda")]
 pub(crate) use upload::{InFlight, Uploads};

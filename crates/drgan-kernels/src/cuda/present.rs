@@ -25,6 +25,8 @@ pub(crate) struct Queue {
     pub(super) device: CudaDevice,
     /// What convolutions and linear maps are computed in.
     pub(super) precision: Precision,
+    /// Whether convolutions are columns and products, whatever is installed.
+    pub(super) by_columns: bool,
 }
 
 /// Values on a device, owned.
@@ -48,20 +50,47 @@ struct Kernel {
 /// Those that were asked for, by device and name.
 type Kernels = HashMap<(DeviceId, &'static str), Arc<Kernel>>;
 
-/// What devices compute in that were opened with another precision than f32.
-static PRECISIONS: RwLock<Vec<(DeviceId, Precision)>> = RwLock::new(Vec::new());
+/// How a device computes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Way {
+    precision: Precision,
+    by_columns: bool,
+}
+
+/// The ways of devices that compute otherwise than by default.
+static WAYS: RwLock<Vec<(DeviceId, Way)>> = RwLock::new(Vec::new());
 
 /// Lets a device that was just opened compute in this precision.
 pub(crate) fn compute_in(device: &CudaDevice, precision: Precision) {
     if precision != Precision::F32 {
-        PRECISIONS.write().unwrap_or_else(PoisonError::into_inner).push((device.id(), precision));
+        compute(device, |way| way.precision = precision);
     }
 }
 
-fn precision(device: &CudaDevice) -> Precision {
-    let precisions = PRECISIONS.read().unwrap_or_else(PoisonError::into_inner);
-    let found = precisions.iter().find(|(id, _)| *id == device.id());
-    found.map_or(Precision::F32, |(_, precision)| *precision)
+/// Lets a device compute convolutions as columns and products.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn convolve_by_columns(device: &CudaDevice) {
+    compute(device, |way| way.by_columns = true);
+}
+
+fn compute(device: &CudaDevice, change: impl FnOnce(&mut Way)) {
+    let mut way = way_of(device);
+    change(&mut way);
+    let mut ways = WAYS.write().unwrap_or_else(PoisonError::into_inner);
+    ways.retain(|(id, _)| *id != device.id());
+    ways.push((device.id(), way));
+}
+
+fn way_of(device: &CudaDevice) -> Way {
+    let ways = WAYS.read().unwrap_or_else(PoisonError::into_inner);
+    ways.iter().find(|(id, _)| *id == device.id()).map(|(_, way)| *way).unwrap_or_default()
+}
+
+/// The names of all kernels of this crate.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn kernels() -> Vec<&'static str> {
+    let names = PTX.iter().flat_map(|ptx| ptx.split(".entry ").skip(1));
+    names.filter_map(|rest| rest.split('(').next()).collect()
 }
 
 impl Queue {
@@ -72,13 +101,20 @@ impl Queue {
 
     /// The queue of a device.
     pub(crate) fn on(device: &CudaDevice) -> Result<Self> {
-        Ok(Self { device: device.clone(), precision: precision(device) })
+        let Way { precision, by_columns } = way_of(device);
+        Ok(Self { device: device.clone(), precision, by_columns })
     }
 
     /// The same queue for work in another precision than its device's.
     #[must_use]
     pub(crate) fn with_precision(&self, precision: Precision) -> Self {
         Self { precision, ..self.clone() }
+    }
+
+    /// Bytes of the device's memory that nobody has taken.
+    pub(crate) fn free_memory(&self) -> Result<u64> {
+        let context = self.device.cuda_stream().context().clone();
+        Ok(context.mem_get_info().w()?.0 as u64)
     }
 
     /// Room for `n` values, which are not set.

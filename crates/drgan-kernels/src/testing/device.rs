@@ -39,6 +39,16 @@ pub fn profile(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Vec
     }
 }
 
+/// From now on a CUDA device and its clones compute convolutions as columns and products, as they do without cuDNN.
+pub fn convolve_by_columns(device: &Device) {
+    crate::dispatch::convolve_by_columns(device);
+}
+
+/// The names of all CUDA kernels of this crate; none without the feature `cuda`.
+pub fn kernels() -> Vec<&'static str> {
+    crate::cuda::kernels()
+}
+
 /// Launches so far of all kernels, candle's too, or of the one of this name; `None` on a device that does not count, as GPUs do
 /// not.
 pub fn launches(kernel: Option<&std::ffi::CStr>) -> Option<u64> {

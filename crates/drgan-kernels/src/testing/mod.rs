@@ -7,7 +7,9 @@ mod size;
 
 pub use crate::cuda::about::{DeviceFacts, KernelTime};
 pub use crate::dispatch::{fallbacks, places_of_fallbacks};
-pub use device::{device_facts, forget_peak_memory, launches, peak_memory, profile};
+pub use device::{
+    convolve_by_columns, device_facts, forget_peak_memory, kernels, launches, peak_memory, profile,
+};
 pub use operation::{Evaluated, Operation};
 pub use operations::operations;
 pub use size::Size;

@@ -27,6 +27,8 @@ pub struct Operation {
     pub rounds: bool,
     /// Whether its reference in place of a kernel is counted. Not where one composition serves the CPU in every type.
     pub is_counted: bool,
+    /// Whether it is a convolution, which a CUDA device has two ways to compute: `testing::convolve_by_columns`.
+    pub convolves: bool,
     shapes: Vec<Vec<usize>>,
     gradients: usize,
     spread: Spread,
@@ -58,6 +60,7 @@ impl Operation {
             tolerance: 1e-5,
             rounds: false,
             is_counted: true,
+            convolves: false,
             shapes: shapes.iter().map(|shape| shape.to_vec()).collect(),
             gradients: shapes.len(),
             spread: Spread::Around0,
@@ -79,6 +82,11 @@ impl Operation {
     #[must_use]
     pub(super) fn rounding(self) -> Self {
         Self { rounds: true, ..self }
+    }
+
+    #[must_use]
+    pub(super) fn convolving(self) -> Self {
+        Self { convolves: true, ..self }
     }
 
     #[must_use]

@@ -16,6 +16,9 @@ const EPS: f64 = 1e-5;
 /// A 3x3 convolution that keeps the sides.
 const SAME: fn() -> Conv2dSpec = || Conv2dSpec::new(1, 1);
 
+/// Few channels with more values than a block sums up: a kernel adds the sums of their parts.
+const WIDE: &[usize] = &[2, 4, 64, 64];
+
 fn one(result: Result<Tensor>) -> Result<Vec<Tensor>> {
     Ok(vec![result?])
 }
@@ -36,7 +39,7 @@ fn var(x: &Tensor) -> Result<Var> {
 
 /// Every public operation, some in more than one way, for maps of this size.
 pub fn operations(size: Size) -> Vec<Operation> {
-    let mut all = convolutions(size);
+    let mut all: Vec<Operation> = convolutions(size).into_iter().map(Operation::convolving).collect();
     all.extend(maps(size));
     all.extend(objectives(size));
     all.extend(vectors(size));
@@ -44,6 +47,7 @@ pub fn operations(size: Size) -> Vec<Operation> {
     all
 }
 
+/// Those that cuDNN computes or, without it, columns and products.
 fn convolutions(Size { batch: b, channels: c, side: s }: Size) -> Vec<Operation> {
     let (map, bias): (&[usize], &[usize]) = (&[b, c, s, s], &[c]);
     let weight: &[usize] = &[c, c, 3, 3];
@@ -83,11 +87,6 @@ fn convolutions(Size { batch: b, channels: c, side: s }: Size) -> Vec<Operation>
         .gradients_of(3)
         .within(FEW)
         .rounding(),
-        // The kernel takes a weight and a bias that are constants.
-        Operation::new("depthwise_conv2d", &[map, &[c, 1, 3, 3], bias], |t| {
-            one(depthwise_conv2d(&t[0], &t[1], &t[2], LEAKY, SAME()))
-        })
-        .gradients_of(1),
         Operation::new("conv2d_batch_norm", &[map, weight, bias, bias], |t| {
             let spec = ConvNormSpec::new(SAME(), Activation::Identity);
             normalized(conv2d_batch_norm(&t[0], &t[1], (&t[2], &t[3]), spec))
@@ -120,12 +119,21 @@ fn maps(Size { batch: b, channels: c, side: s }: Size) -> Vec<Operation> {
     let (map, vector): (&[usize], &[usize]) = (&[b, c, s, s], &[c]);
     let gated: &[usize] = &[b, c / 2, s, s];
     vec![
+        // The kernel takes a weight and a bias that are constants.
+        Operation::new("depthwise_conv2d", &[map, &[c, 1, 3, 3], vector], |t| {
+            one(depthwise_conv2d(&t[0], &t[1], &t[2], LEAKY, SAME()))
+        })
+        .gradients_of(1),
         Operation::new("activate", &[map], |t| one(activate(&t[0], LEAKY))),
         Operation::new("activate, gated", &[map], |t| one(activate(&t[0], Activation::Glu))),
         Operation::new("scale_shift", &[map, vector, vector], |t| {
             one(scale_shift(&t[0], &t[1], &t[2], Activation::Relu))
         }),
         Operation::new("batch_norm", &[map, vector, vector], |t| {
+            normalized(batch_norm(&t[0], &t[1], &t[2], EPS, LEAKY, None))
+        })
+        .within(NORMALIZED),
+        Operation::new("batch_norm, of few channels with many values", &[WIDE, &[4], &[4]], |t| {
             normalized(batch_norm(&t[0], &t[1], &t[2], EPS, LEAKY, None))
         })
         .within(NORMALIZED),
@@ -152,6 +160,12 @@ fn maps(Size { batch: b, channels: c, side: s }: Size) -> Vec<Operation> {
             let part = |n: usize| if n.is_multiple_of(2) { n / 2 } else { 1 };
             one(resize_area(&t[0], part(h), part(w)))
         }),
+        // With equal factors it is an average pooling.
+        Operation::new("resize_area, by different factors", &[map], |t| {
+            let (_, _, h, w) = t[0].dims4()?;
+            let part = if w.is_multiple_of(2) { w / 2 } else { 1 };
+            one(resize_area(&t[0], h, part))
+        }),
         Operation::new("upsample_nearest2x", &[map], |t| one(upsample_nearest2x(&t[0]))).uncounted(),
         Operation::new("gate", &[map, map], |t| one(gate(&t[0], &t[1], 2.))),
         Operation::new("augment", &[&[b, 3, s, s]], |t| {
@@ -163,6 +177,7 @@ fn maps(Size { batch: b, channels: c, side: s }: Size) -> Vec<Operation> {
             one(augment(&t[0], &Augmentations::new(by, t[0].device())?))
         }),
         Operation::new("moments", &[map], |t| two(moments(&t[0]))),
+        Operation::new("moments, of few channels with many values", &[WIDE], |t| two(moments(&t[0]))),
         Operation::new("word_attention", &[map, &[b, c, 5]], |t| {
             // A word more for each caption.
             let (b, _, words) = t[1].dims3()?;
@@ -181,6 +196,9 @@ fn objectives(Size { batch: b, channels: c, side: s }: Size) -> Vec<Operation> {
             one(softplus_means(&[&t[0], &t[1], &t[2]], true, 2.))
         }),
         Operation::new("mean_absolute_difference", &[map, map], |t| {
+            one(mean_absolute_difference(&t[0], &t[1]))
+        }),
+        Operation::new("mean_absolute_difference, of many values", &[WIDE, WIDE], |t| {
             one(mean_absolute_difference(&t[0], &t[1]))
         }),
         Operation::new("moments_contrast", &[map, map, map], |t| one(moments_contrast(&t[0], &t[1], &t[2])))

@@ -2,13 +2,12 @@
 use super::recipe::Recipe;
 use crate::error::TrainError;
 use crate::optim::OptimizerConfig;
-use candle_core::Device;
 use drgan_data::{BatchSpec, LoaderConfig, Shard};
 use drgan_dnm::DiscriminatorConfig;
 use drgan_infer::ModelConfig;
 use drgan_losses::damsm::Gammas;
 use drgan_sdm::GeneratorConfig;
-use drgan_tensor::device::{DeviceRequest, FloatType};
+use drgan_tensor::device::{DeviceRequest, FloatType, Opened};
 use drgan_tensor::ops::Precision;
 use drgan_text::{BackboneKind, ImageEncoderConfig, TextEncoderConfig};
 use serde::{Deserialize, Serialize};
@@ -94,8 +93,8 @@ impl RunConfig {
     ///
     /// # Errors
     /// A device that the build does not support; a precision that the device does not compute in.
-    pub fn open_device(&self) -> Result<Device, TrainError> {
-        Ok(self.device.open_with(self.precision)?)
+    pub fn open_device(&self) -> Result<Opened, TrainError> {
+        Ok(self.device.open_noted(self.precision)?)
     }
 
     /// What drawing with the trained model takes of these settings.

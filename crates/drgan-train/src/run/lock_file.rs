@@ -1,4 +1,5 @@
 //! The file `run.lock`: locked by the process that writes into a run's folder, whose number it holds.
+use super::dir::LOCK;
 use crate::error::TrainError;
 use drgan_tensor::{Error, file};
 use std::fs::{File, TryLockError};
@@ -74,6 +75,26 @@ pub(super) fn take(path: &Path) -> Result<Option<Taken>, TrainError> {
     }
 }
 
+/// A folder in the hands of one process, until this is dropped or the process ends, however it ends.
+#[derive(Debug)]
+pub struct LockedFolder {
+    _lock: File,
+}
+
+impl LockedFolder {
+    /// Locks a folder that is there, as a run's is: by its file `run.lock`.
+    ///
+    /// # Errors
+    /// [`TrainError::RunInUse`]: another process has locked it. The file cannot be made, locked or written.
+    pub fn lock(folder: &Path) -> Result<Self, TrainError> {
+        let path = folder.join(LOCK);
+        match take(&path)? {
+            Some(taken) => Ok(Self { _lock: taken.keep() }),
+            None => Err(TrainError::RunInUse { path: folder.to_owned(), pid: number(&path) }),
+        }
+    }
+}
+
 /// Whether another process has locked the file, and its number as far as it can be told.
 pub(super) fn holder(path: &Path) -> Option<Option<u32>> {
     let open = file::open(path).ok()?;
@@ -136,6 +157,16 @@ mod tests {
         drop(take(&path).unwrap().unwrap());
         let text = std::fs::read_to_string(&path).expect("one that was there stays");
         assert_eq!(text.trim(), std::process::id().to_string());
+    }
+
+    #[test]
+    fn a_folder_is_locked_by_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = LockedFolder::lock(dir.path()).unwrap();
+        let said = LockedFolder::lock(dir.path()).unwrap_err().to_string();
+        assert!(said.contains(&format!("in use by process {}", std::process::id())), "{said}");
+        drop(held);
+        LockedFolder::lock(dir.path()).unwrap();
     }
 
     #[test]

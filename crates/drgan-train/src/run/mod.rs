@@ -18,4 +18,5 @@ pub use dir::RunDir;
 pub(crate) use fingerprint::Fingerprint;
 pub use history::History;
 pub use lock::LockedRun;
+pub use lock_file::LockedFolder;
 pub use section::Checkpointed;

@@ -109,7 +109,8 @@ impl Hook for Checkpoints<'_> {
         }
         verify_finite(&now.networks.generator, &now.networks.discriminators, now.batch)?;
         let owners = [self.encoders as &dyn run::Checkpointed, now.networks, now.history];
-        let checkpoint = Phase::Gan.checkpoint(self.cfg, now.step, &owners)?;
+        let checkpoint =
+            Phase::Gan.checkpoint(self.cfg, now.step, self.encoders.captions.device(), &owners)?;
         let path = self.run.save(&checkpoint, now.step)?;
         self.pruner.prune(&self.run.checkpoints(), self.cfg.train.keep, &path)?;
         now.sinks.emit(&Event::Checkpoint { step: now.step, path });

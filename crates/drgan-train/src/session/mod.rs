@@ -27,7 +27,9 @@ use crate::error::TrainError;
 use crate::evaluate::Evaluation;
 use crate::events::{Event, Sinks};
 use crate::run::{self, Checkpoint, Checkpointed, Fingerprint, LockedRun};
+use candle_core::Device;
 use drgan_data::{Dataset, Split};
+use drgan_tensor::device::Opened;
 use drgan_tensor::internal::counted;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -84,7 +86,8 @@ impl Session<'_> {
         let saved = self.last_checkpoint()?;
         let saved = self.begin(saved, data)?;
         let records = data.split(Split::Train);
-        let (mut encoders, trained) = self.encoders(data, saved.as_ref())?;
+        let device = self.device(saved.as_ref())?;
+        let (mut encoders, trained) = self.encoders(data, &device, saved.as_ref())?;
         if let Some(checkpoint) = &saved {
             encoders.restore(checkpoint)?;
         }
@@ -120,7 +123,8 @@ impl Session<'_> {
             return Err(TrainError::EncodersTrained { path: self.run.path().to_owned() });
         }
         let saved = self.begin(saved, data)?;
-        let (mut encoders, _) = self.encoders(data, saved.as_ref())?;
+        let device = self.device(saved.as_ref())?;
+        let (mut encoders, _) = self.encoders(data, &device, saved.as_ref())?;
         if let Some(checkpoint) = &saved {
             encoders.restore(checkpoint)?;
         }
@@ -134,14 +138,35 @@ impl Session<'_> {
         Ok(done)
     }
 
+    /// The device of the settings; what it lacks is told, what computes convolutions there, and whether that was another before.
+    fn device(&mut self, saved: Option<&Checkpoint>) -> Result<Device, TrainError> {
+        let Opened { device, convolutions, notes } = self.cfg.open_device()?;
+        notes.into_iter().for_each(|text| self.sinks.emit(&Event::Warning { text }));
+        if let Some(by) = convolutions {
+            self.sinks.emit(&Event::Message { text: format!("convolutions by {by}") });
+            let before = saved.and_then(|saved| resume::convolutions(saved));
+            if let Some(before) = before.filter(|before| *before != by.to_string()) {
+                let text = format!(
+                    "the run has computed convolutions by {before} so far, and continues by {by}: its bits will be others"
+                );
+                self.sinks.emit(&Event::Warning { text });
+            }
+        }
+        Ok(device)
+    }
+
     /// The encoders to start or continue with, and whether they need no training; a fresh run keeps their vocabulary.
-    fn encoders(&self, data: &Dataset, saved: Option<&Checkpoint>) -> Result<(Encoders, bool), TrainError> {
-        let device = self.cfg.open_device()?;
+    fn encoders(
+        &self,
+        data: &Dataset,
+        device: &Device,
+        saved: Option<&Checkpoint>,
+    ) -> Result<(Encoders, bool), TrainError> {
         if saved.is_some() {
-            return Ok((Encoders::kept(self.cfg, self.run, &device)?, false));
+            return Ok((Encoders::kept(self.cfg, self.run, device)?, false));
         }
         // Held-out captions too: a word that no training image has is known, if untrained.
-        let (encoders, trained) = Encoders::starting(self.cfg, data, &device)?;
+        let (encoders, trained) = Encoders::starting(self.cfg, data, device)?;
         encoders.keep(self.cfg, self.run)?;
         Fingerprint::write(self.run, data)?;
         Ok((encoders, trained))

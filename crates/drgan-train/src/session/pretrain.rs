@@ -101,7 +101,9 @@ impl Session<'_> {
             // What does not give numbers any more must not become the last good checkpoint.
             let checkpoint = trainer
                 .verify_finite(cfg, encoders)
-                .and_then(|()| Phase::Damsm.checkpoint(cfg, 0, &[encoders, &trainer]))
+                .and_then(|()| {
+                    Phase::Damsm.checkpoint(cfg, 0, encoders.captions.device(), &[encoders, &trainer])
+                })
                 .map_err(|e| self.locate(e, Phase::Damsm, batches))?;
             let path = self.run.save(&checkpoint, 0)?;
             self.sinks.emit(&Event::Checkpoint { step: pairs_before(trainer.epoch), path });

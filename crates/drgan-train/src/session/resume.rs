@@ -3,6 +3,16 @@ use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::gan::refuse_non_finite_tensors;
 use crate::run::{Checkpoint, Checkpointed};
+use candle_core::Device;
+use drgan_tensor::ops::convolutions as convolutions_on;
+
+/// The key of what has computed convolutions, on a CUDA device.
+const CONVOLUTIONS: &str = "convolutions";
+
+/// What has computed the convolutions of a checkpoint, if that was a CUDA device.
+pub(super) fn convolutions(checkpoint: &Checkpoint) -> Option<String> {
+    checkpoint.meta.get(CONVOLUTIONS).cloned()
+}
 
 /// The phase of a run that a checkpoint was written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +47,7 @@ impl Phase {
         }
     }
 
-    /// A checkpoint of everything that `owners` have, after `step` steps of the GAN. The loader's position is the step: batch
+    /// A checkpoint of everything that `owners` have on `device`, after `step` steps of the GAN. The loader's position is the step: batch
     /// n belongs to step n.
     ///
     /// # Errors
@@ -47,12 +57,16 @@ impl Phase {
         self,
         cfg: &RunConfig,
         step: u64,
+        device: &Device,
         owners: &[&dyn Checkpointed],
     ) -> Result<Checkpoint, TrainError> {
         let mut checkpoint = Checkpoint::default();
         checkpoint.set("config", cfg.to_toml()?);
         checkpoint.set("phase", self.name());
         checkpoint.set("step", step);
+        if let Some(by) = convolutions_on(device)? {
+            checkpoint.set(CONVOLUTIONS, by);
+        }
         owners.iter().try_for_each(|owner| owner.save(&mut checkpoint))?;
         refuse_non_finite_tensors(&checkpoint.tensors)?;
         Ok(checkpoint)
@@ -66,8 +80,9 @@ mod tests {
     use crate::damsm::{DamsmTrainer, Encoders};
     use crate::gan::Networks;
     use crate::run::History;
-    use candle_core::{DType, Device, Tensor};
+    use candle_core::{DType, Tensor};
     use drgan_data::{Dataset, Split};
+    use drgan_tensor::device::HOST;
 
     /// What checkpoints of revision f1e38d0 hold: names, types and shapes, a block per phase.
     const OLD: &str = include_str!("../../tests/fixtures/checkpoint-f1e38d0.txt");
@@ -103,7 +118,7 @@ mod tests {
                 [name, dtype, dims] => {
                     let dims: Vec<usize> = dims.split('x').filter_map(|n| n.parse().ok()).collect();
                     let dtype = if dtype == "i64" { DType::I64 } else { DType::F32 };
-                    checkpoint.tensors.insert(name.to_owned(), Tensor::zeros(dims, dtype, &Device::Cpu)?);
+                    checkpoint.tensors.insert(name.to_owned(), Tensor::zeros(dims, dtype, &HOST)?);
                 }
                 _ => panic!("{line}"),
             }
@@ -116,10 +131,7 @@ mod tests {
         struct Owner(f32);
         impl Checkpointed for Owner {
             fn save(&self, to: &mut Checkpoint) -> Result<(), TrainError> {
-                to.insert_all(
-                    "g_avg",
-                    [("fc.weight".to_owned(), Tensor::new(&[1f32, self.0, 2.], &Device::Cpu)?)],
-                );
+                to.insert_all("g_avg", [("fc.weight".to_owned(), Tensor::new(&[1f32, self.0, 2.], &HOST)?)]);
                 Ok(())
             }
             fn restore(&mut self, _: &Checkpoint) -> Result<(), TrainError> {
@@ -128,11 +140,14 @@ mod tests {
         }
         let cfg = RunConfig::default();
         for (value, said) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
-            let e = Phase::Gan.checkpoint(&cfg, 1, &[&Owner(value)]).expect_err("it is broken").to_string();
+            let e = Phase::Gan
+                .checkpoint(&cfg, 1, &HOST, &[&Owner(value)])
+                .expect_err("it is broken")
+                .to_string();
             assert_eq!(e, format!("`g_avg.fc.weight` is {said}"));
         }
         // Finite numbers whose sum is beyond their type's largest are still finite.
-        Phase::Gan.checkpoint(&cfg, 1, &[&Owner(f32::MAX)])?;
+        Phase::Gan.checkpoint(&cfg, 1, &HOST, &[&Owner(f32::MAX)])?;
         Ok(())
     }
 
@@ -141,16 +156,16 @@ mod tests {
         let cfg = RunConfig::resolve("tiny", &Overrides::default())?;
         let mut data = Dataset::embedded()?;
         data.truncate(40);
-        let mut encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&cfg, &data)?, &Device::Cpu)?;
+        let mut encoders = Encoders::new(&cfg, Encoders::tokenizer_of(&cfg, &data)?, &HOST)?;
         let records = data.split(Split::Train);
         let mut trainer =
             DamsmTrainer::new(&cfg, &encoders, &data, &records, |_| true)?.expect("not interrupted");
-        let mut networks = Networks::new(&cfg, &Device::Cpu)?;
+        let mut networks = Networks::new(&cfg, &HOST)?;
 
-        let checkpoint = Phase::Damsm.checkpoint(&cfg, 0, &[&encoders, &trainer])?;
+        let checkpoint = Phase::Damsm.checkpoint(&cfg, 0, &HOST, &[&encoders, &trainer])?;
         assert_eq!(lines(&checkpoint), old(Phase::Damsm));
         let owners: [&dyn Checkpointed; 3] = [&encoders, &networks, &History::default()];
-        assert_eq!(lines(&Phase::Gan.checkpoint(&cfg, 1, &owners)?), old(Phase::Gan));
+        assert_eq!(lines(&Phase::Gan.checkpoint(&cfg, 1, &HOST, &owners)?), old(Phase::Gan));
 
         encoders.restore(&zeros(Phase::Damsm)?)?;
         trainer.restore(&zeros(Phase::Damsm)?)?;

@@ -5,7 +5,9 @@ use crate::sinks::Console;
 use anyhow::{Context, Result, anyhow, bail};
 use candle_core::Device;
 use drgan_data::Dataset;
+use drgan_tensor::device::Opened;
 use drgan_tensor::internal::{escaped, shown};
+use drgan_tensor::ops::Precision;
 use drgan_terminal::remark;
 use drgan_text::Vocabulary;
 use drgan_train::RunDir;
@@ -23,6 +25,18 @@ pub(super) const RUNS: &str = "runs";
 /// Writes a text file; a reader sees the old one or the new one.
 pub(super) fn write(path: &Path, text: &str) -> Result<()> {
     Ok(drgan_tensor::file::write_atomic(path, text.as_bytes())?)
+}
+
+/// Opens a device to compute on in a precision, and tells what it lacks.
+pub(super) fn open_device(compute: &Compute, precision: Precision) -> Result<Device> {
+    let Opened { device, notes, .. } = compute.device.unwrap_or_default().open_noted(precision)?;
+    tell(&notes);
+    Ok(device)
+}
+
+/// Tells what a device lacks.
+pub(super) fn tell(notes: &[String]) {
+    notes.iter().for_each(|note| remark(format!("warning: {note}")));
 }
 
 /// The data set of a run's settings.

@@ -1,5 +1,5 @@
 //! `drgan evaluate`.
-use super::common::{open_data, open_trained, path_setting, report, use_threads, utf8, write};
+use super::common::{open_data, open_device, open_trained, path_setting, report, use_threads, utf8, write};
 use crate::cli::EvaluateArgs;
 use crate::report::text;
 use crate::signals::Stop;
@@ -18,7 +18,7 @@ pub(super) fn run(args: &EvaluateArgs, stop: &Stop) -> Result<()> {
         drgan_tensor::file::target(out)?;
     }
     use_threads(&args.compute)?;
-    let device = args.compute.device.unwrap_or_default().open_with(args.precision)?;
+    let device = open_device(&args.compute, args.precision)?;
     if let Some(path) = &args.model {
         return measure_model(args, path, &device, stop);
     }

@@ -1,13 +1,14 @@
 //! What stands before both phases of training: settings, data, the run's folder.
-use super::common::{open_data, path_setting, use_threads};
+use super::common::{open_data, path_setting, tell, use_threads};
 use crate::cli::RunArgs;
 use crate::signals::Stop;
 use anyhow::{Result, bail};
 use candle_core::Device;
 use drgan_data::{COLOR_TAG, Dataset, Split};
 use drgan_infer::pretrained;
-use drgan_tensor::device::HOST;
+use drgan_tensor::device::{HOST, Opened, is_out_of_device_memory};
 use drgan_tensor::internal::{counted, shown};
+use drgan_tensor::ops::free_memory;
 use drgan_tensor::weights;
 use drgan_terminal::remark;
 use drgan_train::config::{GivenEncoders, Overrides, RunConfig};
@@ -61,7 +62,11 @@ pub(super) fn prepare(
     if !phases.gan && cfg.damsm.epochs == 0 {
         bail!("config `damsm.epochs`: 0, and so nothing to train; give at least 1");
     }
-    let device = cfg.open_device()?;
+    let Opened { device, notes, .. } = cfg.open_device()?;
+    if args.dry_run {
+        // A session tells them itself, into the run's log too.
+        tell(&notes);
+    }
     let data = open_data(&cfg)?;
     let progress = match &args.resume {
         Some(run) => {
@@ -77,9 +82,17 @@ pub(super) fn prepare(
     };
     note_unknown_tag(&cfg, &data);
     // Before anything is built: what does not fit ends the process, and says nothing.
-    let memory = memory(&cfg, &data, phases, args.force)?;
-    let described = describe(&cfg, &data, args, &device, (phases, progress))?;
+    let memory = memory(&cfg, &data, &device, phases, args)?;
+    let described = describe(&cfg, &data, args, &device, (phases, progress));
     if args.dry_run {
+        // The settings, and that they do not fit, are told although a step could not be tried.
+        let described = described.or_else(|e| match is_out_of_device_memory(&format!("{e:#}")) {
+            true => {
+                let told = format!("{}\n{memory}", cfg.to_toml()?);
+                Err(drgan_terminal::result(told).map_or_else(Into::into, |()| e))
+            }
+            false => Err(e),
+        })?;
         if args.resume.is_none() {
             // Nothing is left of a run that is not kept.
             drop(RunDir::create(args.out.as_deref(), &cfg.preset, cfg.seed)?);
@@ -87,6 +100,7 @@ pub(super) fn prepare(
         drgan_terminal::result(format!("{}\n{described}\n{memory}", cfg.to_toml()?))?;
         return Ok(None);
     }
+    let described = described?;
     // From here on the run's folder is there.
     let _whole = stop.hold();
     let run = match locked {
@@ -231,18 +245,28 @@ fn resumed_config(settings: &[String], path: &Path) -> Result<RunConfig> {
 }
 
 /// How much of the memory that is there a run will take, in a line.
-fn memory(cfg: &RunConfig, data: &Dataset, phases: Phases, force: bool) -> Result<String> {
+fn memory(
+    cfg: &RunConfig,
+    data: &Dataset,
+    device: &Device,
+    phases: Phases,
+    args: &RunArgs,
+) -> Result<String> {
+    let of_device = free_memory(device)?;
     let work = Workload {
         train: data.split(Split::Train).len(),
         encoders: cfg.encoders.is_empty(),
         gan: phases.gan,
         evaluate: phases.evaluate,
+        begun: args.resume.is_some(),
+        on_device: of_device.is_some(),
     };
-    let there = available_memory();
-    let need = require_memory(cfg, work, there.filter(|_| !force))?;
+    let there = of_device.or_else(available_memory);
+    let need = require_memory(cfg, work, there.filter(|_| !args.force))?;
     let gib = |bytes: f64| format!("{:.1} GiB", bytes / (1u64 << 30) as f64);
     let of = there.map_or_else(String::new, |there| format!(" of {}", gib(there as f64)));
-    Ok(format!("memory: about {}{of}", gib(need.peak())))
+    let whose = if of_device.is_some() { " of the device" } else { "" };
+    Ok(format!("memory{whose}: about {}{of}", gib(need.peak())))
 }
 
 /// What a run will do and how long that takes here; one that is resumed needs its own folder only. A dry run says also what is

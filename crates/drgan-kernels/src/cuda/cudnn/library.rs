@@ -7,6 +7,9 @@ use std::ptr;
 const FILE: &str = "libcudnn.so.9";
 /// What `cudnnGetVersion` of the oldest library of that name gives.
 const VERSION: usize = 90000;
+/// Where the library comes from.
+const SOURCE: &str =
+    "it comes with cuDNN 9 (`pip install nvidia-cudnn-cu13`, or NVIDIA's package cudnn9-cuda-13)";
 
 /// A handle or a descriptor.
 pub(super) type Object = *mut c_void;
@@ -93,17 +96,30 @@ impl Functions {
     /// The library's functions, or why there are none.
     pub(super) fn load() -> Result<Self, String> {
         // SAFETY: loading runs the library's own initialization, as its first use would.
-        let library =
-            unsafe { Library::new(FILE) }.map_err(|e| format!("{FILE} cannot be loaded: {}", reason(&e)))?;
+        let library = unsafe { Library::new(FILE) }.map_err(|e| {
+            format!(
+                "{FILE} cannot be loaded: {SOURCE}; its folder has to be in LD_LIBRARY_PATH ({})",
+                reason(&e)
+            )
+        })?;
         // SAFETY: the file is named as cuDNN 9 is.
-        let functions =
-            unsafe { Self::find(&library) }.map_err(|e| format!("{FILE} is not cuDNN 9: {}", reason(&e)))?;
+        let functions = unsafe { Self::find(&library) }
+            .map_err(|e| format!("{FILE} is not cuDNN 9: {}; {SOURCE}", reason(&e)))?;
         if functions.version < VERSION {
-            return Err(format!("{FILE} is of version {}; {VERSION} and newer are known", functions.version));
+            return Err(format!(
+                "{FILE} is of version {}; {VERSION} and newer are known; {SOURCE}",
+                functions.version
+            ));
         }
         // Never unloaded, as a library that is linked.
         std::mem::forget(library);
         Ok(functions)
+    }
+
+    /// The library's version, such as `9.13.0`.
+    pub(super) fn version(&self) -> String {
+        let version = self.version;
+        format!("{}.{}.{}", version / 10_000, version / 100 % 100, version % 100)
     }
 
     /// Success, or what the status says.

@@ -2,9 +2,10 @@
 mod library;
 mod plan;
 
-use super::convolution::{Geometry, Pass};
+use super::convolution::{Asked, Geometry, Pass};
 use super::launch::{Grid, Work, args};
 use super::{Buffer, Queue, View};
+use crate::convolutions::Convolutions;
 use crate::precision::Precision;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, DevicePtr};
 use candle_core::cuda_backend::{DeviceId, WrapErr};
@@ -16,8 +17,6 @@ use std::collections::hash_map::Entry;
 use std::ffi::c_void;
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
-/// Which convolutions use: `cudnn` or `gemm`; cuDNN where it is installed if it is not set.
-const VARIABLE: &str = "DRGAN_CONV";
 /// Geometries that are kept; more than any run has, but a program that lives long may see any number.
 const KEPT: usize = 4096;
 
@@ -35,21 +34,22 @@ unsafe impl Send for Cudnn {}
 
 static DEVICES: LazyLock<Mutex<HashMap<DeviceId, Cudnn>>> = LazyLock::new(Mutex::default);
 
-/// cuDNN's functions, if they are to be used.
-fn functions() -> Result<Option<&'static Functions>> {
-    static FOUND: OnceLock<std::result::Result<Option<Functions>, String>> = OnceLock::new();
-    let find = || match (std::env::var(VARIABLE).as_deref(), Functions::load()) {
-        (Ok("gemm"), _) => Ok(None),
-        (Ok("cudnn"), functions) => {
-            functions.map(Some).map_err(|reason| format!("{VARIABLE}=cudnn: {reason}"))
-        }
-        (Err(_), functions) => Ok(functions.ok()),
-        (Ok(other), _) => Err(format!("{VARIABLE}: `{other}` is neither `cudnn` nor `gemm`")),
+/// cuDNN's functions, if they are to be used, or why they cannot be unless nobody asked for them.
+enum Found {
+    Functions(Functions),
+    Nothing { lacks: Option<String> },
+}
+
+fn found() -> Result<&'static Found> {
+    static FOUND: OnceLock<std::result::Result<Found, String>> = OnceLock::new();
+    let find = || match Asked::by_environment()? {
+        Asked::Columns => Ok(Found::Nothing { lacks: None }),
+        asked => match Functions::load() {
+            Ok(functions) => Ok(Found::Functions(functions)),
+            Err(reason) => asked.without(reason).map(|lacks| Found::Nothing { lacks }),
+        },
     };
-    match FOUND.get_or_init(find) {
-        Ok(functions) => Ok(functions.as_ref()),
-        Err(reason) => bail!("{reason}"),
-    }
+    FOUND.get_or_init(find).as_ref().map_err(candle_core::Error::msg)
 }
 
 impl Queue {
@@ -58,7 +58,19 @@ impl Queue {
     /// # Errors
     /// It is asked for by the environment and is not there.
     pub(crate) fn convolves(&self) -> Result<bool> {
-        Ok(functions()?.is_some())
+        Ok(!self.by_columns && matches!(found()?, Found::Functions(_)))
+    }
+
+    /// What computes convolutions.
+    ///
+    /// # Errors
+    /// The environment asks for cuDNN, which is not there, or for nothing that there is.
+    pub(crate) fn convolutions(&self) -> Result<Convolutions> {
+        Ok(match found()? {
+            Found::Functions(functions) if !self.by_columns => Convolutions::Cudnn(functions.version()),
+            Found::Functions(_) => Convolutions::Columns { lacks: None },
+            Found::Nothing { lacks } => Convolutions::Columns { lacks: lacks.clone() },
+        })
     }
 
     /// Enqueues a pass of a convolution, from its two inputs in the order that [`Pass`] names them. False where cuDNN is not
@@ -73,7 +85,7 @@ impl Queue {
         [first, second]: [View<'_>; 2],
         to: &mut Buffer,
     ) -> Result<bool> {
-        let Some(functions) = functions()? else { return Ok(false) };
+        let Found::Functions(functions) = found()? else { return Ok(false) };
         let sizes =
             pass.operands([geometry.x, geometry.w, geometry.y]).map(|sides| sides.iter().product::<usize>());
         if [first.len(), second.len(), to.view().len()] != sizes {

@@ -21,6 +21,10 @@ pub struct Workload {
     pub gan: bool,
     /// Whether scores are taken.
     pub evaluate: bool,
+    /// Whether it was begun: its sizes stay as they are.
+    pub begun: bool,
+    /// Whether it is computed on a device with memory of its own, which then is what is counted.
+    pub on_device: bool,
 }
 
 /// Memory that a run needs, in bytes: what every phase holds, and what each holds beside it. Floats, so that no size can
@@ -33,7 +37,7 @@ pub struct MemoryNeed {
     pub damsm: f64,
     /// One step of the GAN: weights, moments, averages, gradients, activations.
     pub step: f64,
-    /// Writing a checkpoint: the networks, a copy of the moments, the file's bytes.
+    /// Writing a checkpoint, which is the host's work: the networks, a copy of the moments, the file's bytes.
     pub checkpoint: f64,
     /// The evaluation: the networks, and the images drawn.
     pub evaluation: f64,
@@ -72,7 +76,12 @@ impl MemoryNeed {
         let encoders = cfg.text.vocab_size as f64 * embedding
             + 8. * half * (embedding + half)
             + cfg.text.words_dim as f64 * backbone.channels;
-        let base = PROGRAM + cached + waiting + (4. * encoders + backbone.weights) * size;
+        // Two batches are on the device: the step's, and the next one's on its way.
+        let beside = match work.on_device {
+            true => 2. * b * 3. * (4. / 3. * finest * finest * 4.),
+            false => PROGRAM + cached + waiting,
+        };
+        let base = beside + (4. * encoders + backbone.weights) * size;
 
         let row = (backbone.channels + backbone.map) * size;
         let features = work.train as f64 * views * row;
@@ -113,7 +122,7 @@ impl MemoryNeed {
             base,
             damsm: when(work.encoders, damsm),
             step: when(work.gan, step),
-            checkpoint: when(work.gan, RETAINED * checkpoint),
+            checkpoint: when(work.gan && !work.on_device, RETAINED * checkpoint),
             evaluation: when(work.gan && work.evaluate && cfg.evaluate.samples > 1, evaluation),
         })
     }
@@ -210,7 +219,8 @@ const LOWERED: [&str; 15] = [
     "generator.stages",
 ];
 
-/// Refuses a run that needs more than `available` bytes, with the setting whose lowering helps with the least change. None
+/// Refuses a run that needs more than `available` bytes, with the setting whose lowering helps with the least change; none where
+/// the run was begun, whose sizes stay. None
 /// for `available`: any run is taken.
 ///
 /// # Errors
@@ -222,8 +232,8 @@ pub fn require_memory(
 ) -> Result<MemoryNeed, TrainError> {
     let need = MemoryNeed::of(cfg, work)?;
     let Some(available) = available.filter(|there| need.peak() > *there as f64) else { return Ok(need) };
-    let lower = advice(cfg, work, available as f64)?;
-    Err(TrainError::Memory { needed: need.peak(), available, lower })
+    let lower = if work.begun { None } else { Some(advice(cfg, work, available as f64)?) };
+    Err(TrainError::Memory { needed: need.peak(), available, lower, on_device: work.on_device })
 }
 
 /// Each setting is halved until the run fits; the one that is lowered the least is named. Where none suffices alone, the one
@@ -293,7 +303,11 @@ mod tests {
         for (preset, set, train, (gan, evaluate), measured) in MEASURED {
             let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
             let cfg = RunConfig::resolve(preset, &Overrides { file: None, set: &set }).unwrap();
-            let need = MemoryNeed::of(&cfg, Workload { train, encoders: true, gan, evaluate }).unwrap();
+            let need = MemoryNeed::of(
+                &cfg,
+                Workload { train, encoders: true, gan, evaluate, begun: false, on_device: false },
+            );
+            let need = need.unwrap();
             let estimated = need.peak() / MIB;
             assert!(
                 (estimated / measured - 1.).abs() < 0.3,
@@ -306,9 +320,11 @@ mod tests {
     fn what_does_not_fit_names_a_lower_value_that_does() {
         let set = ["generator.ngf=4096".to_owned()];
         let cfg = RunConfig::resolve("tiny", &Overrides { file: None, set: &set }).unwrap();
-        let work = Workload { train: 36, encoders: true, gan: true, evaluate: true };
+        let work =
+            Workload { train: 36, encoders: true, gan: true, evaluate: true, begun: false, on_device: false };
         require_memory(&cfg, work, None).unwrap();
-        let Err(TrainError::Memory { needed, available, lower }) = require_memory(&cfg, work, Some(1 << 30))
+        let Err(TrainError::Memory { needed, available, lower: Some(lower), on_device: false }) =
+            require_memory(&cfg, work, Some(1 << 30))
         else {
             panic!("it does not fit");
         };
@@ -316,5 +332,24 @@ mod tests {
         let to = lower.strip_prefix("`generator.ngf` from 4096 to ").expect(&lower);
         let smaller = cfg.with(&[format!("generator.ngf={to}")]).unwrap();
         require_memory(&smaller, work, Some(1 << 30)).unwrap();
+    }
+
+    /// Bytes of tensors, workspaces apart, of a run on a device: docs/cuda.md, Memory.
+    const ON_DEVICE: f64 = 10_103_409_088.;
+
+    #[test]
+    fn a_devices_memory_is_counted_without_the_hosts() {
+        let set = ["image_encoder.backbone=efficientnet-lite0", "image_encoder.side=128"].map(str::to_owned);
+        let cfg = RunConfig::resolve("birds", &Overrides { file: None, set: &set }).unwrap();
+        let of = |on_device| {
+            let work =
+                Workload { train: 60, encoders: true, gan: true, evaluate: false, begun: true, on_device };
+            (MemoryNeed::of(&cfg, work).unwrap(), require_memory(&cfg, work, Some(1 << 30)).unwrap_err())
+        };
+        let ((host, _), (device, refused)) = (of(false), of(true));
+        assert!(device.base < host.base && device.checkpoint == 0.);
+        assert!((device.peak() / ON_DEVICE - 1.).abs() < 0.4, "{}", device.peak() / ON_DEVICE);
+        let said = refused.to_string();
+        assert!(said.starts_with("memory of the device: about ") && said.ends_with(" are there"), "{said}");
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn draw(
 ) -> Result<()> {
     let mut folder = Folder::open(dir, args.format.into())?;
     let model = format!("{}, weights {:016x}", opened.name, opened.model.fingerprint()?);
+    let precision = sampler.arithmetic().to_string();
     let mut console = Console::default();
     // Of a pipe nobody knows how much is to come.
     let mut meter = captions_in_all(args)?
@@ -52,6 +53,7 @@ pub(super) fn draw(
                     seed: args.seed,
                     noise,
                     truncation: args.truncation,
+                    precision: precision.clone(),
                     model: model.clone(),
                 };
                 match folder.has(&entry)? {

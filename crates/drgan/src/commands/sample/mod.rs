@@ -4,7 +4,7 @@ mod folder;
 mod model;
 mod walk;
 
-use super::common::{report, use_threads};
+use super::common::{open_device, report, use_threads};
 use crate::cli::{PrecisionArg, SampleArgs};
 use crate::signals::Stop;
 use anyhow::{Result, bail};
@@ -12,6 +12,7 @@ use candle_core::Device;
 use captions::Checked;
 use drgan_infer::{Arithmetic, Sampler, animation, rgb, sheet};
 use drgan_tensor::internal::shown;
+use drgan_tensor::ops::Precision;
 use drgan_terminal::remark;
 use model::Opened;
 
@@ -25,7 +26,7 @@ pub(super) fn run(args: &SampleArgs, stop: &Stop) -> Result<()> {
         drgan_tensor::file::target(&args.out)?;
     }
     use_threads(&args.compute)?;
-    let device = args.compute.device.unwrap_or_default().open()?;
+    let device = open_device(&args.compute, Precision::F32)?;
     let arithmetic = arithmetic(args, &device)?;
     let opened = Opened::new(args, &device)?;
     let mut sampler = Sampler::new(&opened.model, arithmetic)?;
@@ -58,6 +59,7 @@ fn arithmetic(args: &SampleArgs, device: &Device) -> Result<Arithmetic> {
     }
     if device.is_cpu() && matches!(arithmetic, Arithmetic::Packed(precision) if !precision.is_native()) {
         remark("warning: this processor has no AMX units for bf16: drawing in f32");
+        return Ok(Precision::F32.into());
     }
     Ok(arithmetic)
 }
