@@ -91,7 +91,7 @@ pub(crate) fn for_error(error: &Error, program: &str, asked: Asked) -> Option<St
     if is_out_of_device_memory(&format!("{error:#}")) {
         return Some(asked.work.less_device_memory());
     }
-    if error.chain().any(|cause| is_about_device(cause)) {
+    if error.chain().any(is_about_device) {
         return Some(
             match asked.work {
                 Work::Continues => {

@@ -144,7 +144,7 @@ impl Session<'_> {
         notes.into_iter().for_each(|text| self.sinks.emit(&Event::Warning { text }));
         if let Some(by) = convolutions {
             self.sinks.emit(&Event::Message { text: format!("convolutions by {by}") });
-            let before = saved.and_then(|saved| resume::convolutions(saved));
+            let before = saved.and_then(resume::convolutions);
             if let Some(before) = before.filter(|before| *before != by.to_string()) {
                 let text = format!(
                     "the run has computed convolutions by {before} so far, and continues by {by}: its bits will be others"
