@@ -190,6 +190,10 @@ fn complaint(shown: &Shown) -> Option<String> {
         Some(own) if XTASK_OWN.contains(own) || own.starts_with('-') => return None,
         Some(_) => {}
     }
+    // What `cargo xtask` keeps for cargo.
+    if let Some(at) = words.iter().position(|word| *word == "--features") {
+        words.drain(at..(at + 2).min(words.len()));
+    }
     if words.starts_with(&["data", "emoji"]) {
         let missing: Vec<&str> = PACKING.into_iter().filter(|p| !words.contains(p)).collect();
         words.extend(missing.iter().flat_map(|p| [p, "FILE"]));
