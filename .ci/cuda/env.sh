@@ -1,5 +1,5 @@
 # To be sourced with a folder for tools: `. .ci/cuda/env.sh target/cuda`. Afterwards cargo builds with `--features cuda` on a
-# machine that has Python 3 and gcc and nothing of CUDA.
+# machine that has bash, Python 3 with pip, gcc and g++, and nothing of CUDA.
 cuda_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "$1"
 CUDA_TOOLS=$(cd "$1" && pwd)

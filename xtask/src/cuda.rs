@@ -6,11 +6,10 @@ use std::process::Command;
 /// for, so that candle is built once.
 pub(crate) const FEATURE: &str = "drgan/cuda";
 
-/// Whether NVIDIA's compiler is where build scripts look for it.
+/// Whether NVIDIA's compiler is where all build scripts look for it: some do not read `CUDA_HOME`.
 pub(crate) fn has_toolkit() -> bool {
-    let named = ["NVCC", "CUDA_HOME", "CUDA_PATH"].iter().any(|name| std::env::var_os(name).is_some());
     let path = std::env::var_os("PATH").unwrap_or_default();
-    named || std::env::split_paths(&path).any(|folder| folder.join("nvcc").is_file())
+    std::env::split_paths(&path).any(|folder| folder.join("nvcc").is_file())
 }
 
 /// The variable by which `.ci/cuda/env.sh` says where its tools are.

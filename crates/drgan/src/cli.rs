@@ -274,7 +274,8 @@ pub enum PrecisionArg {
     F32,
     /// Convolutions of factors of 10 bits of fraction, on CUDA devices alone.
     Tf32,
-    /// Convolutions of bfloat16 with sums in f32, on CUDA devices and, about twice as fast, on processors with AMX; f32 on others.
+    /// Convolutions and linear maps of bfloat16 with sums in f32, on CUDA devices and on processors with AMX (about twice as fast there as
+    /// f32); elsewhere f32, with a warning.
     Bf16,
     /// Double precision by the reference operations: slow, to check the others with.
     F64,
