@@ -70,7 +70,8 @@ impl Asked {
             Command::Train(args) => of_training(&args.run),
             Command::Pretrain(args) => of_training(&args.run),
             Command::Evaluate(args) => {
-                Self { work: Work::Evaluates, data: args.data.is_some(), of_run: true }
+                let of_run = args.model.is_none();
+                Self { work: Work::Evaluates, data: args.data.is_some(), of_run }
             }
             Command::Sample(args) if args.out_dir.is_none() => {
                 Self { work: Work::DrawsGrid(args.count), ..Self::default() }
